@@ -1,0 +1,134 @@
+/** What a caller needs to reach a service's port: its listener, its route table, its cluster and its endpoints. */
+import { envoy } from '../proto/messages.js';
+import { printRef, refOf } from '../model/document.js';
+import type { Protocol, Service, ServicePort } from '../model/service.js';
+import type { TrafficSplit } from '../model/traffic-split.js';
+import type { Health, Workload } from '../model/workload.js';
+import { httpConnectionManager } from './http.js';
+import { serviceName } from './resource-names.js';
+import { TYPES, any, encode, recipe, type Recipe } from './resource.js';
+import { fromAds } from './sources.js';
+import { upstreamTls } from './tls.js';
+
+const { HealthStatus } = envoy.config.core.v3;
+const { Listener } = envoy.config.listener.v3;
+const { RouteConfiguration, RouteAction } = envoy.config.route.v3;
+const { Cluster } = envoy.config.cluster.v3;
+const { ClusterLoadAssignment } = envoy.config.endpoint.v3;
+const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3;
+
+/** How long a sidecar tries to connect to an endpoint before it tries another, in seconds. Linkerd's default. */
+const CONNECT_TIMEOUT_S = 1;
+
+/** A backend of a split with the cluster that its share goes to; a cluster that does not exist answers 500 for it. */
+export interface Share {
+  readonly cluster: string;
+  readonly weight: number;
+}
+
+/** A port of a service with all that decides what its callers are told. */
+export interface Outbound {
+  readonly service: Service;
+  readonly port: ServicePort;
+  /** The split in force for the service, if there is one. */
+  readonly split: TrafficSplit | undefined;
+  readonly shares: readonly Share[];
+  /** The workloads behind the service that can be called, by name. */
+  readonly workloads: readonly Workload[];
+}
+
+export function outboundRecipes({ service, port, split, shares, workloads }: Outbound): Recipe[] {
+  const name = serviceName(service.metadata, port.port);
+  const identities = [...new Set(workloads.flatMap(({ spec }) => spec.identity ?? []))].sort();
+  const security = workloads.length > 0 && identities.length === 0 ? 'plaintext' : identities;
+  const author = split ?? service;
+  return [
+    recipe(TYPES.listener, name, [], [service], outboundListener),
+    recipe(TYPES.route, name, [port.port, printRef(refOf(author)), shares], [service, author], routeTable),
+    recipe(TYPES.cluster, name, [port.protocol, security], [service], clusterOf),
+    recipe(TYPES.endpoints, name, [workloads], [service, ...workloads], endpointsOf),
+  ];
+}
+
+/** A listener without an address, as gRPC clients ask for one by the name that they call. */
+const outboundListener = (name: string): Uint8Array =>
+  encode(Listener, {
+    name,
+    api_listener: {
+      api_listener: httpConnectionManager({
+        stat_prefix: name,
+        rds: { config_source: fromAds, route_config_name: name },
+      }),
+    },
+  });
+
+/**
+ * One route for everything. Gateway API (HTTPRoute backendRefs): a backend that cannot be resolved answers 500 for its
+ * share, and so does a split whose weights are all zero.
+ */
+function routeTable(name: string, port: number, author: string, shares: readonly Share[]): Uint8Array {
+  const clusters = shares.map(({ cluster, weight }) => ({ name: cluster, weight: { value: weight } }));
+  const destination = clusters.some(({ weight }) => weight.value > 0)
+    ? {
+        route: {
+          ...(clusters.length === 1 ? { cluster: clusters[0]?.name ?? '' } : { weighted_clusters: { clusters } }),
+          cluster_not_found_response_code: RouteAction.ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+          // Envoy would cut every answer off after 15 s if this were not said.
+          timeout: { seconds: 0 },
+        },
+      }
+    : { direct_response: { status: 500 } };
+  return encode(RouteConfiguration, {
+    name,
+    virtual_hosts: [
+      {
+        name,
+        domains: port === 80 ? [name, name.slice(0, -':80'.length)] : [name],
+        routes: [{ name: author, match: { prefix: '/' }, ...destination }],
+      },
+    ],
+  });
+}
+
+/** A service with nothing behind it has a cluster all the same: its callers hear "no endpoint" and not "no service". */
+const clusterOf = (name: string, protocol: Protocol, security: 'plaintext' | readonly string[]): Uint8Array =>
+  encode(Cluster, {
+    name,
+    type: Cluster.DiscoveryType.EDS,
+    eds_cluster_config: { eds_config: fromAds, service_name: name },
+    connect_timeout: { seconds: CONNECT_TIMEOUT_S },
+    ...(security === 'plaintext' ? {} : { transport_socket: upstreamTls(security) }),
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(HttpProtocolOptions, upstreamHttp(protocol)),
+    },
+  });
+
+const upstreamHttp = (protocol: Protocol): envoy.extensions.upstreams.http.v3.IHttpProtocolOptions =>
+  protocol === 'HTTP2'
+    ? { explicit_http_config: { http2_protocol_options: {} } }
+    : { use_downstream_protocol_config: { http2_protocol_options: {} } };
+
+const HEALTH: Record<Health, number> = {
+  Healthy: HealthStatus.HEALTHY,
+  Unhealthy: HealthStatus.UNHEALTHY,
+  Draining: HealthStatus.DRAINING,
+};
+
+const endpointsOf = (name: string, workloads: readonly Workload[]): Uint8Array =>
+  encode(ClusterLoadAssignment, {
+    cluster_name: name,
+    endpoints:
+      workloads.length === 0
+        ? []
+        : [
+            {
+              // gRPC refuses a locality that is absent or weighs nothing.
+              locality: {},
+              load_balancing_weight: { value: 1 },
+              lb_endpoints: workloads.map(({ spec }) => ({
+                endpoint: { address: { socket_address: { address: spec.address, port_value: spec.port ?? 0 } } },
+                health_status: HEALTH[spec.health],
+              })),
+            },
+          ],
+  });

@@ -1,0 +1,87 @@
+/** One piece of proxy configuration, encoded once and shared by every stream that sends it. */
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { Writer } from 'protobufjs';
+import { refOf, type Document, type Ref } from '../model/document.js';
+import { envoy, google } from '../proto/messages.js';
+
+/** The four types of resource that sidecars ask for, in the order in which a change must reach them (xDS: make before break). */
+export const TYPES = {
+  cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+  endpoints: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+  listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  route: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+} as const;
+
+export type TypeUrl = (typeof TYPES)[keyof typeof TYPES];
+
+export const TYPE_ORDER: readonly TypeUrl[] = [TYPES.cluster, TYPES.endpoints, TYPES.listener, TYPES.route];
+
+export interface Resource {
+  readonly type: TypeUrl;
+  readonly name: string;
+  /** SHA-256 over the bytes, the first 128 bits in hex: equal content has an equal version on every server, for ever. */
+  readonly version: string;
+  /** The message itself. */
+  readonly bytes: Uint8Array;
+  /** An envoy.service.discovery.v3.Resource around it, as it stands in every response that carries it. */
+  readonly entry: Uint8Array;
+  /** The objects it was made from, for blame. */
+  readonly causes: readonly Ref[];
+  /** What it was made from: while every one of these is the same, so is the resource. */
+  readonly inputs: readonly unknown[];
+}
+
+/** How to make a resource. Only `recipe` makes one, so that what is built depends on the inputs and on nothing else. */
+export interface Recipe {
+  readonly type: TypeUrl;
+  readonly name: string;
+  readonly inputs: readonly unknown[];
+  readonly causes: readonly Document[];
+  readonly build: () => Uint8Array;
+}
+
+/**
+ * A recipe whose `build` sees its name and its inputs alone: while each input is the same as before, so is the resource.
+ * Give it a plain function: a closure would smuggle in more.
+ */
+export const recipe = <const Inputs extends readonly unknown[]>(
+  type: TypeUrl,
+  name: string,
+  inputs: Inputs,
+  causes: readonly Document[],
+  build: (name: string, ...inputs: Inputs) => Uint8Array,
+): Recipe => ({ type, name, inputs, causes, build: () => build(name, ...inputs) });
+
+/** Follows a recipe, or hands back `previous` when it still says the same. */
+export function make(how: Recipe, previous: Resource | undefined): Resource {
+  const { type, name, inputs, causes, build } = how;
+  if (previous && sameInputs(previous.inputs, inputs)) return previous;
+  const bytes = build();
+  const version = createHash('sha256').update(bytes).digest('hex').slice(0, 32);
+  const refs = causes.map(refOf);
+  if (previous?.version === version) return { ...previous, inputs, causes: refs };
+  const entry = encode(envoy.service.discovery.v3.Resource, {
+    name,
+    version,
+    resource: { type_url: type, value: bytes },
+  });
+  return { type, name, version, bytes, entry, causes: refs, inputs };
+}
+
+/** Untouched objects of the mesh are the very same ones, so that mostly no comparison in depth is made. */
+const sameInputs = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((input, index) => input === b[index] || isDeepStrictEqual(input, b[index]));
+
+/** A generated message class, as far as writing goes. */
+interface Encoder<Message> {
+  encode(message: Message): Writer;
+}
+
+export const encode = <Message>(type: Encoder<Message>, message: Message): Uint8Array => type.encode(message).finish();
+
+/** A message inside a google.protobuf.Any. */
+export const any = <Message>(
+  type: Encoder<Message> & { getTypeUrl(): string },
+  message: Message,
+): google.protobuf.Any.$Properties => ({ type_url: type.getTypeUrl(), value: encode(type, message) });

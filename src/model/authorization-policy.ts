@@ -1,0 +1,107 @@
+/** Who may do what to which workloads. */
+import type { Document } from './document.js';
+import { SERVICE_LABEL, parseSpiffeId, selects, type Labels } from './names.js';
+import { standsBehind, type Service } from './service.js';
+import type { Workload } from './workload.js';
+
+/** The workloads that a policy protects: behind a service of its namespace, by labels in it, all of it, or the mesh. */
+export type Target = { readonly service: string } | { readonly labels: Labels } | { readonly scope: Scope };
+
+export const SCOPES = ['Namespace', 'Mesh'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export const ACTIONS = ['Allow', 'Deny'] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** Enforce: it decides. Audit: it is evaluated and counted, and decides nothing. */
+export const MODES = ['Enforce', 'Audit'] as const;
+export type Mode = (typeof MODES)[number];
+
+/** Whoever proved an identity of this mesh, or really everyone, plaintext callers included. */
+export const ANYONE = ['Authenticated', 'Everyone'] as const;
+export type Anyone = (typeof ANYONE)[number];
+
+/** One way of naming callers. A rule lists several; any of them will do. */
+export type Source = { readonly identity: string } | { readonly namespace: string } | { readonly anyone: Anyone };
+
+/** One kind of request: some method of `methods` on some path of `paths`. An absent list stands for all. */
+export interface Operation {
+  readonly methods?: readonly string[];
+  /** `/exact` or `/prefix/*`, matched against the normalised path without its query. */
+  readonly paths?: readonly string[];
+}
+
+export interface Rule {
+  /** At least one. */
+  readonly from: readonly Source[];
+  /** Absent: every request. */
+  readonly to?: readonly Operation[];
+}
+
+export interface AuthorizationPolicySpec {
+  readonly target: Target;
+  readonly action: Action;
+  readonly mode: Mode;
+  readonly rules: readonly Rule[];
+}
+
+export type AuthorizationPolicy = Document<'AuthorizationPolicy', AuthorizationPolicySpec>;
+
+/**
+ * Says whether `policy` protects `workload`.
+ *
+ * A policy for a service that does not exist fails closed: it protects what calls itself part of that service, and
+ * what could be part of it because it names no service and stands behind none.
+ */
+export function protects(
+  policy: AuthorizationPolicy,
+  workload: Workload,
+  servicesOfNamespace: readonly Service[],
+): boolean {
+  const { target } = policy.spec;
+  if ('scope' in target && target.scope === 'Mesh') return true;
+  if (policy.metadata.namespace !== workload.metadata.namespace) return false;
+  if ('scope' in target) return true;
+  if ('labels' in target) return selects(target.labels, workload.metadata.labels);
+  const service = servicesOfNamespace.find(({ metadata }) => metadata.name === target.service);
+  if (service) return standsBehind(workload, service);
+  const namedService = workload.metadata.labels[SERVICE_LABEL];
+  if (namedService !== undefined) return namedService === target.service;
+  return !servicesOfNamespace.some((other) => standsBehind(workload, other));
+}
+
+/** What an identity pattern asks for: exactly one id, or every id that begins so. */
+export type IdentityPattern = { readonly exact: string } | { readonly prefix: string };
+
+/**
+ * Reads `spiffe://td/ns/shop/sa/web`, `spiffe://td/ns/shop/sa/*`, `spiffe://td/ns/shop/*` or `spiffe://td/*`.
+ * Anything else gives undefined: a star stands only for all that follows a "/".
+ */
+export function parseIdentityPattern(text: string): IdentityPattern | undefined {
+  if (parseSpiffeId(text)) return { exact: text };
+  if (!text.endsWith('/*')) return undefined;
+  const prefix = text.slice(0, -1);
+  const completed = [`${prefix}x`, `${prefix}sa/x`, `${prefix}ns/x/sa/x`];
+  return completed.some((candidate) => parseSpiffeId(candidate)) ? { prefix } : undefined;
+}
+
+/** What a path pattern asks for: exactly one path, or every path that begins so. */
+export type PathPattern = { readonly exact: string } | { readonly prefix: string };
+
+/**
+ * Reads `/exact` or `/prefix/*`. A star anywhere else gives undefined, and so does a path that no request can have:
+ * sidecars normalise a path before they match it (RFC 3986 §6.2.2, slashes merged, needless percent-encoding undone).
+ */
+export function parsePathPattern(text: string): PathPattern | undefined {
+  const pattern = text.endsWith('/*') ? { prefix: text.slice(0, -1) } : { exact: text };
+  const path = 'prefix' in pattern ? pattern.prefix : pattern.exact;
+  const legal = /^(\/([A-Za-z0-9\-._~!$&'()+,;=:@]|%[0-9A-F]{2})*)+$/.test(path);
+  const normal = !/\/\/|\/\.{1,2}(\/|$)/.test(path) && !hasNeedlessEscape(path);
+  return legal && normal ? pattern : undefined;
+}
+
+/** A percent-encoded character that a path may hold plainly (RFC 3986 §3.3 pchar), or that sidecars refuse: "/", "\", NUL. */
+const hasNeedlessEscape = (path: string): boolean =>
+  [...path.matchAll(/%([0-9A-F]{2})/g)].some(([, hex]) =>
+    /[A-Za-z0-9\-._~!$&'()*+,;=:@/\\\0]/.test(String.fromCharCode(parseInt(hex ?? '', 16))),
+  );
