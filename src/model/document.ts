@@ -62,3 +62,12 @@ export const keyOf = ({ namespace, name }: { readonly namespace: string; readonl
 
 /** A reference as people read it in messages, and as a route's name carries it: `TrafficSplit shop/cart`. */
 export const printRef = (ref: Ref): string => `${ref.kind} ${keyOf(ref)}`;
+
+/** What somebody wants an object to be; the store adds the rest of its metadata when it commits it. */
+export interface Draft<K extends Kind = Kind, Spec = unknown> extends Ref, Marks {
+  readonly kind: K;
+  readonly origin: Origin;
+  readonly spec: Spec;
+  /** Given: the object must still stand at this revision (0: it must not exist), or nothing is committed. */
+  readonly basedOn?: number;
+}

@@ -1,0 +1,66 @@
+/** The tokens that open the REST API. */
+import { MeshError } from '../model/mesh-error.js';
+import { mintToken, readToken, sameHash } from './bearer-token.js';
+import type { Database } from './database.js';
+import { ApiTokenRow } from './entities.js';
+
+export interface ApiToken {
+  readonly id: string;
+  /** Unique; the author of the revisions that it makes. */
+  readonly name: string;
+  readonly createdAt: string;
+  /** Absent: it does not expire. */
+  readonly expiresAt?: string;
+}
+
+export class ApiTokenStore {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: () => Date = () => new Date(),
+  ) {}
+
+  private get rows() {
+    return this.database.rows(ApiTokenRow);
+  }
+
+  async list(): Promise<ApiToken[]> {
+    return (await this.rows.find({ order: { name: 'ASC' } })).map(tokenOf);
+  }
+
+  /** Makes a token. Its text is in the answer and nowhere else. Throws `conflict` when the name is taken. */
+  async create(name: string, lifetimeMs?: number): Promise<ApiToken & { readonly text: string }> {
+    const { id, hash, text } = mintToken('slcapi');
+    const now = this.clock();
+    const expiresAt = lifetimeMs === undefined ? null : new Date(now.getTime() + lifetimeMs).toISOString();
+    const row = { id, name, hash, createdAt: now.toISOString(), expiresAt };
+    await this.database.write(async (transaction) => {
+      if (await transaction.existsBy(ApiTokenRow, { name })) {
+        throw new MeshError('conflict', `there is a token "${name}" already; revoke it first or choose another name`);
+      }
+      await transaction.insert(ApiTokenRow, row);
+    });
+    return { ...tokenOf(row), text };
+  }
+
+  /** The token that `text` is, if it is one and has not expired. */
+  async authenticate(text: string): Promise<ApiToken | undefined> {
+    const claimed = readToken('slcapi', text);
+    if (!claimed) return undefined;
+    const row = await this.rows.findOneBy({ id: claimed.id });
+    if (!row || !sameHash(row.hash, claimed.hash)) return undefined;
+    return row.expiresAt !== null && row.expiresAt <= this.clock().toISOString() ? undefined : tokenOf(row);
+  }
+
+  /** Throws `not-found`. */
+  async revoke(name: string): Promise<void> {
+    const { affected } = await this.database.write((transaction) => transaction.delete(ApiTokenRow, { name }));
+    if (!affected) throw MeshError.notFound(`token "${name}"`);
+  }
+}
+
+const tokenOf = ({ id, name, createdAt, expiresAt }: ApiTokenRow): ApiToken => ({
+  id,
+  name,
+  createdAt,
+  ...(expiresAt !== null && { expiresAt }),
+});

@@ -1,0 +1,85 @@
+/** Opens the database: an embedded SQLite file that this process alone uses, brought up to date by its migrations. */
+import { DataSource, type EntityManager, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
+import { ENTITIES } from './entities.js';
+import { Initial1790000000001 } from './migrations/0001-initial.js';
+
+/** A file that cannot be used; the message says which, why and what to do, in one line. */
+export class DatabaseUnusable extends Error {
+  override readonly name = 'DatabaseUnusable';
+}
+
+/** The database as the stores use it: reads at any time, writes one after the other. */
+export class Database {
+  private turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(private readonly source: DataSource) {}
+
+  /** Opens `file` (`:memory:` for one that dies with the process). Throws DatabaseUnusable. */
+  static async open(file: string): Promise<Database> {
+    return new Database(await connect(file));
+  }
+
+  /** For reading. */
+  rows<Row extends ObjectLiteral>(table: EntityTarget<Row>): Repository<Row> {
+    return this.source.getRepository(table);
+  }
+
+  /**
+   * Runs `work` in a transaction of its own, after all that were asked for before. The driver has one connection, on
+   * which transactions begun at the same time would become parts of each other.
+   */
+  write<Result>(work: (transaction: EntityManager) => Promise<Result>): Promise<Result> {
+    const done = this.turn.then(() => this.source.transaction(work));
+    this.turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Waits for the writes under way and closes the file. */
+  async close(): Promise<void> {
+    await this.turn;
+    await this.source.destroy();
+  }
+}
+
+async function connect(file: string): Promise<DataSource> {
+  const source = new DataSource({
+    type: 'better-sqlite3',
+    database: file,
+    entities: ENTITIES,
+    migrations: [Initial1790000000001],
+    migrationsRun: true,
+    migrationsTransactionMode: 'each',
+    prepareDatabase: prepare,
+  });
+  try {
+    return await source.initialize();
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    const hint = HINTS.find(([pattern]) => pattern.test(`${code} ${message}`))?.[1] ?? message;
+    throw new DatabaseUnusable(`cannot use the database ${file}: ${hint}`, { cause });
+  }
+}
+
+/** As much of a better-sqlite3 connection as is used here. */
+interface SqliteConnection {
+  pragma(text: string): unknown;
+  exec(sql: string): unknown;
+}
+
+/** One writer, readers undisturbed (WAL), a commit that survives a power cut (FULL), and no second server on the file. */
+function prepare(database: SqliteConnection): void {
+  database.pragma('locking_mode = EXCLUSIVE');
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  database.pragma('busy_timeout = 1000');
+  // Takes the lock now, and finds out now whether the file can be written.
+  database.exec('BEGIN IMMEDIATE; COMMIT');
+}
+
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/SQLITE_BUSY|locked/, 'another process has it open; stop that one, or choose another data directory'],
+  [/SQLITE_READONLY|readonly/, 'it cannot be written; check its owner and mode'],
+  [/SQLITE_CANTOPEN|unable to open|EACCES/, 'it cannot be opened; check that its directory exists and can be written'],
+  [/SQLITE_NOTADB|not a database/, 'it is not a SQLite database'],
+  [/SQLITE_CORRUPT|malformed/, 'it is damaged; restore it from a backup'],
+];

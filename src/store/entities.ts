@@ -1,0 +1,57 @@
+/** The tables, one class each. What is not looked up by is stored as it is in the model, as JSON text. */
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/** An object of the mesh as it stands. */
+@Entity('object')
+export class ObjectRow {
+  @PrimaryColumn('text') kind!: string;
+  @PrimaryColumn('text') namespace!: string;
+  @PrimaryColumn('text') name!: string;
+  @Column('text') document!: string;
+}
+
+/** A committed change set. Rows are added and never changed. */
+@Entity('revision')
+export class RevisionRow {
+  @PrimaryColumn('integer') number!: number;
+  @Column('text') author!: string;
+  @Column('text') comment!: string;
+  @Column('text') at!: string;
+  @Column('text') changes!: string;
+}
+
+/** An API token: never the secret, only its hash. */
+@Entity('api_token')
+export class ApiTokenRow {
+  @PrimaryColumn('text') id!: string;
+  @Column('text') name!: string;
+  @Column('text') hash!: string;
+  @Column('text', { name: 'created_at' }) createdAt!: string;
+  @Column('text', { name: 'expires_at', nullable: true }) expiresAt!: string | null;
+}
+
+/** A join token, with what it makes of the sidecar that uses it. */
+@Entity('join_token')
+export class JoinTokenRow {
+  @PrimaryColumn('text') id!: string;
+  @Column('text') hash!: string;
+  @Column('text') namespace!: string;
+  @Column('text') name!: string;
+  @Column('text') identity!: string;
+  @Column('text') labels!: string;
+  @Column('text', { name: 'created_at' }) createdAt!: string;
+  @Column('text', { name: 'expires_at' }) expiresAt!: string;
+  @Column('text', { name: 'used_at', nullable: true }) usedAt!: string | null;
+}
+
+/** A sidecar that has joined: which workload it speaks for, as whom, and when it was last heard of. */
+@Entity('enrolment')
+export class EnrolmentRow {
+  @PrimaryColumn('text') namespace!: string;
+  @PrimaryColumn('text') name!: string;
+  @Column('text') identity!: string;
+  @Column('text') labels!: string;
+  @Column('text', { name: 'seen_at' }) seenAt!: string;
+}
+
+export const ENTITIES = [ObjectRow, RevisionRow, ApiTokenRow, JoinTokenRow, EnrolmentRow];

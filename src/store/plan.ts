@@ -1,0 +1,59 @@
+/** Decides what a wished change comes to: which objects really change, and what they will be. Pure; the store carries it out. */
+import { canonicalJson } from '../model/canonical-json.js';
+import { printRef, refOf, type Document, type Draft, type Ref } from '../model/document.js';
+import { find, type Mesh } from '../model/mesh.js';
+import { MeshError } from '../model/mesh-error.js';
+import type { Change } from '../model/revision.js';
+
+/** What somebody wants, read against the mesh as it stands when its turn comes. */
+export interface Wish {
+  readonly put?: readonly Draft[];
+  readonly remove?: readonly Ref[];
+}
+
+/**
+ * The changes that `wish` makes to `mesh` as revision `revision` at `at`. What is wished and already so makes none.
+ * Throws `stale-revision` when a draft is based on a revision that is not the object's any more, `conflict` when it
+ * would overwrite what another origin owns, `not-found` when something to be removed does not exist.
+ */
+export function planChanges(mesh: Mesh, wish: Wish, revision: number, at: string): Change[] {
+  const puts = (wish.put ?? []).flatMap((draft) => planPut(find(mesh, draft), draft, revision, at) ?? []);
+  const removals = (wish.remove ?? []).map((ref): Change => {
+    const before = find(mesh, ref);
+    if (!before) throw MeshError.notFound(printRef(ref));
+    return { ref, before };
+  });
+  return [...puts, ...removals];
+}
+
+function planPut(before: Document | undefined, draft: Draft, revision: number, at: string): Change | undefined {
+  const { kind, namespace, name, labels, annotations, origin, spec, basedOn } = draft;
+  const ref = { kind, namespace, name };
+  const standsAt = before?.metadata.revision ?? 0;
+  if (basedOn !== undefined && basedOn !== standsAt) {
+    throw new MeshError(
+      'stale-revision',
+      standsAt === 0
+        ? `${printRef(ref)} does not exist any more; leave metadata.revision out to create it`
+        : `${printRef(ref)} was changed in revision ${standsAt}, after revision ${basedOn}; read it again and repeat the change`,
+    );
+  }
+  if (before?.metadata.origin === 'sidecar' && origin !== 'sidecar') {
+    throw new MeshError('conflict', `${printRef(ref)} was registered by its sidecar, which alone may change it`);
+  }
+  if (before && canonicalJson(wished(draft)) === canonicalJson(wished({ ...before.metadata, spec: before.spec }))) {
+    return undefined;
+  }
+  const createdAt = before?.metadata.createdAt ?? at;
+  const metadata = { name, namespace, labels, annotations, origin, revision, createdAt, updatedAt: at };
+  const after: Document = { kind, metadata, spec };
+  return { ref: refOf(after), ...(before && { before }), after };
+}
+
+/** What makes two objects of one name the same wish. */
+const wished = ({ labels, annotations, origin, spec }: Pick<Draft, 'labels' | 'annotations' | 'origin' | 'spec'>) => ({
+  labels,
+  annotations,
+  origin,
+  spec,
+});

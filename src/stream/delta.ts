@@ -1,0 +1,48 @@
+/** What passes between a client and its session, in plain values: no transport type comes this far. */
+import type { ResourcesByType } from '../compile/compile.js';
+import type { Resource, TypeUrl } from '../compile/resource.js';
+
+/** What all clients are to have as of `revision`. */
+export interface Published {
+  readonly revision: number;
+  readonly resources: ResourcesByType;
+}
+
+export interface DeltaRequest {
+  readonly type: string;
+  /** Empty unless it answers a response. */
+  readonly nonce: string;
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+  /** Name to version of what the client holds from an earlier stream. */
+  readonly initialVersions: Readonly<Record<string, string>>;
+  /** Present: the response was refused. */
+  readonly error?: {
+    readonly message: string;
+    /** Which of its resources were refused; absent when the client does not tell, and then all of them were. */
+    readonly resources?: readonly { readonly name: string; readonly reason: string }[];
+  };
+}
+
+export interface DeltaResponse {
+  readonly type: TypeUrl;
+  readonly nonce: string;
+  readonly revision: number;
+  readonly resources: readonly Resource[];
+  readonly removed: readonly string[];
+}
+
+/** A resource that the client would not take. The version that it had before is still in force there. */
+export interface Refusal {
+  readonly type: TypeUrl;
+  readonly name: string;
+  readonly version: string;
+  readonly reason: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** The client broke the protocol, or a limit; its stream must end. */
+export class SessionViolation extends Error {
+  override readonly name = 'SessionViolation';
+}
