@@ -1,5 +1,8 @@
 /** The small names of the mesh (DNS labels, label maps, SPIFFE ids, references), parsed once and then trusted. */
 
+/** The namespace of the control plane itself. Nothing else can be in it, or it could pass for the control plane. */
+export const RESERVED_NAMESPACE = 'sluice';
+
 /** One label of a DNS name (RFC 1123 §2.1): what every object and namespace is called. */
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 

@@ -133,6 +133,18 @@ const rows: Row[] = [
       < nothing`,
   },
   {
+    it: 'says nothing of what is not subscribed to any more',
+    like: 'DeltaUnsub',
+    talk: `
+      world C:a=1
+      > C +a
+      < C a@1
+      > C ack -a
+      < nothing
+      world
+      < nothing`,
+  },
+  {
     it: 'keeps one response of a type in flight and folds what comes meanwhile into the next',
     talk: `
       world C:a=1

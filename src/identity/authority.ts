@@ -1,0 +1,128 @@
+/** The certificate authority of the mesh: a trust anchor and an issuer on disk, made at first start, and what they sign. */
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { webcrypto } from 'node:crypto';
+import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
+import type { SpiffeId } from '../model/names.js';
+import {
+  createIssuer,
+  createLeaf,
+  createRoot,
+  generateKeys,
+  trustDomainOf,
+  type KeyedCertificate,
+} from './certificates.js';
+
+/** A leaf with what a peer needs to verify it. */
+export interface IssuedCertificate {
+  /** Leaf first, then the issuer; the trust anchor is not part of it. DER. */
+  readonly chain: readonly Uint8Array[];
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** Authority files that cannot be used; the message says which, why and what to do, in one line. */
+export class AuthorityUnusable extends Error {
+  override readonly name = 'AuthorityUnusable';
+}
+
+/** A new issuer is made when the old one has less than this left: leaves must never be cut short for long. */
+const ISSUER_RENEWAL_MS = 30 * 86_400_000;
+
+export class Authority {
+  private constructor(
+    readonly trustDomain: string,
+    private readonly directory: string,
+    private readonly root: KeyedCertificate,
+    private issuer: KeyedCertificate,
+    private readonly clock: () => Date,
+  ) {}
+
+  /** Reads the authority in `directory`, making what is missing. Throws AuthorityUnusable. */
+  static async open(directory: string, trustDomain: string, clock = () => new Date()): Promise<Authority> {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const root = await readOrMake(join(directory, 'root.pem'), () => createRoot(trustDomain, clock()));
+    const made = trustDomainOf(root.certificate);
+    if (made !== trustDomain) {
+      throw new AuthorityUnusable(
+        `the trust anchor in ${directory} is for trust domain "${made ?? '(none)'}", not "${trustDomain}"; a mesh keeps the trust domain that it began with`,
+      );
+    }
+    const issuer = await readOrMake(join(directory, 'issuer.pem'), () => createIssuer(trustDomain, root, clock()));
+    const authority = new Authority(trustDomain, directory, root, issuer, clock);
+    await authority.keepIssuerFresh();
+    return authority;
+  }
+
+  /** Every trust anchor of the mesh, DER. */
+  get anchors(): readonly Uint8Array[] {
+    return [new Uint8Array(this.root.certificate.rawData)];
+  }
+
+  /** The same as PEM, for whoever connects to the control plane. */
+  get anchorsPem(): string {
+    return `${this.root.certificate.toString('pem')}\n`;
+  }
+
+  /** Signs a leaf for `publicKey` that proves `identity`. */
+  async issue(
+    identity: SpiffeId,
+    publicKey: x509.PublicKeyType,
+    hosts: readonly x509.JsonGeneralName[] = [],
+  ): Promise<IssuedCertificate> {
+    await this.keepIssuerFresh();
+    const leaf = await createLeaf(identity, publicKey, this.issuer, this.clock(), hosts);
+    const chain = [leaf, this.issuer.certificate].map(({ rawData }) => new Uint8Array(rawData));
+    return { chain, notBefore: leaf.notBefore, notAfter: leaf.notAfter };
+  }
+
+  /** A key made here and a leaf for it, as PEM: what the server itself shows to those who connect. */
+  async issueWithKey(identity: SpiffeId, hosts: readonly x509.JsonGeneralName[]) {
+    const keys = await generateKeys();
+    const issued = await this.issue(identity, keys.publicKey, hosts);
+    const chain = issued.chain.map((der) => new x509.X509Certificate(Uint8Array.from(der)).toString('pem'));
+    return { ...issued, keyPem: await keyPem(keys.privateKey), chainPem: `${chain.join('\n')}\n` };
+  }
+
+  private async keepIssuerFresh(): Promise<void> {
+    const now = this.clock();
+    if (this.issuer.certificate.notAfter.getTime() - now.getTime() > ISSUER_RENEWAL_MS) return;
+    this.issuer = await createIssuer(this.trustDomain, this.root, now);
+    await write(join(this.directory, 'issuer.pem'), this.issuer);
+  }
+}
+
+async function readOrMake(file: string, make: () => Promise<KeyedCertificate>): Promise<KeyedCertificate> {
+  if (existsSync(file)) return read(file);
+  const made = await make();
+  await write(file, made);
+  return made;
+}
+
+/** Certificate and key stand in one file, so that a crash cannot part them. */
+async function write(file: string, { certificate, privateKey }: KeyedCertificate): Promise<void> {
+  const text = `${certificate.toString('pem')}\n${await keyPem(privateKey)}\n`;
+  writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
+  chmodSync(`${file}.new`, 0o600);
+  renameSync(`${file}.new`, file);
+}
+
+async function read(file: string): Promise<KeyedCertificate> {
+  if ((statSync(file).mode & 0o077) !== 0) {
+    throw new AuthorityUnusable(`${file} holds a private key and can be read by others; run: chmod 600 ${file}`);
+  }
+  try {
+    const text = readFileSync(file, 'utf8');
+    const [key] = x509.PemConverter.decode(text.slice(text.indexOf('-----BEGIN PRIVATE KEY-----')));
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    return {
+      certificate: new x509.X509Certificate(text.slice(0, text.indexOf('-----BEGIN PRIVATE KEY-----'))),
+      privateKey: await webcrypto.subtle.importKey('pkcs8', key ?? new ArrayBuffer(0), algorithm, true, ['sign']),
+    };
+  } catch (cause) {
+    throw new AuthorityUnusable(`${file} does not hold a certificate and its key; restore it from a backup`, { cause });
+  }
+}
+
+const keyPem = async (key: CryptoKey): Promise<string> =>
+  x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');

@@ -1,0 +1,108 @@
+/** All sidecars there are: those that have a stream, and those whose workloads say that there ought to be one. */
+import type { Mesh } from '../model/mesh.js';
+import { byName, type SpiffeId } from '../model/names.js';
+import type { Proxy } from './proxy.js';
+import type { Session } from './session.js';
+
+/** A stream that is open now. */
+export interface Connection {
+  readonly id: string;
+  readonly identity: SpiffeId;
+  readonly agent: string;
+  readonly session: Session;
+}
+
+/** What remains of a stream when it has ended. */
+interface Trace {
+  readonly at: number;
+  readonly serves: number | undefined;
+}
+
+export class Fleet {
+  private readonly connections = new Map<string, Connection & { readonly since: number }>();
+  private readonly traces = new Map<string, Trace>();
+  private readonly listeners = new Set<() => void>();
+  private readonly startedAt: number;
+
+  /** @param leaseMs how long a sidecar without a stream is waited for */
+  constructor(
+    private readonly leaseMs: number,
+    private readonly clock: () => number = Date.now,
+  ) {
+    this.startedAt = clock();
+  }
+
+  /** Notes a stream; the one that its proxy had before, if any, is given back to be ended. */
+  connected(connection: Connection): Connection | undefined {
+    const before = this.connections.get(connection.id);
+    this.connections.set(connection.id, { ...connection, since: this.clock() });
+    this.traces.delete(connection.id);
+    this.changed();
+    return before;
+  }
+
+  /** Notes that a stream has ended. One that was replaced by a newer one is nobody's loss. */
+  disconnected({ id, session }: Connection): void {
+    if (this.connections.get(id)?.session !== session) return;
+    this.connections.delete(id);
+    this.traces.set(id, { at: this.clock(), serves: session.serves });
+    this.changed();
+  }
+
+  isConnected(id: string): boolean {
+    return this.connections.has(id);
+  }
+
+  /** Tells whoever waits that some proxy has come to serve something else. */
+  changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Calls `listener` whenever something may be different. Returns what ends that. */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Every proxy that there is or ought to be in `mesh`, by id. */
+  proxies(mesh: Mesh): Proxy[] {
+    const registered = [...mesh.Workload].filter(([, { metadata }]) => metadata.origin === 'sidecar');
+    const absent = registered.filter(([id]) => !this.connections.has(id));
+    return [
+      ...[...this.connections.values()].map(present),
+      ...absent.map(([id, { spec }]) => this.absent(id, spec.identity)),
+    ].sort((a, b) => byName(a.id, b.id));
+  }
+
+  /** Forgets what remains of streams of workloads that are no more. */
+  forgetTraces(mesh: Mesh): void {
+    for (const id of this.traces.keys()) if (!mesh.Workload.has(id)) this.traces.delete(id);
+  }
+
+  private absent(id: string, identity: SpiffeId | undefined): Proxy {
+    // A server that has just started has seen nobody yet: everybody has a lease to come back.
+    const { at, serves } = this.traces.get(id) ?? { at: this.startedAt, serves: undefined };
+    return {
+      id,
+      ...(identity !== undefined && { identity }),
+      state: this.clock() - at < this.leaseMs ? 'disconnected' : 'lost',
+      since: new Date(at).toISOString(),
+      ...(serves !== undefined && { serves }),
+      holds: new Map(),
+      refusals: [],
+    };
+  }
+}
+
+const present = ({ id, identity, agent, session, since }: Connection & { readonly since: number }): Proxy => ({
+  id,
+  identity,
+  state: 'connected',
+  since: new Date(since).toISOString(),
+  agent,
+  ...(session.serves !== undefined && { serves: session.serves }),
+  get holds() {
+    return session.holds;
+  },
+  refusals: session.refusals,
+});

@@ -1,0 +1,61 @@
+/** Compiles each new mesh and hands it to every session: at once when all is quiet, in batches when changes come thick. */
+import { EMPTY_SNAPSHOT, compile, type Snapshot } from '../compile/compile.js';
+import type { Mesh } from '../model/mesh.js';
+import type { Published } from './delta.js';
+
+/** After a push, changes gather for this long before the next one, in milliseconds. */
+const GATHER_MS = 10;
+
+export class Publisher {
+  private snapshot: Snapshot = EMPTY_SNAPSHOT;
+  /** The revision that `snapshot` was compiled from, and the one that sessions were last given. */
+  private revision = 0;
+  private pushed = 0;
+  private pending: { readonly revision: number; readonly mesh: Mesh } | undefined;
+  private gathering: NodeJS.Timeout | undefined;
+  private readonly listeners = new Set<(published: Published) => void>();
+
+  /** Takes in a newer mesh. */
+  publish(now: { readonly revision: number; readonly mesh: Mesh }): void {
+    this.pending = now;
+    if (!this.gathering) this.push();
+  }
+
+  /** The newest mesh, compiled. */
+  get compiled(): Snapshot {
+    if (this.pending) {
+      this.snapshot = compile(this.pending.mesh, this.snapshot);
+      this.revision = this.pending.revision;
+      this.pending = undefined;
+    }
+    return this.snapshot;
+  }
+
+  /** What a new session starts from. */
+  get published(): Published {
+    const { resources } = this.compiled;
+    return { revision: this.revision, resources };
+  }
+
+  /** Calls `listener` with everything that is published from now on. Returns what ends that. */
+  onPublish(listener: (published: Published) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Publishes nothing more. */
+  close(): void {
+    clearTimeout(this.gathering);
+    this.listeners.clear();
+  }
+
+  private push(): void {
+    this.gathering = setTimeout(() => {
+      this.gathering = undefined;
+      if (this.pending || this.revision !== this.pushed) this.push();
+    }, GATHER_MS);
+    const { published } = this;
+    this.pushed = published.revision;
+    for (const listener of this.listeners) listener(published);
+  }
+}
