@@ -1,0 +1,139 @@
+//! The door to the program: which transports it opens to, and what becomes of each request that comes in.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use super::{
+    path::{BadPath, NormalPath},
+    rules::{Call, RuleName, Rules},
+};
+use crate::spiffe::SpiffeId;
+
+/// The door to one workload's program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// What guards it: `inbound/<namespace>/<name>`.
+    pub name: Arc<str>,
+    /// For callers that prove an identity by mutual TLS; none: they are not listened to.
+    pub mutual_tls: Option<Arc<Door>>,
+    /// For callers that prove nothing; none: they are not listened to.
+    pub plaintext: Option<Arc<Door>>,
+}
+
+/// How the requests of one transport are treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// Who may pass.
+    pub guard: Guard,
+    /// Whether paths are brought into their one form before they are judged and handed on.
+    pub normalise_paths: bool,
+    /// How long a request may stand still before it is given up; none: for ever.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// The rules of a door. Any deny wins; what no allow names stays shut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// What they mean is turned away.
+    pub deny: Rules,
+    /// Only what they mean may pass.
+    pub allow: Rules,
+    /// Denies that decide nothing: what would become of a call if they did is told beside the verdict.
+    pub audited_deny: Option<Rules>,
+    /// Allows that would stand in the place of `allow`.
+    pub audited_allow: Option<Rules>,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// It passes, because of this rule.
+    Allowed(&'a RuleName),
+    /// It is turned away, because of this rule.
+    Denied(&'a RuleName),
+    /// It is turned away, because no rule of these policies (`namespace/name`) names it.
+    NoRule {
+        /// Sorted. Empty: the default of the mesh shuts the door.
+        closed_by: &'a [Box<str>],
+    },
+}
+
+impl Verdict<'_> {
+    /// Whether the call passes.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Allowed(_))
+    }
+}
+
+/// A verdict, and what audited policies would have made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement<'a> {
+    /// What is enforced.
+    pub verdict: Verdict<'a>,
+    /// What would be enforced if audited policies were; none: nothing is audited.
+    pub audit: Option<Verdict<'a>>,
+}
+
+impl Guard {
+    /// What becomes of `call`.
+    pub fn decide(&self, call: Call<'_>) -> Judgement<'_> {
+        let verdict = decide(&[&self.deny], &self.allow, call);
+        let audits = self.audited_deny.is_some() || self.audited_allow.is_some();
+        let audit = audits.then(|| {
+            let denies: Vec<&Rules> = [Some(&self.deny), self.audited_deny.as_ref()].into_iter().flatten().collect();
+            decide(&denies, self.audited_allow.as_ref().unwrap_or(&self.allow), call)
+        });
+        Judgement { verdict, audit }
+    }
+
+    /// Whether some rule reads paths.
+    pub fn reads_paths(&self) -> bool {
+        let audited = [&self.audited_deny, &self.audited_allow].into_iter().flatten();
+        [&self.deny, &self.allow].into_iter().chain(audited).any(Rules::read_paths)
+    }
+}
+
+fn decide<'a>(denies: &[&'a Rules], allow: &'a Rules, call: Call<'_>) -> Verdict<'a> {
+    if let Some(rule) = denies.iter().find_map(|rules| rules.first(call)) {
+        return Verdict::Denied(rule);
+    }
+    match allow.first(call) {
+        Some(rule) => Verdict::Allowed(rule),
+        None => Verdict::NoRule { closed_by: allow.policies() },
+    }
+}
+
+/// A request as it comes through a door.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Who the caller proved to be; none: it proved nothing.
+    pub peer: Option<&'a SpiffeId>,
+    /// Where its connection comes from.
+    pub remote: IpAddr,
+    /// As it was sent.
+    pub method: &'a str,
+    /// As it was sent, without the query.
+    pub path: &'a str,
+}
+
+/// A request that has been judged.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// What becomes of it.
+    pub judgement: Judgement<'a>,
+    /// The path that the program is to see, so that it sees what was judged.
+    pub path: String,
+}
+
+impl Door {
+    /// Judges one request.
+    pub fn judge(&self, request: Incoming<'_>) -> Result<Judged<'_>, BadPath> {
+        let Incoming { peer, remote, method, path } = request;
+        let call = |path| Call { peer, remote, method, path };
+        // `OPTIONS *` speaks of the server as a whole (RFC 9112 §3.2.4): no rule of paths can mean it.
+        if !self.normalise_paths || (path == "*" && method == "OPTIONS") {
+            return Ok(Judged { judgement: self.guard.decide(call(path)), path: path.to_owned() });
+        }
+        let NormalPath { forwarded, matched } = NormalPath::read(path)?;
+        Ok(Judged { judgement: self.guard.decide(call(&matched)), path: forwarded })
+    }
+}

@@ -1,0 +1,196 @@
+//! Who may do what: the rules of a guard, and whether one of them means a call.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use super::{network::Network, route::PathMatch};
+use crate::spiffe::SpiffeId;
+
+/// A request, as far as rules ask about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Who the caller proved to be; none: it proved nothing.
+    pub peer: Option<&'a SpiffeId>,
+    /// Where its connection comes from.
+    pub remote: IpAddr,
+    /// As it was sent.
+    pub method: &'a str,
+    /// Without a query; where rules read paths, in the form that [`super::path`] makes for matching.
+    pub path: &'a str,
+}
+
+/// What a rule is called: `namespace/policy/index` for one that somebody wrote, `default/<mode>` for the mesh's default.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleName(Arc<str>);
+
+impl RuleName {
+    /// Any text is a name; only `a/b/n` names a policy.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The policy that the rule is part of: `namespace/policy`. None for the default of the mesh.
+    pub fn policy(&self) -> Option<&str> {
+        let (policy, _index) = self.0.rsplit_once('/')?;
+        policy.contains('/').then_some(policy)
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One rule: some callers may, or may not, do some things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What verdicts call it.
+    pub name: RuleName,
+    /// Any of these callers.
+    pub principals: Vec<Principal>,
+    /// Any of these things.
+    pub permissions: Vec<Permission>,
+}
+
+impl Rule {
+    /// Whether the rule speaks of `call`.
+    pub fn means(&self, call: Call<'_>) -> bool {
+        self.principals.iter().any(|principal| principal.means(call))
+            && self.permissions.iter().any(|permission| permission.means(call))
+    }
+}
+
+/// Some callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// Really everybody.
+    Anyone,
+    /// Whoever proved an identity that reads so.
+    Identity(IdentityMatch),
+    /// Whoever calls from there.
+    From(Network),
+    /// Who is all of these.
+    All(Vec<Principal>),
+    /// Who is any of these.
+    OneOf(Vec<Principal>),
+    /// Who is not this.
+    Not(Box<Principal>),
+}
+
+/// Which identities a rule means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityMatch {
+    /// Every identity of this mesh.
+    Any,
+    /// This one.
+    Exact(Box<str>),
+    /// Every one that begins so.
+    Prefix(Box<str>),
+}
+
+/// Some things to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Everything.
+    Anything,
+    /// Requests with this method.
+    Method(Box<str>),
+    /// Requests for such a path.
+    Path(PathMatch),
+    /// What is all of these.
+    All(Vec<Permission>),
+    /// What is any of these.
+    OneOf(Vec<Permission>),
+    /// What is not this.
+    Not(Box<Permission>),
+}
+
+impl Principal {
+    fn means(&self, call: Call<'_>) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Identity(identity) => call.peer.is_some_and(|peer| identity.means(peer)),
+            Self::From(network) => network.contains(call.remote),
+            Self::All(all) => all.iter().all(|one| one.means(call)),
+            Self::OneOf(some) => some.iter().any(|one| one.means(call)),
+            Self::Not(other) => !other.means(call),
+        }
+    }
+}
+
+impl IdentityMatch {
+    fn means(&self, peer: &SpiffeId) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(exact) => peer.as_str() == &**exact,
+            Self::Prefix(prefix) => peer.as_str().starts_with(&**prefix),
+        }
+    }
+}
+
+impl Permission {
+    fn means(&self, call: Call<'_>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Method(method) => call.method == &**method,
+            Self::Path(path) => path.matches(call.path),
+            Self::All(all) => all.iter().all(|one| one.means(call)),
+            Self::OneOf(some) => some.iter().any(|one| one.means(call)),
+            Self::Not(other) => !other.means(call),
+        }
+    }
+
+    /// Whether the answer depends on the path of a call.
+    pub fn reads_path(&self) -> bool {
+        match self {
+            Self::Path(_) => true,
+            Self::Anything | Self::Method(_) => false,
+            Self::All(parts) | Self::OneOf(parts) => parts.iter().any(Self::reads_path),
+            Self::Not(other) => other.reads_path(),
+        }
+    }
+}
+
+/// Rules in the order of their names: of several that mean a call, the first is the one that verdicts name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// The policies that the rules are part of, sorted, each once.
+    policies: Vec<Box<str>>,
+}
+
+impl Rules {
+    /// These rules, in whatever order they came.
+    pub fn new(mut rules: Vec<Rule>) -> Self {
+        rules.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut policies: Vec<Box<str>> = rules.iter().filter_map(|rule| rule.name.policy()).map(Into::into).collect();
+        policies.sort_unstable();
+        policies.dedup();
+        Self { rules, policies }
+    }
+
+    /// The first rule that means `call`.
+    pub fn first(&self, call: Call<'_>) -> Option<&RuleName> {
+        self.rules.iter().find(|rule| rule.means(call)).map(|rule| &rule.name)
+    }
+
+    /// The policies that the rules are part of.
+    pub fn policies(&self) -> &[Box<str>] {
+        &self.policies
+    }
+
+    /// Every rule, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
+        self.rules.iter()
+    }
+
+    /// Whether some rule reads paths.
+    pub fn read_paths(&self) -> bool {
+        self.rules.iter().any(|rule| rule.permissions.iter().any(Permission::reads_path))
+    }
+}

@@ -1,0 +1,234 @@
+//! Tables of what the evaluator decides. The scenarios of `test/scenarios` say the same end to end.
+
+use std::sync::Arc;
+
+use super::{
+    Answer, Backend, Config, Destination,
+    cluster::{Cluster, Endpoints, Protocol, Security},
+    inbound::{Door, Guard, Incoming, Verdict},
+    path::BadPath,
+    route::{Action, PathMatch, Route, RouteTable, ServiceListener},
+    rules::{Call, IdentityMatch, Permission, Principal, Rule, RuleName, Rules},
+    split::Split,
+};
+use crate::spiffe::SpiffeId;
+
+fn id(account: &str) -> SpiffeId {
+    SpiffeId::parse(&format!("spiffe://sluice.local/ns/shop/sa/{account}")).unwrap()
+}
+
+fn who(account: &str) -> Principal {
+    Principal::Identity(IdentityMatch::Exact(id(account).as_str().into()))
+}
+
+fn rule(name: &str, principals: Vec<Principal>, permissions: Vec<Permission>) -> Rule {
+    Rule { name: RuleName::new(name), principals, permissions }
+}
+
+fn rules(rules: Vec<Rule>) -> Rules {
+    Rules::new(rules)
+}
+
+fn anything() -> Vec<Permission> {
+    vec![Permission::Anything]
+}
+
+fn prefix(text: &str) -> Permission {
+    Permission::Path(PathMatch::Prefix(text.into()))
+}
+
+fn call(peer: Option<&SpiffeId>) -> Call<'_> {
+    Call { peer, remote: "127.0.0.1".parse().unwrap(), method: "GET", path: "/items" }
+}
+
+#[test]
+fn principals_and_permissions_mean_what_they_say() {
+    let web = id("web");
+    let network =
+        |text: &str, length| Principal::From(super::network::Network::new(text.parse().unwrap(), length).unwrap());
+    let named = || Principal::Identity(IdentityMatch::Any);
+    let starting = |text: &str| Principal::Identity(IdentityMatch::Prefix(text.into()));
+    let get = || Permission::Method("GET".into());
+    let items = || Permission::Path(PathMatch::Exact("/items".into()));
+    let cases: Vec<(&str, Vec<Principal>, Vec<Permission>, Option<&SpiffeId>, bool)> = vec![
+        ("anyone is anyone", vec![Principal::Anyone], anything(), None, true),
+        ("who proved something is somebody", vec![named()], anything(), Some(&web), true),
+        ("who proved nothing is nobody", vec![named()], anything(), None, false),
+        ("an identity is itself", vec![who("web")], anything(), Some(&web), true),
+        ("an identity is no other", vec![who("we")], anything(), Some(&web), false),
+        ("a beginning is enough", vec![starting("spiffe://sluice.local/ns/shop/")], anything(), Some(&web), true),
+        ("another beginning is not", vec![starting("spiffe://sluice.local/ns/sh/")], anything(), Some(&web), false),
+        ("an address is in its network", vec![network("127.0.0.0", 8)], anything(), None, true),
+        ("an address is in no other", vec![network("10.0.0.0", 8)], anything(), None, false),
+        ("all means all", vec![Principal::All(vec![named(), network("10.0.0.0", 8)])], anything(), Some(&web), false),
+        ("one of means one", vec![Principal::OneOf(vec![who("a"), who("web")])], anything(), Some(&web), true),
+        ("not means not", vec![Principal::Not(Box::new(Principal::Anyone))], anything(), Some(&web), false),
+        ("any principal will do", vec![who("a"), who("web")], anything(), Some(&web), true),
+        ("no principal means nobody", vec![], anything(), Some(&web), false),
+        ("no permission means nothing", vec![Principal::Anyone], vec![], Some(&web), false),
+        ("a method is itself", vec![named()], vec![get()], Some(&web), true),
+        ("a method minds its case", vec![named()], vec![Permission::Method("get".into())], Some(&web), false),
+        ("a path is itself", vec![named()], vec![items()], Some(&web), true),
+        ("a path is no longer one", vec![named()], vec![prefix("/items/")], Some(&web), false),
+        ("both must hold", vec![named()], vec![Permission::All(vec![get(), prefix("/x")])], Some(&web), false),
+        ("either may hold", vec![named()], vec![Permission::OneOf(vec![prefix("/x"), get()])], Some(&web), true),
+        ("neither may hold", vec![named()], vec![Permission::Not(Box::new(get()))], Some(&web), false),
+    ];
+    for (sentence, principals, permissions, peer, means) in cases {
+        assert_eq!(rule("r", principals, permissions).means(call(peer)), means, "{sentence}");
+    }
+}
+
+#[test]
+fn any_deny_wins_and_what_no_allow_names_stays_shut() {
+    let (web, job, cart) = (id("web"), id("job"), id("cart"));
+    let guard = Guard {
+        deny: rules(vec![rule("shop/no-job/0", vec![who("job")], anything())]),
+        allow: rules(vec![
+            rule("shop/open/1", vec![Principal::Identity(IdentityMatch::Any)], vec![prefix("/items")]),
+            rule("shop/open/0", vec![who("web"), who("job")], anything()),
+            rule("shop/more/0", vec![who("cron")], anything()),
+        ]),
+        ..Guard::default()
+    };
+    let open_0 = RuleName::new("shop/open/0");
+    let open_1 = RuleName::new("shop/open/1");
+    let no_job = RuleName::new("shop/no-job/0");
+    let decide = |peer| guard.decide(call(peer)).verdict;
+    assert_eq!(decide(Some(&web)), Verdict::Allowed(&open_0), "the first rule by name");
+    assert_eq!(decide(Some(&cart)), Verdict::Allowed(&open_1));
+    assert_eq!(decide(Some(&job)), Verdict::Denied(&no_job));
+    let Verdict::NoRule { closed_by } = decide(None) else { panic!("nobody may not pass") };
+    assert_eq!(closed_by.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["shop/more", "shop/open"]);
+    assert_eq!(guard.decide(call(None)).audit, None, "nothing is audited");
+}
+
+#[test]
+fn the_default_of_the_mesh_is_no_policy() {
+    let guard = Guard {
+        allow: rules(vec![rule("default/all-authenticated", vec![who("web")], anything())]),
+        ..Guard::default()
+    };
+    assert_eq!(guard.decide(call(None)).verdict, Verdict::NoRule { closed_by: &[] });
+    assert_eq!(Guard::default().decide(call(None)).verdict, Verdict::NoRule { closed_by: &[] }, "no rule, no way");
+}
+
+#[test]
+fn an_audit_says_what_would_be_enforced() {
+    let web = id("web");
+    let all = || rules(vec![rule("default/audit", vec![Principal::Anyone], anything())]);
+    let only = |account: &str| rules(vec![rule("shop/only/0", vec![who(account)], anything())]);
+    let cases: Vec<(&str, Guard, Option<bool>)> = vec![
+        (
+            "an audited allow that names the caller",
+            Guard { audited_allow: Some(only("web")), allow: all(), ..Guard::default() },
+            Some(true),
+        ),
+        (
+            "an audited allow that does not",
+            Guard { audited_allow: Some(only("job")), allow: all(), ..Guard::default() },
+            Some(false),
+        ),
+        (
+            "an audited allow without rules",
+            Guard { audited_allow: Some(Rules::default()), allow: all(), ..Guard::default() },
+            Some(false),
+        ),
+        (
+            "an audited deny that means the call",
+            Guard { audited_deny: Some(only("web")), allow: all(), ..Guard::default() },
+            Some(false),
+        ),
+        (
+            "an audited deny that does not",
+            Guard { audited_deny: Some(only("job")), allow: all(), ..Guard::default() },
+            Some(true),
+        ),
+        (
+            "an enforced deny beside an audited allow",
+            Guard { deny: only("web"), audited_allow: Some(only("web")), allow: all(), ..Guard::default() },
+            Some(false),
+        ),
+        ("nothing audited", Guard { allow: all(), ..Guard::default() }, None),
+    ];
+    for (sentence, guard, passes) in cases {
+        let judgement = guard.decide(call(Some(&web)));
+        assert_eq!(judgement.audit.map(|verdict| verdict.passes()), passes, "{sentence}");
+        assert_eq!(judgement.verdict.passes(), guard.deny == Rules::default(), "{sentence}");
+    }
+}
+
+#[test]
+fn a_door_judges_the_path_that_it_hands_on() {
+    let web = id("web");
+    let guard = Guard {
+        deny: rules(vec![rule("shop/secrets/0", vec![Principal::Anyone], vec![prefix("/secret/")])]),
+        allow: rules(vec![rule("shop/all/0", vec![Principal::Anyone], anything())]),
+        ..Guard::default()
+    };
+    let door = |normalise_paths| Door { guard: guard.clone(), normalise_paths, idle_timeout: None };
+    let request = |method, path| Incoming { peer: Some(&web), remote: "127.0.0.1".parse().unwrap(), method, path };
+    let normal = door(true);
+    let judged = normal.judge(request("GET", "/x/../secret//7")).unwrap();
+    assert_eq!((judged.path.as_str(), judged.judgement.verdict.passes()), ("/secret/7", false));
+    assert_eq!(normal.judge(request("GET", "/a%2Fb")), Err(BadPath::EncodedSlash));
+    assert!(normal.judge(request("OPTIONS", "*")).unwrap().judgement.verdict.passes());
+    assert_eq!(normal.judge(request("GET", "*")), Err(BadPath::Relative));
+    let plain = door(false);
+    assert_eq!(plain.judge(request("GET", "/a%2F../b")).unwrap().path, "/a%2F../b", "left as it came");
+}
+
+fn forward(name: &str) -> Action {
+    Action::Forward { split: Split::whole(name.into()), missing_backend_status: 500 }
+}
+
+fn route(name: &str, path: PathMatch, action: Action) -> Arc<Route> {
+    Arc::new(Route { name: name.into(), path, action })
+}
+
+#[test]
+fn a_call_takes_the_first_route_of_its_authority() {
+    let routes = Arc::from([
+        route("exact", PathMatch::Exact("/a".into()), Action::Respond(418)),
+        route("rest", PathMatch::Prefix("/".into()), forward("cart")),
+    ]);
+    let table = RouteTable { hosts: [("cart.shop:80".into(), routes)].into(), backends: vec!["cart".into()] };
+    let mut config = Config::default();
+    assert!(matches!(config.destination("cart.shop:80", "/"), Destination::Unknown), "nobody has told");
+    config.services.insert(
+        "cart.shop:80".into(),
+        Answer::Held(Arc::new(ServiceListener { route_table: "t".into(), idle_timeout: None })),
+    );
+    config.services.insert("none.shop:80".into(), Answer::Absent);
+    assert!(matches!(config.destination("none.shop:80", "/"), Destination::NoRoute));
+    assert!(matches!(config.destination("cart.shop:80", "/"), Destination::Unknown), "its routes are not told");
+    config.routes.insert("t".into(), Answer::Held(Arc::new(table)));
+    let name = |path| match config.destination("cart.shop:80", path) {
+        Destination::Route(_, route) => route.name.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name("/a"), "exact");
+    assert_eq!(name("/a/b"), "rest");
+}
+
+#[test]
+fn a_backend_is_unknown_or_missing_or_found() {
+    let cluster = Cluster {
+        endpoints: "e".into(),
+        connect_timeout: std::time::Duration::from_secs(1),
+        security: Security::Plaintext,
+        protocol: Protocol::AsCalled,
+    };
+    let mut config = Config::default();
+    assert!(matches!(config.backend("cart"), Backend::Unknown));
+    config.clusters.insert("cart".into(), Answer::Absent);
+    assert!(matches!(config.backend("cart"), Backend::Missing));
+    config.clusters.insert("cart".into(), Answer::Held(Arc::new(cluster)));
+    assert!(matches!(config.backend("cart"), Backend::Unknown), "where it is has not been told");
+    config.endpoints.insert("e".into(), Answer::Absent);
+    assert!(matches!(config.backend("cart"), Backend::Found(_, endpoints) if endpoints.pick(0).is_none()));
+    let (a, b) = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+    let endpoints = Endpoints { fit: vec![a, b], unfit: Vec::new() };
+    let turns: Vec<_> = (0..4).filter_map(|turn| endpoints.pick(turn)).collect();
+    assert_eq!(turns, [a, b, a, b]);
+}

@@ -1,0 +1,290 @@
+//! The scenarios of `test/scenarios`: what the control plane compiled is what this proxy must decode, and what it then
+//! does with the calls of `traffic.yaml` is what they expect.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use envoy_types::pb::google::protobuf::Any;
+use serde::Deserialize;
+use sluice_proxy::{
+    config::{
+        Answer, Backend, Config, Destination, authority,
+        cluster::Security,
+        inbound::{Incoming, Judgement, Listener, Verdict},
+        route::Action,
+    },
+    spiffe::SpiffeId,
+    xds::{
+        decode::{Decoded, Limits, decode},
+        kind::Kind,
+    },
+};
+
+#[derive(Deserialize)]
+struct Golden {
+    resources: Vec<GoldenResource>,
+}
+
+#[derive(Deserialize)]
+struct GoldenResource {
+    #[serde(rename = "type")]
+    type_url: String,
+    name: String,
+    bytes: String,
+}
+
+/// A row of traffic.yaml; `test/support/scenarios.ts` says what it means.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Call {
+    it: String,
+    from: String,
+    to: String,
+    #[serde(default = "get")]
+    method: String,
+    #[serde(default = "root")]
+    path: String,
+    #[serde(default = "once")]
+    times: u64,
+    expect: Expectation,
+}
+
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Expectation {
+    #[serde(default)]
+    reaches: BTreeMap<String, u64>,
+    #[serde(default)]
+    answers: BTreeMap<u16, u64>,
+    rule: Option<String>,
+    closed_by: Option<Vec<String>>,
+    audit: Option<String>,
+    connection: Option<String>,
+}
+
+fn get() -> String {
+    "GET".into()
+}
+fn root() -> String {
+    "/".into()
+}
+fn once() -> u64 {
+    1
+}
+
+#[derive(Deserialize)]
+struct Document {
+    kind: String,
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    namespace: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Spec {
+    address: Option<IpAddr>,
+    port: Option<u16>,
+    identity: Option<String>,
+}
+
+struct Workload {
+    address: Option<SocketAddr>,
+    identity: Option<SpiffeId>,
+}
+
+/// A whole mesh, as seen by everybody in it at once.
+struct World {
+    config: Config,
+    doors: BTreeMap<String, Arc<Listener>>,
+    workloads: BTreeMap<String, Workload>,
+}
+
+#[test]
+fn every_call_comes_to_what_its_scenario_says() {
+    let mut failures = Vec::new();
+    let mut calls = 0;
+    for scenario in scenarios() {
+        let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
+        let world = World::read(&scenario);
+        let traffic = fs::read_to_string(scenario.join("traffic.yaml")).unwrap();
+        let rows: Vec<Call> = serde_saphyr::from_str(&traffic).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for row in rows {
+            calls += 1;
+            let came = world.make(&row);
+            if let Some(difference) = row.expect.difference(&came) {
+                failures.push(format!("{name}: it {}: {difference}\n  in {came:?}", row.it));
+            }
+        }
+    }
+    assert!(calls > 40, "only {calls} calls were found");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../test/scenarios");
+    let mut all: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.sort();
+    all
+}
+
+impl World {
+    fn read(scenario: &Path) -> Self {
+        let golden = fs::read_to_string(scenario.join("snapshot.golden.json")).unwrap();
+        let golden: Golden = serde_json::from_str(&golden).unwrap();
+        let mut world = Self { config: Config::default(), doors: BTreeMap::new(), workloads: BTreeMap::new() };
+        for GoldenResource { type_url, name, bytes } in golden.resources {
+            let kind = Kind::of_type_url(&type_url).unwrap();
+            let any = Any { type_url, value: BASE64_STANDARD.decode(bytes).unwrap() };
+            let decoded = decode(kind, &name, &any, &Limits::default());
+            world.hold(&name, decoded.unwrap_or_else(|fault| panic!("{name}: {fault}")));
+        }
+        let mesh = fs::read_to_string(scenario.join("mesh.yaml")).unwrap();
+        let documents: Vec<Document> = serde_saphyr::from_multiple(&mesh).unwrap();
+        for Document { metadata, spec, .. } in documents.into_iter().filter(|document| document.kind == "Workload") {
+            let workload = Workload {
+                address: spec.port.map(|port| SocketAddr::new(spec.address.unwrap(), port)),
+                identity: spec.identity.map(|text| SpiffeId::parse(&text).unwrap()),
+            };
+            world.workloads.insert(format!("{}/{}", metadata.namespace, metadata.name), workload);
+        }
+        world
+    }
+
+    fn hold(&mut self, name: &str, resource: Decoded) {
+        let config = &mut self.config;
+        match resource {
+            Decoded::Inbound(door) => {
+                self.doors.insert(name.trim_start_matches("inbound/").to_owned(), door);
+            }
+            Decoded::Service(service) => drop(config.services.insert(name.into(), Answer::Held(service))),
+            Decoded::Routes(table) => drop(config.routes.insert(name.into(), Answer::Held(table))),
+            Decoded::Cluster(cluster) => drop(config.clusters.insert(name.into(), Answer::Held(cluster))),
+            Decoded::Endpoints(endpoints) => drop(config.endpoints.insert(name.into(), Answer::Held(endpoints))),
+        }
+    }
+
+    /// Makes the calls of a row, with counters that begin at 0.
+    fn make(&self, call: &Call) -> Expectation {
+        let mut came = Expectation::default();
+        let mut turns: BTreeMap<String, u64> = BTreeMap::new();
+        for turn in 0..call.times {
+            let caller = self.workloads.get(&call.from).and_then(|workload| workload.identity.clone());
+            match call.to.strip_prefix("http://") {
+                None => self.arrive(&call.to, caller.as_ref(), call, &mut came),
+                Some(authority) => {
+                    let namespace = call.from.split('/').next().unwrap();
+                    match self.send(authority, namespace, turn, &mut turns, &call.path) {
+                        Ok(workload) => self.arrive(&workload, caller.as_ref(), call, &mut came),
+                        Err(status) => *came.answers.entry(status).or_default() += 1,
+                    }
+                }
+            }
+        }
+        came
+    }
+
+    /// What the caller's sidecar does: it finds a workload, or answers itself.
+    fn send(
+        &self,
+        called: &str,
+        namespace: &str,
+        turn: u64,
+        turns: &mut BTreeMap<String, u64>,
+        path: &str,
+    ) -> Result<String, u16> {
+        let authority = authority::canonical(called, namespace).ok_or(404_u16)?;
+        // All that there is has been told: what is unknown does not exist.
+        let Destination::Route(_, route) = self.config.destination(&authority, path) else { return Err(404) };
+        let (split, missing_backend_status) = match &route.action {
+            Action::Forward { split, missing_backend_status } => (split, *missing_backend_status),
+            Action::Respond(status) => return Err(*status),
+        };
+        let backend = split.pick(turn);
+        let Backend::Found(cluster, endpoints) = self.config.backend(backend) else {
+            return Err(missing_backend_status);
+        };
+        let next = turns.entry(backend.to_string()).or_default();
+        let endpoint = endpoints.pick(*next).ok_or(503_u16)?;
+        *next += 1;
+        let (name, workload) = self.workloads.iter().find(|(_, other)| other.address == Some(endpoint)).unwrap();
+        match (&cluster.security, &workload.identity) {
+            (Security::MutualTls(names), Some(identity)) => assert!(names.contains(identity), "{name} proves another"),
+            (Security::Plaintext, None) => {}
+            other => panic!("{name} is called in another way than it listens: {other:?}"),
+        }
+        Ok(name.clone())
+    }
+
+    /// What the called workload's sidecar does, if there is one.
+    fn arrive(&self, workload: &str, caller: Option<&SpiffeId>, call: &Call, came: &mut Expectation) {
+        let Some(door) = self.doors.get(workload) else {
+            *came.reaches.entry(workload.to_owned()).or_default() += 1;
+            return;
+        };
+        let chain = if caller.is_some() { &door.mutual_tls } else { &door.plaintext };
+        let Some(chain) = chain else {
+            came.connection = Some("refused".into());
+            return;
+        };
+        let request = Incoming {
+            peer: caller,
+            remote: "127.0.0.1".parse().unwrap(),
+            method: &call.method,
+            path: call.path.split('?').next().unwrap(),
+        };
+        let Judgement { verdict, audit } = match chain.judge(request) {
+            Ok(judged) => judged.judgement,
+            Err(_) => {
+                *came.answers.entry(400).or_default() += 1;
+                return;
+            }
+        };
+        came.audit = audit.map(|verdict| if verdict.passes() { "allowed".into() } else { "denied".into() });
+        match verdict {
+            Verdict::Allowed(rule) => {
+                came.rule = Some(rule.to_string());
+                *came.reaches.entry(workload.to_owned()).or_default() += 1;
+                return;
+            }
+            Verdict::Denied(rule) => came.rule = Some(rule.to_string()),
+            Verdict::NoRule { closed_by } => came.closed_by = Some(closed_by.iter().map(ToString::to_string).collect()),
+        }
+        *came.answers.entry(403).or_default() += 1;
+    }
+}
+
+impl Expectation {
+    /// What came otherwise than expected; what is not spoken of may be anything, but for who answered.
+    fn difference(&self, came: &Self) -> Option<&'static str> {
+        let spoken = |expected: &Option<String>, came: &Option<String>| expected.is_none() || expected == came;
+        if self.reaches != came.reaches {
+            return Some("reaches");
+        }
+        if self.answers != came.answers {
+            return Some("answers");
+        }
+        if self.connection != came.connection {
+            return Some("connection");
+        }
+        if !spoken(&self.rule, &came.rule) {
+            return Some("rule");
+        }
+        if !spoken(&self.audit, &came.audit) {
+            return Some("audit");
+        }
+        (self.closed_by.is_some() && self.closed_by != came.closed_by).then_some("closedBy")
+    }
+}
