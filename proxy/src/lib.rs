@@ -3,6 +3,11 @@
 //! The flow: [`xds`] hears what the control plane wants and makes a [`config::Config`] of it; [`inbound`] and
 //! [`outbound`] ask that for each request.
 
+pub mod backoff;
 pub mod config;
+pub mod durable;
+pub mod metrics;
+pub mod proto;
+pub mod published;
 pub mod spiffe;
 pub mod xds;

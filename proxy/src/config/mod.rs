@@ -44,7 +44,7 @@ impl<T> Clone for Answer<T> {
 pub type Answers<T> = HashMap<Arc<str>, Answer<T>>;
 
 /// All that is in force. Swapped whole; a request reads one from first byte to last.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// The door to the program; none: nobody may come in.
     pub inbound: Option<Arc<inbound::Listener>>,

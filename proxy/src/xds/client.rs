@@ -1,0 +1,247 @@
+//! The stream: it is kept open, what comes over it goes into the mirror, and what the mirror makes of it goes into
+//! force and back to the control plane. All decisions are the mirror's.
+
+use std::{sync::Arc, time::Duration};
+
+use envoy_types::pb::envoy::{
+    config::core::v3::{Node, node::UserAgentVersionType},
+    service::discovery::v3::{
+        DeltaDiscoveryRequest, DeltaDiscoveryResponse,
+        aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
+    },
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming, transport::Channel};
+use tracing::{debug, info, warn};
+
+use super::{
+    demand::Demand,
+    disk::Copy,
+    kind::Kind,
+    mirror::{Mirror, Step},
+    report::Report,
+};
+use crate::{
+    backoff::{Backoff, chance},
+    config::Config,
+    metrics::Metrics,
+    published::Published,
+};
+
+/// The largest response that is read, in bytes.
+const LARGEST_MESSAGE: usize = 64 << 20;
+
+/// How many requests may wait for the control plane to take them. More, and the stream is given up.
+const MOST_REQUESTS: usize = 256;
+
+/// How long changes are gathered before the copy on disk is written.
+const GATHER: Duration = Duration::from_millis(200);
+
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// What readers see of the client.
+#[derive(Debug, Default)]
+pub struct Outlook {
+    /// What is in force.
+    pub config: Arc<Published<Config>>,
+    /// What people may want to see.
+    pub report: Arc<Published<Report>>,
+    /// Which services the program calls.
+    pub demand: Arc<Demand>,
+}
+
+/// The one that hears the control plane.
+pub struct Client {
+    node: String,
+    mirror: Mirror,
+    outlook: Arc<Outlook>,
+    metrics: Arc<Metrics>,
+    copy: Copy,
+    /// When the copy on disk is to be written.
+    write_at: Option<Instant>,
+    connected: bool,
+}
+
+impl Client {
+    /// A client for the workload `node` (`namespace/name`), with what is on disk in force.
+    pub fn new(node: String, mut mirror: Mirror, copy: Copy, outlook: Arc<Outlook>, metrics: Arc<Metrics>) -> Self {
+        match copy.read() {
+            Ok(None) => {}
+            Ok(Some(responses)) => {
+                // Calls to come must find what was called before, or it would be forgotten at once.
+                let listeners = responses.iter().filter(|response| response.type_url == Kind::Listener.type_url());
+                let names = listeners.flat_map(|response| {
+                    response.resources.iter().map(|resource| &resource.name).chain(&response.removed_resources)
+                });
+                names
+                    .filter(|name| !name.starts_with(super::decode::INBOUND_PREFIX))
+                    .for_each(|name| outlook.demand.call(name));
+                mirror.call(outlook.demand.all());
+                if let Some(config) = mirror.restore(responses).config {
+                    info!("serving from the configuration on disk");
+                    outlook.config.swap(config);
+                }
+            }
+            Err(error) => warn!(%error, "the configuration on disk cannot be used"),
+        }
+        outlook.report.swap(Arc::new(Report::of(&mirror, false)));
+        Self { node, mirror, outlook, metrics, copy, write_at: None, connected: false }
+    }
+
+    /// Hears the control plane for ever.
+    pub async fn run(mut self, channel: Channel) {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        loop {
+            let ended = self.stream(&channel, &mut backoff).await;
+            self.mirror.close();
+            self.connection(false);
+            let wait = backoff.after_failure(chance());
+            warn!(reason = %ended, ?wait, "the control plane is not heard; serving what is held");
+            let until = Instant::now() + wait;
+            let outlook = self.outlook.clone();
+            loop {
+                tokio::select! {
+                    () = sleep_until(until) => break,
+                    () = outlook.demand.changed() => drop(self.mirror.call(outlook.demand.all())),
+                    () = due(self.write_at) => self.write().await,
+                }
+            }
+        }
+    }
+
+    /// Keeps one stream until it ends, and says why it did.
+    async fn stream(&mut self, channel: &Channel, backoff: &mut Backoff) -> String {
+        let (requests, queue) = mpsc::channel(MOST_REQUESTS);
+        self.mirror.call(self.outlook.demand.all());
+        let mut opening = self.mirror.open();
+        opening[0].node = Some(node(&self.node));
+        for request in opening {
+            let _ = requests.try_send(request);
+        }
+        let mut client =
+            AggregatedDiscoveryServiceClient::new(channel.clone()).max_decoding_message_size(LARGEST_MESSAGE);
+        let mut opened = Box::pin(client.delta_aggregated_resources(ReceiverStream::new(queue)));
+        let mut responses: Option<Streaming<DeltaDiscoveryResponse>> = None;
+        let outlook = self.outlook.clone();
+        loop {
+            // A server may say nothing at all, not even that it listens, until it has a resource to send: nothing here
+            // waits for that.
+            let step = tokio::select! {
+                result = &mut opened, if responses.is_none() => match result {
+                    Ok(response) => {
+                        info!("the control plane is heard");
+                        responses = Some(response.into_inner());
+                        self.connection(true);
+                        continue;
+                    }
+                    Err(status) => return describe(&status),
+                },
+                message = next(&mut responses) => match message {
+                    Ok(Some(response)) => {
+                        backoff.reset();
+                        self.receive(response)
+                    }
+                    Ok(None) => return "the control plane ended the stream".into(),
+                    Err(status) => return describe(&status),
+                },
+                () = outlook.demand.changed() => self.mirror.call(outlook.demand.all()),
+                () = due(self.write_at) => {
+                    self.write().await;
+                    continue;
+                }
+            };
+            if let Err(reason) = self.carry_out(step, &requests) {
+                return reason.into();
+            }
+        }
+    }
+
+    fn receive(&mut self, response: DeltaDiscoveryResponse) -> Step {
+        let kind = Kind::of_type_url(&response.type_url);
+        let (brought, removed) = (response.resources.len(), response.removed_resources.len());
+        debug!(kind = ?kind, nonce = response.nonce, brought, removed, "the control plane sent something");
+        let step = self.mirror.receive(response);
+        if let Some(kind) = kind {
+            let refused = step.refused.iter().filter(|(other, ..)| *other == kind).count();
+            self.metrics.updates(kind.word(), "accepted", brought.saturating_sub(refused));
+            self.metrics.updates(kind.word(), "refused", refused);
+            self.metrics.updates(kind.word(), "removed", removed);
+        }
+        step
+    }
+
+    /// The swap first, then the ACK.
+    fn carry_out(&mut self, step: Step, requests: &mpsc::Sender<DeltaDiscoveryRequest>) -> Result<(), &'static str> {
+        for (kind, name, refusal) in &step.refused {
+            warn!(kind = kind.word(), %name, version = refusal.version, reason = refusal.reason, "refused a resource");
+        }
+        if let Some(config) = step.config {
+            self.outlook.config.swap(config);
+        }
+        self.outlook.report.swap(Arc::new(Report::of(&self.mirror, self.connected)));
+        // What is known to be absent is part of the copy as well, so that every answer is a reason to write it.
+        self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
+        for request in step.requests {
+            requests.try_send(request).map_err(|_| "the control plane does not take what it is told")?;
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, connected: bool) {
+        self.connected = connected;
+        self.metrics.xds_connected.set(connected.into());
+        self.outlook.report.swap(Arc::new(Report::of(&self.mirror, connected)));
+    }
+
+    /// Writes the copy, off the thread that serves requests.
+    async fn write(&mut self) {
+        self.write_at = None;
+        let (copy, responses) = (self.copy.clone(), self.mirror.save());
+        match tokio::task::spawn_blocking(move || copy.write(&responses)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "cannot write the configuration to disk"),
+            Err(error) => warn!(%error, "writing the configuration to disk failed"),
+        }
+    }
+}
+
+async fn next(
+    responses: &mut Option<Streaming<DeltaDiscoveryResponse>>,
+) -> Result<Option<DeltaDiscoveryResponse>, Status> {
+    match responses {
+        Some(responses) => responses.message().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn node(id: &str) -> Node {
+    Node {
+        id: id.into(),
+        user_agent_name: "sluice-proxy".into(),
+        user_agent_version_type: Some(UserAgentVersionType::UserAgentVersion(env!("CARGO_PKG_VERSION").into())),
+        ..Node::default()
+    }
+}
+
+/// A status with its causes: "error trying to connect" alone helps nobody.
+fn describe(status: &Status) -> String {
+    let mut text = format!("{}: {}", status.code(), status.message());
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,354 @@
+//! What this proxy holds of what the control plane has: pure, with no stream in sight. Responses and wishes go in;
+//! requests, and a new configuration where something changed, come out.
+//!
+//! Make before break: a route table goes into force only when every backend that it names is known, with its
+//! endpoints. Until then the old one stays, and the response that brought the new one is not acknowledged.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource as WireResource,
+};
+
+use super::{
+    decode::{Decoded, Limits, decode},
+    kind::Kind,
+    reply::Pending,
+    table::{Change, Held, Refused, Table},
+};
+use crate::config::Config;
+
+/// What this proxy holds, wants and waits for.
+#[derive(Debug)]
+pub struct Mirror {
+    limits: Limits,
+    /// The listener before the program, if it has one.
+    inbound: Option<Arc<str>>,
+    /// The authorities that the program calls.
+    called: BTreeSet<Arc<str>>,
+    clusters: Table,
+    endpoints: Table,
+    listeners: Table,
+    routes: Table,
+    /// Route tables that wait for their backends.
+    warming: BTreeMap<Arc<str>, Held>,
+    /// Responses that have not been answered.
+    pending: Vec<Pending>,
+    /// Whether there is a stream to say things on.
+    open: bool,
+    config: Arc<Config>,
+}
+
+/// What is to be done, in this order: the configuration first, for an ACK follows the swap.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What is in force from now on, if anything changed.
+    pub config: Option<Arc<Config>>,
+    /// What the control plane is to be told.
+    pub requests: Vec<DeltaDiscoveryRequest>,
+    /// What was refused, for the log.
+    pub refused: Vec<(Kind, Arc<str>, Refused)>,
+}
+
+impl Mirror {
+    /// Holds nothing yet, and wants its own listener, if it has one.
+    pub fn new(inbound: Option<&str>, limits: Limits) -> Self {
+        Self {
+            limits,
+            inbound: inbound.map(Into::into),
+            called: BTreeSet::new(),
+            clusters: Table::default(),
+            endpoints: Table::default(),
+            listeners: Table::default(),
+            routes: Table::default(),
+            warming: BTreeMap::new(),
+            pending: Vec::new(),
+            open: false,
+            config: Arc::default(),
+        }
+    }
+
+    /// The authorities that the program calls, from now on.
+    pub fn call(&mut self, authorities: BTreeSet<Arc<str>>) -> Step {
+        self.called = authorities;
+        self.settle(Vec::new())
+    }
+
+    /// A stream begins: what to say on it first, one request for each kind. What is held is not asked for again.
+    pub fn open(&mut self) -> Vec<DeltaDiscoveryRequest> {
+        self.close();
+        self.settle(Vec::new());
+        self.open = true;
+        Kind::ALL.into_iter().map(|kind| opening(kind, self.table(kind))).collect()
+    }
+
+    /// The stream is gone, and what it left unfinished with it: it will be told again.
+    pub fn close(&mut self) {
+        self.open = false;
+        self.pending.clear();
+        self.warming.clear();
+    }
+
+    /// Takes in what the control plane says.
+    pub fn receive(&mut self, response: DeltaDiscoveryResponse) -> Step {
+        let Some(kind) = Kind::of_type_url(&response.type_url) else {
+            let request = super::reply::unknown_type(&response);
+            return Step { requests: vec![request], ..Step::default() };
+        };
+        let mut refused = Vec::new();
+        let mut waiting_for = BTreeSet::new();
+        for name in &response.removed_resources {
+            self.table_mut(kind).remove(name);
+            if kind == Kind::Route {
+                self.warming.remove(name.as_str());
+            }
+        }
+        for resource in response.resources {
+            let Some(name) = self.table(kind).subscribed.get(resource.name.as_str()).cloned() else { continue };
+            match self.read(kind, resource) {
+                Ok(held) if kind == Kind::Route => {
+                    waiting_for.insert(name.clone());
+                    self.warming.insert(name, held);
+                }
+                Ok(held) => self.table_mut(kind).hold(name, held),
+                Err(refusal) => refused.push((kind, name, refusal)),
+            }
+        }
+        let mut pending = Pending::new(kind, response.nonce, waiting_for);
+        for (_, name, refusal) in &refused {
+            pending.refuse(name.clone(), refusal.clone());
+            self.table_mut(kind).refused.insert(name.clone(), refusal.clone());
+        }
+        self.pending.push(pending);
+        self.settle(refused)
+    }
+
+    /// Takes in what was once held, from disk. What no longer can be obeyed is left out.
+    pub fn restore(&mut self, responses: Vec<DeltaDiscoveryResponse>) -> Step {
+        for response in responses {
+            let Some(kind) = Kind::of_type_url(&response.type_url) else { continue };
+            for resource in response.resources {
+                let name: Arc<str> = resource.name.as_str().into();
+                if let Ok(held) = self.read(kind, resource) {
+                    let table = self.table_mut(kind);
+                    table.subscribed.insert(name.clone());
+                    table.hold(name, held);
+                }
+            }
+            let table = self.table_mut(kind);
+            for name in response.removed_resources {
+                table.subscribed.insert(name.as_str().into());
+                table.remove(&name);
+            }
+        }
+        self.routes.held.retain(|_, table| backends(table).all(|name| resolved(&self.clusters, &self.endpoints, name)));
+        self.settle(Vec::new())
+    }
+
+    /// What is held, as it would come over the wire.
+    pub fn save(&self) -> Vec<DeltaDiscoveryResponse> {
+        let save = |kind| {
+            let table = self.table(kind);
+            let resources = table.held.iter().map(|(name, held)| WireResource {
+                name: name.to_string(),
+                version: held.version.clone(),
+                resource: Some(held.raw.clone()),
+                ..WireResource::default()
+            });
+            DeltaDiscoveryResponse {
+                type_url: kind.type_url().into(),
+                resources: resources.collect(),
+                removed_resources: table.absent.iter().map(ToString::to_string).collect(),
+                ..DeltaDiscoveryResponse::default()
+            }
+        };
+        Kind::ALL.into_iter().map(save).collect()
+    }
+
+    /// What is known of the resources of one kind.
+    pub fn table(&self, kind: Kind) -> &Table {
+        match kind {
+            Kind::Cluster => &self.clusters,
+            Kind::Endpoints => &self.endpoints,
+            Kind::Listener => &self.listeners,
+            Kind::Route => &self.routes,
+        }
+    }
+
+    /// The route tables that wait for their backends, with their versions.
+    pub fn warming(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
+        self.warming.iter().map(|(name, held)| (name, held.version.as_str()))
+    }
+
+    fn table_mut(&mut self, kind: Kind) -> &mut Table {
+        match kind {
+            Kind::Cluster => &mut self.clusters,
+            Kind::Endpoints => &mut self.endpoints,
+            Kind::Listener => &mut self.listeners,
+            Kind::Route => &mut self.routes,
+        }
+    }
+
+    fn read(&self, kind: Kind, resource: WireResource) -> Result<Held, Refused> {
+        let WireResource { name, version, resource, .. } = resource;
+        let refused = |reason: String| Refused { version: version.clone(), reason };
+        let raw = resource.ok_or_else(|| refused("holds nothing".into()))?;
+        let decoded = decode(kind, &name, &raw, &self.limits).map_err(|fault| refused(fault.to_string()))?;
+        Ok(Held { version, raw, decoded })
+    }
+
+    /// Draws every conclusion from what has changed: what goes into force, what is wanted, what can be answered.
+    fn settle(&mut self, refused: Vec<(Kind, Arc<str>, Refused)>) -> Step {
+        let mut step = Step { refused, ..Step::default() };
+        let listeners = self.inbound.iter().chain(&self.called).cloned().collect();
+        let mut changes = vec![(Kind::Listener, self.listeners.want(listeners))];
+        let routes = self.listeners.held.values().filter_map(route_table).cloned().collect();
+        changes.push((Kind::Route, self.routes.want(routes)));
+        self.warming.retain(|name, _| self.routes.subscribed.contains(name));
+        self.warm_up(&mut step);
+        let named = self.routes.held.values().chain(self.warming.values()).flat_map(backends).cloned().collect();
+        changes.push((Kind::Cluster, self.clusters.want(named)));
+        let endpoints = self.clusters.held.values().filter_map(endpoints_name).cloned().collect();
+        changes.push((Kind::Endpoints, self.endpoints.want(endpoints)));
+        // Where its endpoints are may be known already, under the same name.
+        self.warm_up(&mut step);
+        if self.open {
+            step.requests.extend(changes.into_iter().filter_map(|(kind, change)| subscription(kind, change)));
+            self.answer(&mut step);
+        }
+        let config = self.config();
+        if config != *self.config {
+            self.config = Arc::new(config);
+            step.config = Some(self.config.clone());
+        }
+        step
+    }
+
+    /// Puts every warming route table in force whose backends are known. One that names a refused backend waits on, but
+    /// the control plane does not: it is told.
+    fn warm_up(&mut self, step: &mut Step) {
+        let (clusters, endpoints) = (&self.clusters, &self.endpoints);
+        let ready = |_: &Arc<str>, held: &mut Held| backends(held).all(|name| resolved(clusters, endpoints, name));
+        let ready: Vec<_> = self.warming.extract_if(.., ready).collect();
+        for (name, held) in ready {
+            self.routes.hold(name, held);
+        }
+        for (name, held) in &self.warming {
+            let reasons: Vec<_> = backends(held).filter_map(|name| refusal(clusters, endpoints, name)).collect();
+            if reasons.is_empty() {
+                continue;
+            }
+            // It goes on warming: should its backends be mended, it can go into force without being sent again.
+            let refusal = Refused { version: held.version.clone(), reason: reasons.join("; ") };
+            self.pending.iter_mut().for_each(|pending| pending.give_up(name, &refusal));
+            if self.routes.refused.insert(name.clone(), refusal.clone()).as_ref() != Some(&refusal) {
+                step.refused.push((Kind::Route, name.clone(), refusal));
+            }
+        }
+    }
+
+    /// Answers the responses that nothing waits for any more.
+    fn answer(&mut self, step: &mut Step) {
+        let warming = &self.warming;
+        for pending in &mut self.pending {
+            pending.waiting_for.retain(|name| warming.contains_key(name));
+        }
+        let done = self.pending.extract_if(.., |pending| pending.waiting_for.is_empty());
+        step.requests.extend(done.map(Pending::into_request));
+    }
+
+    fn config(&self) -> Config {
+        let inbound = self.inbound.as_ref().and_then(|name| self.listeners.held.get(name));
+        Config {
+            inbound: inbound.and_then(|held| match &held.decoded {
+                Decoded::Inbound(listener) => Some(listener.clone()),
+                _ => None,
+            }),
+            services: self.listeners.answers(|decoded| match decoded {
+                Decoded::Service(service) => Some(service),
+                _ => None,
+            }),
+            routes: self.routes.answers(|decoded| match decoded {
+                Decoded::Routes(routes) => Some(routes),
+                _ => None,
+            }),
+            clusters: self.clusters.answers(|decoded| match decoded {
+                Decoded::Cluster(cluster) => Some(cluster),
+                _ => None,
+            }),
+            endpoints: self.endpoints.answers(|decoded| match decoded {
+                Decoded::Endpoints(endpoints) => Some(endpoints),
+                _ => None,
+            }),
+        }
+    }
+}
+
+/// The table that a service's listener names.
+fn route_table(held: &Held) -> Option<&Arc<str>> {
+    match &held.decoded {
+        Decoded::Service(service) => Some(&service.route_table),
+        _ => None,
+    }
+}
+
+/// The backends that a route table names.
+fn backends(held: &Held) -> impl Iterator<Item = &Arc<str>> {
+    let backends = match &held.decoded {
+        Decoded::Routes(table) => table.backends.as_slice(),
+        _ => &[],
+    };
+    backends.iter()
+}
+
+/// The name under which the endpoints of a cluster are told.
+fn endpoints_name(held: &Held) -> Option<&Arc<str>> {
+    match &held.decoded {
+        Decoded::Cluster(cluster) => Some(&cluster.endpoints),
+        _ => None,
+    }
+}
+
+/// Whether all is known of a backend that a call could need.
+fn resolved(clusters: &Table, endpoints: &Table, name: &str) -> bool {
+    match clusters.held.get(name).and_then(endpoints_name) {
+        Some(place) => endpoints.knows(place),
+        None => clusters.absent.contains(name),
+    }
+}
+
+/// Why a backend will not be known, as things are.
+fn refusal(clusters: &Table, endpoints: &Table, name: &str) -> Option<String> {
+    let cluster = || clusters.refusal(name).map(|_| format!("names cluster {name:?}, which was refused"));
+    let place = || {
+        let place = clusters.held.get(name).and_then(endpoints_name)?;
+        endpoints.refusal(place).map(|_| format!("names cluster {name:?}, whose endpoints were refused"))
+    };
+    cluster().or_else(place)
+}
+
+/// The first request of a kind on a stream. One for nothing subscribes to nothing: empty lists would mean everything.
+fn opening(kind: Kind, table: &Table) -> DeltaDiscoveryRequest {
+    let names = |names: &BTreeSet<Arc<str>>| names.iter().map(ToString::to_string).collect();
+    let nothing = table.subscribed.is_empty();
+    DeltaDiscoveryRequest {
+        type_url: kind.type_url().into(),
+        resource_names_subscribe: if nothing { vec!["*".into()] } else { names(&table.subscribed) },
+        resource_names_unsubscribe: if nothing { vec!["*".into()] } else { Vec::new() },
+        initial_resource_versions: table.held.iter().map(|(n, held)| (n.to_string(), held.version.clone())).collect(),
+        ..DeltaDiscoveryRequest::default()
+    }
+}
+
+fn subscription(kind: Kind, Change { subscribe, unsubscribe }: Change) -> Option<DeltaDiscoveryRequest> {
+    let names = |names: Vec<Arc<str>>| names.iter().map(ToString::to_string).collect();
+    (!subscribe.is_empty() || !unsubscribe.is_empty()).then(|| DeltaDiscoveryRequest {
+        type_url: kind.type_url().into(),
+        resource_names_subscribe: names(subscribe),
+        resource_names_unsubscribe: names(unsubscribe),
+        ..DeltaDiscoveryRequest::default()
+    })
+}
