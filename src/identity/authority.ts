@@ -2,6 +2,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { webcrypto } from 'node:crypto';
 import { join } from 'node:path';
+// x509 needs its polyfill before it is loaded.
+import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import type { SpiffeId } from '../model/names.js';
 import {
@@ -117,7 +119,9 @@ async function read(file: string): Promise<KeyedCertificate> {
     const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
     return {
       certificate: new x509.X509Certificate(text.slice(0, text.indexOf('-----BEGIN PRIVATE KEY-----'))),
-      privateKey: await webcrypto.subtle.importKey('pkcs8', key ?? new ArrayBuffer(0), algorithm, true, ['sign']),
+      privateKey: (await webcrypto.subtle.importKey('pkcs8', key ?? new ArrayBuffer(0), algorithm, true, [
+        'sign',
+      ])) as CryptoKey,
     };
   } catch (cause) {
     throw new AuthorityUnusable(`${file} does not hold a certificate and its key; restore it from a backup`, { cause });

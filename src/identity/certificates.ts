@@ -1,7 +1,10 @@
 /** Makes X.509 certificates: a root, an issuer under it, and leaves that bear a SPIFFE id (X509-SVID). ECDSA P-256 throughout. */
 import { webcrypto } from 'node:crypto';
+// x509 needs its polyfill before it is loaded.
+import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { RESERVED_NAMESPACE, spiffeId, type SpiffeId } from '../model/names.js';
+import { uriOf } from '../stream/peer.js';
 
 x509.cryptoProvider.set(webcrypto as Crypto);
 
@@ -94,15 +97,6 @@ export async function readSigningRequest(der: Uint8Array): Promise<x509.PublicKe
     return { fault: 'the key of the signing request is not ECDSA P-256' };
   }
   return (await request.verify()) ? request.publicKey : { fault: 'the signing request is not signed by its own key' };
-}
-
-/** The one URI among the names of a certificate; undefined when there is none, or more than one (X509-SVID §2). */
-export function uriOf(der: Uint8Array): string | undefined {
-  const names = new x509.X509Certificate(Uint8Array.from(der)).getExtension(
-    x509.SubjectAlternativeNameExtension,
-  )?.names;
-  const uris = names?.items.filter(({ type }) => type === 'url') ?? [];
-  return uris.length === 1 ? uris[0]?.value : undefined;
 }
 
 /** The trust domain that an authority signs for, as its own SPIFFE id says (X509-SVID §4.1: no path). */

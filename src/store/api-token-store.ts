@@ -27,8 +27,20 @@ export class ApiTokenStore {
     return (await this.rows.find({ order: { name: 'ASC' } })).map(tokenOf);
   }
 
-  /** Makes a token. Its text is in the answer and nowhere else. Throws `conflict` when the name is taken. */
-  async create(name: string, lifetimeMs?: number): Promise<ApiToken & { readonly text: string }> {
+  /** Makes the first token of an empty store, once `keep` has put its text where somebody finds it. */
+  async createFirst(name: string, keep: (text: string) => void): Promise<void> {
+    if ((await this.rows.count()) === 0) await this.create(name, undefined, keep);
+  }
+
+  /**
+   * Makes a token. Its text is in the answer, and is stored nowhere else. Throws `conflict` when the name is taken.
+   * `keep` is called before the token is good for anything: should it fail, there is no token.
+   */
+  async create(
+    name: string,
+    lifetimeMs?: number,
+    keep: (text: string) => void = () => undefined,
+  ): Promise<ApiToken & { readonly text: string }> {
     const { id, hash, text } = mintToken('slcapi');
     const now = this.clock();
     const expiresAt = lifetimeMs === undefined ? null : new Date(now.getTime() + lifetimeMs).toISOString();
@@ -37,6 +49,7 @@ export class ApiTokenStore {
       if (await transaction.existsBy(ApiTokenRow, { name })) {
         throw new MeshError('conflict', `there is a token "${name}" already; revoke it first or choose another name`);
       }
+      keep(text);
       await transaction.insert(ApiTokenRow, row);
     });
     return { ...tokenOf(row), text };

@@ -77,6 +77,11 @@ export class EnrolmentStore {
     return row ? claimsOf(row) : undefined;
   }
 
+  /** Says whether any sidecar of `identity` has joined and was not evicted since. */
+  isEnrolled(identity: SpiffeId): Promise<boolean> {
+    return this.database.rows(EnrolmentRow).existsBy({ identity });
+  }
+
   /** Notes that a sidecar is there. */
   async seen(namespace: string, name: string): Promise<void> {
     const seenAt = this.clock().toISOString();

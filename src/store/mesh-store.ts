@@ -14,6 +14,11 @@ export interface MeshAt {
   readonly mesh: Mesh;
 }
 
+/** A commit as others are told of it. */
+export interface CommitEvent extends MeshAt {
+  readonly by: Revision;
+}
+
 export interface Committed extends MeshAt {
   /** False when everything wished was so already: `revision` is then the newest there was. */
   readonly changed: boolean;
@@ -29,7 +34,7 @@ export interface Authorship {
 const MAX_WAITING = 1_000;
 
 export class MeshStore {
-  private readonly listeners = new Set<(now: MeshAt) => void>();
+  private readonly listeners = new Set<(event: CommitEvent) => void>();
   private turn: Promise<unknown> = Promise.resolve();
   private waiting = 0;
 
@@ -53,7 +58,7 @@ export class MeshStore {
   }
 
   /** Calls `listener`, which must not throw, after every commit, in order. Returns what ends that. */
-  onCommit(listener: (now: MeshAt) => void): () => void {
+  onCommit(listener: (event: CommitEvent) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
@@ -77,11 +82,12 @@ export class MeshStore {
     const at = this.clock().toISOString();
     const changes = planChanges(this.now.mesh, decide(this.now), number, at);
     if (changes.length === 0) return { ...this.now, changed: false };
-    await this.write({ number, author, comment, at, changes });
+    const by: Revision = { number, author, comment, at, changes };
+    await this.write(by);
     const put = changes.flatMap(({ after }) => after ?? []);
     const removed = changes.filter(({ after }) => !after).map(({ ref }) => ref);
     this.now = { revision: number, mesh: withChanges(this.now.mesh, put, removed) };
-    for (const listener of this.listeners) listener(this.now);
+    for (const listener of this.listeners) listener({ ...this.now, by });
     return { ...this.now, changed: true };
   }
 

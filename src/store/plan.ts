@@ -1,6 +1,6 @@
 /** Decides what a wished change comes to: which objects really change, and what they will be. Pure; the store carries it out. */
 import { canonicalJson } from '../model/canonical-json.js';
-import { printRef, refOf, type Document, type Draft, type Ref } from '../model/document.js';
+import { printRef, refOf, type Document, type Draft, type Origin, type Ref } from '../model/document.js';
 import { find, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Change } from '../model/revision.js';
@@ -38,8 +38,12 @@ function planPut(before: Document | undefined, draft: Draft, revision: number, a
         : `${printRef(ref)} was changed in revision ${standsAt}, after revision ${basedOn}; read it again and repeat the change`,
     );
   }
-  if (before?.metadata.origin === 'sidecar' && origin !== 'sidecar') {
-    throw new MeshError('conflict', `${printRef(ref)} was registered by its sidecar, which alone may change it`);
+  if (before && before.metadata.origin !== origin) {
+    const owner = OWNERS[before.metadata.origin];
+    throw new MeshError(
+      'conflict',
+      `${printRef(ref)} was registered ${owner}, and only so it can be changed; delete it first`,
+    );
   }
   if (before && canonicalJson(wished(draft)) === canonicalJson(wished({ ...before.metadata, spec: before.spec }))) {
     return undefined;
@@ -49,6 +53,8 @@ function planPut(before: Document | undefined, draft: Draft, revision: number, a
   const after: Document = { kind, metadata, spec };
   return { ref: refOf(after), ...(before && { before }), after };
 }
+
+const OWNERS: Record<Origin, string> = { rest: 'by hand', sidecar: 'by its sidecar' };
 
 /** What makes two objects of one name the same wish. */
 const wished = ({ labels, annotations, origin, spec }: Pick<Draft, 'labels' | 'annotations' | 'origin' | 'spec'>) => ({

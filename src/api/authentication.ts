@@ -1,0 +1,43 @@
+/** Nobody is heard without a token, except on the few paths that say nothing of the mesh. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { MeshError } from '../model/mesh-error.js';
+import type { ApiTokenStore } from '../store/api-token-store.js';
+
+export type ApiRequest = FastifyRequest;
+export type ApiReply = FastifyReply;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The name of the token that the request came with. */
+    actor?: string;
+  }
+}
+
+/** Health, and the description of the API with what is needed to read it. */
+const PUBLIC = [/^\/livez$/, /^\/readyz$/, /^\/openapi\.json$/, /^\/docs(\/|$)/, /^\/$/];
+
+/** Asks for a token before a body is read and before it is known whether the path leads anywhere. */
+export function requireToken(server: FastifyInstance, tokens: ApiTokenStore): void {
+  server.decorateRequest('actor');
+  server.addHook('onRequest', async (request) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    if (PUBLIC.some((pattern) => pattern.test(path))) return;
+    const [, text] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
+    const token = text === undefined ? undefined : await tokens.authenticate(text);
+    if (!token) {
+      throw new MeshError(
+        'unauthenticated',
+        text === undefined
+          ? 'send a token: "Authorization: Bearer ..."; the first one is in the file admin.token of the data directory'
+          : 'the token is not known or has expired; make a new one with "sluice token create"',
+      );
+    }
+    request.actor = token.name;
+  });
+}
+
+/** The name under which the changes of a request are kept. */
+export function actorOf({ actor }: ApiRequest): string {
+  if (actor === undefined) throw new MeshError('unauthenticated', 'send a token');
+  return actor;
+}

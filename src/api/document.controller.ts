@@ -1,0 +1,112 @@
+/** PUT, GET, list and DELETE for one kind of document, made from what its feature says of it. */
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Inject,
+  Param,
+  Put,
+  Query,
+  Req,
+  Res,
+  type Type,
+} from '@nestjs/common';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiExtraModels,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
+import { KINDS, type Kind } from '../model/document.js';
+import { MeshStore } from '../store/mesh-store.js';
+import { actorOf, type ApiReply, type ApiRequest } from './authentication.js';
+import { exampleDocument, readDraft, type Door } from './document-door.js';
+import { ChangeDto, resultDtos } from './document-results.dto.js';
+import { Documents } from './documents.js';
+import { ApiChangeQuery, ApiPageQuery, ApiProblems } from './openapi-decorators.js';
+import { readChangeQuery, readNoQuery, readPageQuery, type Query as QueryValues } from './query.js';
+
+/** The controller of a namespaced kind. */
+export function documentController<K extends Kind, Spec extends object>(door: Door<K, Spec>): Type<unknown> {
+  const { kind, tag, noun, dto, example } = door;
+  const { Change, List } = resultDtos(kind, dto);
+  const path = `v1/namespaces/:namespace/${KINDS[kind].collection}`;
+  const nameParam = ApiParam({ name: 'name', example: example.name });
+
+  @ApiTags(tag)
+  @ApiExtraModels(dto, Change, List)
+  @ApiParam({ name: 'namespace', example: 'shop' })
+  @Controller(path)
+  class DocumentController {
+    constructor(
+      @Inject(Documents) private readonly documents: Documents,
+      @Inject(MeshStore) private readonly store: MeshStore,
+    ) {}
+
+    @Put(':name')
+    @ApiOperation({ operationId: `put${kind}`, summary: `Create or replace a ${noun}` })
+    @nameParam
+    @ApiChangeQuery()
+    @ApiBody({ type: dto, examples: { example: { value: exampleDocument(door) } } })
+    @ApiOkResponse({ type: Change, description: 'It was replaced, or was so already.' })
+    @ApiCreatedResponse({ type: Change, description: 'It was created.' })
+    @ApiProblems('invalid', 'conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+    async put(
+      @Param('namespace') namespace: string,
+      @Param('name') name: string,
+      @Body() body: unknown,
+      @Query() query: QueryValues,
+      @Req() request: ApiRequest,
+      @Res({ passthrough: true }) reply: ApiReply,
+    ) {
+      const draft = readDraft(door, { namespace, name }, body, this.store.current.mesh);
+      const { created, ...result } = await this.documents.put(draft, actorOf(request), readChangeQuery(query));
+      reply.code(created ? 201 : 200);
+      return result;
+    }
+
+    @Get(':name')
+    @ApiOperation({ operationId: `get${kind}`, summary: `Read a ${noun} and its status` })
+    @nameParam
+    @ApiOkResponse({ type: dto })
+    @ApiProblems('not-found')
+    get(@Param('namespace') namespace: string, @Param('name') name: string, @Query() query: QueryValues) {
+      readNoQuery(query);
+      return this.documents.get({ kind, namespace, name });
+    }
+
+    @Get()
+    @ApiOperation({ operationId: `list${plural(kind)}`, summary: `List the ${plural(noun)} of a namespace` })
+    @ApiPageQuery()
+    @ApiOkResponse({ type: List })
+    @ApiProblems('invalid')
+    list(@Param('namespace') namespace: string, @Query() query: QueryValues) {
+      return this.documents.list(kind, namespace, readPageQuery(query));
+    }
+
+    @Delete(':name')
+    @HttpCode(200)
+    @ApiOperation({ operationId: `delete${kind}`, summary: `Remove a ${noun}` })
+    @nameParam
+    @ApiChangeQuery()
+    @ApiOkResponse({ type: ChangeDto })
+    @ApiProblems('invalid', 'not-found', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+    remove(
+      @Param('namespace') namespace: string,
+      @Param('name') name: string,
+      @Query() query: QueryValues,
+      @Req() request: ApiRequest,
+    ) {
+      return this.documents.remove({ kind, namespace, name }, actorOf(request), readChangeQuery(query));
+    }
+  }
+  Object.defineProperty(DocumentController, 'name', { value: `${kind}Controller` });
+  return DocumentController;
+}
+
+const plural = (noun: string): string => (noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`);

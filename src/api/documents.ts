@@ -1,0 +1,103 @@
+/** The one way to read and change the documents of the mesh over REST, whatever their kind. */
+import { Injectable } from '@nestjs/common';
+import { API_VERSION, KINDS, printRef, type Document, type Draft, type Kind, type Ref } from '../model/document.js';
+import { find } from '../model/mesh.js';
+import { MeshError } from '../model/mesh-error.js';
+import { byName } from '../model/names.js';
+import { MeshStore, type Committed } from '../store/mesh-store.js';
+import { Fleet } from '../stream/fleet.js';
+import type { Proxy } from '../stream/proxy.js';
+import { Publisher } from '../stream/publisher.js';
+import type { Receipt } from '../stream/receipt.js';
+import { Receipts } from '../stream/receipts.js';
+import { conditionsOf } from '../stream/status.js';
+import { writeCursor, type ChangeQuery, type PageQuery } from './query.js';
+
+/** What a write came to. */
+export interface ChangeResult {
+  /** The revision that holds it: a new one, or the newest there was if nothing changed. */
+  readonly revision: number;
+  readonly changed: boolean;
+  /** The object as it is now; absent when it was removed. */
+  readonly document?: object;
+  /** When the caller waited. */
+  readonly receipt?: Receipt;
+}
+
+@Injectable()
+export class Documents {
+  constructor(
+    private readonly store: MeshStore,
+    private readonly publisher: Publisher,
+    private readonly fleet: Fleet,
+    private readonly receipts: Receipts,
+  ) {}
+
+  /** The object with its status. Throws `not-found`. */
+  get(ref: Ref): object {
+    const document = find(this.store.current.mesh, ref);
+    if (!document) throw MeshError.notFound(printRef(ref));
+    return this.print(document, this.proxies());
+  }
+
+  /** Objects of a kind in a namespace, in order of name. */
+  list(kind: Kind, namespace: string, { limit, after }: PageQuery): { items: object[]; next?: string } {
+    const objects = [...(this.store.current.mesh[kind] as ReadonlyMap<string, Document>).values()]
+      .filter(({ metadata }) => metadata.namespace === namespace && metadata.name > after)
+      .sort((a, b) => byName(a.metadata.name, b.metadata.name));
+    const page = objects.slice(0, limit);
+    const last = page.at(-1)?.metadata.name;
+    const next = last !== undefined && objects.length > limit ? { next: writeCursor(last) } : {};
+    const proxies = this.proxies();
+    return { items: page.map((document) => this.print(document, proxies)), ...next };
+  }
+
+  /** Creates or replaces an object. `created` tells which. */
+  async put(draft: Draft, author: string, query: ChangeQuery): Promise<ChangeResult & { readonly created: boolean }> {
+    let created = false;
+    const committed = await this.store.commit(
+      ({ mesh }) => {
+        created = !find(mesh, draft);
+        return { put: [draft] };
+      },
+      { author, comment: query.comment },
+    );
+    const receipt = await this.waited(committed, query);
+    const document = find(committed.mesh, draft);
+    return {
+      ...this.result(committed, receipt),
+      ...(document && { document: this.print(document, this.proxies()) }),
+      created,
+    };
+  }
+
+  /** Removes an object. Throws `not-found`. */
+  async remove(ref: Ref, author: string, query: ChangeQuery): Promise<ChangeResult> {
+    const committed = await this.store.commit(() => ({ remove: [ref] }), { author, comment: query.comment });
+    return this.result(committed, await this.waited(committed, query));
+  }
+
+  private async waited({ revision }: Committed, { wait }: ChangeQuery): Promise<Receipt | undefined> {
+    return wait && this.receipts.wait(revision, wait.target, wait.timeoutMs);
+  }
+
+  private result({ revision, changed }: Committed, receipt: Receipt | undefined): ChangeResult {
+    return { revision, changed, ...(receipt && { receipt }) };
+  }
+
+  private proxies(): readonly Proxy[] {
+    return this.fleet.proxies(this.store.current.mesh);
+  }
+
+  /** A document as it goes out: the shape that also comes in, with its status. */
+  private print(document: Document, proxies: readonly Proxy[]): object {
+    const { name, namespace, ...metadata } = document.metadata;
+    return {
+      apiVersion: API_VERSION,
+      kind: document.kind,
+      metadata: { name, ...(KINDS[document.kind].namespaced && { namespace }), ...metadata },
+      spec: document.spec,
+      status: { conditions: conditionsOf(document, this.publisher.compiled, proxies) },
+    };
+  }
+}

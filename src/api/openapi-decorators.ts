@@ -1,0 +1,102 @@
+/** What many operations say of themselves in the OpenAPI document. */
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse } from '@nestjs/swagger';
+import type { Fault } from '../model/fault.js';
+import type { MeshErrorCode } from '../model/mesh-error.js';
+import { PROBLEM_CONTENT_TYPE, statusOf, type Problem } from './problem.js';
+
+export class FaultDto implements Fault {
+  @ApiProperty({
+    description: 'JSON pointer into the body, or `?name` for a query parameter.',
+    example: '/spec/backends/0/weight',
+  })
+  pointer!: string;
+
+  @ApiProperty({
+    description: 'What is wrong, and what would be right.',
+    example: 'weight must not be greater than 1000000',
+  })
+  detail!: string;
+}
+
+/** RFC 9457. */
+export class ProblemDto implements Problem {
+  [extension: string]: unknown;
+
+  @ApiProperty({ description: 'Stable.', example: 'urn:sluice:problem:invalid' })
+  type!: string;
+
+  @ApiProperty({ example: 'The request is not valid' })
+  title!: string;
+
+  @ApiProperty({ type: 'integer', example: 400 })
+  status!: number;
+
+  @ApiProperty({ description: 'What is wrong this time, and what to do next.' })
+  detail!: string;
+
+  @ApiProperty({ description: 'The request, as the log of the server names it.' })
+  instance!: string;
+
+  @ApiPropertyOptional({ type: [FaultDto] })
+  errors?: FaultDto[];
+}
+
+/** The refusals that an operation may answer with; being unauthenticated is one of every operation. */
+export const ApiProblems = (...codes: readonly MeshErrorCode[]) =>
+  applyDecorators(
+    ...(['unauthenticated', ...codes] as const).map((code) => {
+      const { status, title } = statusOf(code);
+      return ApiResponse({ status, description: title, content: { [PROBLEM_CONTENT_TYPE]: { schema: PROBLEM_REF } } });
+    }),
+  );
+
+const PROBLEM_REF = { $ref: '#/components/schemas/ProblemDto' };
+
+/** `wait` and `timeout`. */
+export const ApiWaitQuery = () =>
+  applyDecorators(
+    ApiQuery({
+      name: 'wait',
+      required: false,
+      description:
+        'Answer only when this share of the proxies (`100%`), or this number of them (`3`), serves the revision.',
+      schema: { type: 'string', pattern: '^\\d{1,6}%?$' },
+    }),
+    ApiQuery({
+      name: 'timeout',
+      required: false,
+      description:
+        'How long to wait at most, up to 10m; 504 after that, with the receipt. The change stands all the same.',
+      schema: { type: 'string', default: '30s' },
+    }),
+  );
+
+/** What every write takes. */
+export const ApiChangeQuery = () =>
+  applyDecorators(
+    ApiWaitQuery(),
+    ApiQuery({
+      name: 'comment',
+      required: false,
+      description: 'Why; kept with the revision.',
+      schema: { type: 'string', maxLength: 1_000 },
+    }),
+  );
+
+/** What every list takes. */
+export const ApiPageQuery = () =>
+  applyDecorators(
+    ApiQuery({
+      name: 'limit',
+      required: false,
+      description: 'At most so many.',
+      schema: { type: 'integer', minimum: 1, maximum: 1_000, default: 100 },
+    }),
+    ApiQuery({
+      name: 'cursor',
+      required: false,
+      description: 'The `next` of the page before.',
+      schema: { type: 'string' },
+    }),
+  );

@@ -1,0 +1,43 @@
+/** The OpenAPI document of the controllers, and Swagger UI to try it. */
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { ProblemDto } from './openapi-decorators.js';
+
+const DESCRIPTION = `Policy and traffic splits for a service mesh, and the proof that its sidecars obey.
+
+Every write makes a **revision** and answers with its number; with \`?wait=100%\` it answers when every proxy serves it.
+Every refusal is a problem document (RFC 9457) with all that is wrong at once.
+
+To try it here, press *Authorize* and paste the token from the file \`admin.token\` in the data directory of the server.`;
+
+export function openApiDocument(app: INestApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Sluice')
+    .setDescription(DESCRIPTION)
+    .setVersion('1')
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token of this API.' }, 'token')
+    .addSecurityRequirements('token')
+    .addTag('Services', 'Names that workloads are called by.')
+    .addTag('Workloads', 'Running programs: where they are, who they are, how they fare.')
+    .addTag('Traffic splits', 'How the calls to a service are shared between versions.')
+    .addTag('Authorization policies', 'Who may call whom.')
+    .addTag('Mesh settings', 'What holds where no policy says otherwise.')
+    .addTag('Revisions', 'What was changed, and who serves it.')
+    .addTag('Proxies', 'The sidecars.')
+    .addTag('Tokens', 'Ways in: for clients of this API, and for sidecars.')
+    .addTag('Health')
+    .build();
+  return SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto], autoTagControllers: false });
+}
+
+/** Serves the document at /openapi.json and Swagger UI at /docs. */
+export function serveOpenApi(app: INestApplication): void {
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: 'Sluice API',
+    swaggerOptions: { persistAuthorization: false, displayRequestDuration: true, docExpansion: 'list' },
+  });
+}

@@ -1,0 +1,51 @@
+/** Turns whatever was thrown into a problem document. What was not meant for the caller goes to the log alone. */
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { MeshError } from '../model/mesh-error.js';
+import { PROBLEM_CONTENT_TYPE, problemOf } from './problem.js';
+
+/** For what happens inside of Nest. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    void sendProblem(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+}
+
+/** For what happens before Nest is asked: no token, a body that cannot be read, a path that cannot be decoded. */
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const refusal = refusalOf(error, request);
+  if (refusal.code === 'internal' || refusal.cause) request.log.error({ err: refusal.cause ?? error }, refusal.message);
+  if (refusal.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer realm="sluice"');
+  if (refusal.code === 'store-unavailable') void reply.header('retry-after', '5');
+  const problem = problemOf(refusal, request.id);
+  return reply.code(problem.status).type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
+}
+
+function refusalOf(error: unknown, { method, url }: FastifyRequest): MeshError {
+  if (error instanceof MeshError) return error;
+  // Nest wraps what Fastify throws, and has no other refusal of its own than that a path leads nowhere.
+  const thrown = error instanceof HttpException && error.cause ? error.cause : error;
+  if (thrown instanceof HttpException && thrown.getStatus() === 404) {
+    return MeshError.notFound(`operation ${method} ${url.split('?', 1)[0]}; /docs lists those that there are`);
+  }
+  const { code = '', message } = thrown as Partial<FastifyError>;
+  return FASTIFY[code]?.(message ?? '') ?? new MeshError('internal', 'the control plane failed; its log says why');
+}
+
+const bodyFault = (detail: string): MeshError => MeshError.invalid([{ pointer: '', detail }]);
+
+/** Fastify's refusals, by its codes. */
+const FASTIFY: Readonly<Record<string, (message: string) => MeshError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: () => new MeshError('too-large', `the body must have at most ${BODY_LIMIT} bytes`),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: () =>
+    new MeshError('unsupported-media-type', 'send the body as JSON, with "Content-Type: application/json"'),
+  FST_ERR_CTP_EMPTY_JSON_BODY: () => bodyFault('the body is empty; it must be a JSON object'),
+  FST_ERR_CTP_INVALID_JSON_BODY: (message) => bodyFault(`the body is not JSON: ${message}`),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => bodyFault('the body does not have the length that Content-Length says'),
+  FST_ERR_BAD_URL: () => bodyFault('the path is not percent-encoded correctly'),
+};
+
+/** The largest body that is read, in bytes. */
+export const BODY_LIMIT = 1024 * 1024;

@@ -1,0 +1,124 @@
+/** Reads the query parameters that many operations share. Every fault at once; an unknown parameter is one. */
+import { parseDuration } from '../model/duration.js';
+import type { Fault } from '../model/fault.js';
+import { MeshError } from '../model/mesh-error.js';
+import type { Target } from '../stream/receipt.js';
+
+/** How long to wait for proxies when nobody says, and at most, in milliseconds. */
+const DEFAULT_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 600_000;
+const MAX_COMMENT = 1_000;
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
+
+export type Query = Readonly<Record<string, unknown>>;
+
+export interface Wait {
+  readonly target: Target;
+  readonly timeoutMs: number;
+}
+
+export interface ChangeQuery {
+  readonly comment: string;
+  readonly wait?: Wait;
+}
+
+export interface PageQuery {
+  readonly limit: number;
+  /** The name after which the page begins; empty for the first page. */
+  readonly after: string;
+}
+
+/** `wait`, `timeout` and `comment` of a write. */
+export function readChangeQuery(query: Query): ChangeQuery {
+  const reader = new Reader(query);
+  const wait = readWait(reader);
+  const comment = reader.text('comment') ?? '';
+  if (comment.length > MAX_COMMENT) reader.fault('comment', `it must have at most ${MAX_COMMENT} characters`);
+  reader.finish();
+  return { comment, ...(wait && { wait }) };
+}
+
+/** `wait` and `timeout` of a read. */
+export function readWaitQuery(query: Query): Wait | undefined {
+  const reader = new Reader(query);
+  const wait = readWait(reader);
+  reader.finish();
+  return wait;
+}
+
+/** `limit` and `cursor` of a list. */
+export function readPageQuery(query: Query): PageQuery {
+  const reader = new Reader(query);
+  const limit = reader.text('limit') ?? String(DEFAULT_LIMIT);
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LIMIT) {
+    reader.fault('limit', `it must be a whole number from 1 to ${MAX_LIMIT}`);
+  }
+  const cursor = reader.text('cursor') ?? '';
+  const after = readCursor(cursor);
+  if (after === undefined) reader.fault('cursor', 'it must be the `next` of an earlier answer');
+  reader.finish();
+  return { limit: Number(limit), after: after ?? '' };
+}
+
+/** For operations that take no parameter at all. */
+export const readNoQuery = (query: Query): void => new Reader(query).finish();
+
+/** What an answer gives as `next`, to be sent back as `cursor`. Opaque to clients. */
+export const writeCursor = (after: string): string => Buffer.from(`after:${after}`).toString('base64url');
+
+function readCursor(cursor: string): string | undefined {
+  if (cursor === '') return '';
+  const text = Buffer.from(cursor, 'base64url').toString();
+  return text.startsWith('after:') ? text.slice('after:'.length) : undefined;
+}
+
+function readWait(reader: Reader): Wait | undefined {
+  const [wait, timeout] = [reader.text('wait'), reader.text('timeout')];
+  const timeoutMs = timeout === undefined ? DEFAULT_WAIT_MS : parseDuration(timeout);
+  if (timeoutMs === undefined || timeoutMs > MAX_WAIT_MS) {
+    reader.fault('timeout', 'it must be a duration of at most 10m, such as 30s');
+  }
+  if (wait === undefined) {
+    if (timeout !== undefined) reader.fault('timeout', 'it means nothing without wait; add wait=100%');
+    return undefined;
+  }
+  const target = readTarget(wait);
+  if (!target)
+    reader.fault('wait', 'it must be a share of the proxies from 1% to 100%, or a number of them, such as 3');
+  return target && { target, timeoutMs: timeoutMs ?? DEFAULT_WAIT_MS };
+}
+
+function readTarget(text: string): Target | undefined {
+  const [, count = '', sign] = /^(\d{1,6})(%?)$/.exec(text) ?? [];
+  if (count === '' || Number(count) < 1) return undefined;
+  if (sign === '') return { proxies: Number(count) };
+  return Number(count) <= 100 ? { percent: Number(count) } : undefined;
+}
+
+/** Takes parameters out one by one; what is left when it is finished was unknown. */
+class Reader {
+  private readonly faults: Fault[] = [];
+  private readonly left: Map<string, unknown>;
+
+  constructor(query: Query) {
+    this.left = new Map(Object.entries(query));
+  }
+
+  text(name: string): string | undefined {
+    const value = this.left.get(name);
+    this.left.delete(name);
+    if (value === undefined || typeof value === 'string') return value;
+    this.fault(name, 'it must be given once');
+    return undefined;
+  }
+
+  fault(name: string, detail: string): void {
+    this.faults.push({ pointer: `?${name}`, detail: `${name}: ${detail}` });
+  }
+
+  finish(): void {
+    for (const name of this.left.keys()) this.fault(name, 'there is no such parameter here');
+    if (this.faults.length > 0) throw MeshError.invalid(this.faults);
+  }
+}

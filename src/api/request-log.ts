@@ -1,0 +1,12 @@
+/** One line for each request: who asked for what, what came of it, and how long that took. Never a header or a body. */
+import type { FastifyInstance } from 'fastify';
+
+export function requestLog(server: FastifyInstance): void {
+  server.addHook('onResponse', async ({ method, url, actor, log }, reply) => {
+    const path = url.split('?', 1)[0];
+    log.info(
+      { request: id, method, path, status: reply.statusCode, actor, ms: Math.round(reply.elapsedTime) },
+      'request',
+    );
+  });
+}

@@ -1,0 +1,99 @@
+/** The tokens that open this API: made, listed and revoked. Their texts are shown once and stored nowhere. */
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsOptional } from 'class-validator';
+import { parseDuration } from '../model/duration.js';
+import { ApiTokenStore, type ApiToken } from '../store/api-token-store.js';
+import { ApiProblems } from './openapi-decorators.js';
+import { parse } from './parse.js';
+import { readNoQuery, type Query as QueryValues } from './query.js';
+import { IsDuration, IsName } from './rules.js';
+
+export class ApiTokenRequestDto {
+  @ApiProperty({ description: 'Unique; the author of the revisions that it makes.', example: 'deploy-pipeline' })
+  @IsName()
+  name!: string;
+
+  @ApiPropertyOptional({ description: 'Until when it can be used. Absent: until it is revoked.', example: '90d' })
+  @IsOptional()
+  @IsDuration()
+  expiresIn?: string;
+}
+
+export class ApiTokenDto implements ApiToken {
+  @ApiProperty({ description: 'Part of its text, for finding it again.' })
+  id!: string;
+
+  @ApiProperty({ example: 'deploy-pipeline' })
+  name!: string;
+
+  @ApiProperty({ format: 'date-time' })
+  createdAt!: string;
+
+  @ApiPropertyOptional({ format: 'date-time' })
+  expiresAt?: string;
+}
+
+export class NewApiTokenDto extends ApiTokenDto {
+  @ApiProperty({ description: 'The token. It is shown now and never again.' })
+  token!: string;
+}
+
+export class ApiTokenListDto {
+  @ApiProperty({ type: [ApiTokenDto] })
+  items!: ApiTokenDto[];
+}
+
+@ApiTags('Tokens')
+@Controller('v1/tokens')
+export class TokensController {
+  constructor(@Inject(ApiTokenStore) private readonly tokens: ApiTokenStore) {}
+
+  @Post()
+  @ApiOperation({ operationId: 'createApiToken', summary: 'Make a token for this API' })
+  @ApiBody({
+    type: ApiTokenRequestDto,
+    examples: { example: { value: { name: 'deploy-pipeline', expiresIn: '90d' } } },
+  })
+  @ApiCreatedResponse({ type: NewApiTokenDto })
+  @ApiProblems('invalid', 'conflict', 'too-large', 'store-unavailable')
+  async create(@Body() body: unknown, @Query() query: QueryValues): Promise<NewApiTokenDto> {
+    readNoQuery(query);
+    const { name, expiresIn } = parse(ApiTokenRequestDto, body);
+    const { text, ...token } = await this.tokens.create(
+      name,
+      expiresIn === undefined ? undefined : parseDuration(expiresIn),
+    );
+    return { ...token, token: text };
+  }
+
+  @Get()
+  @ApiOperation({ operationId: 'listApiTokens', summary: 'List the tokens of this API, without their texts' })
+  @ApiOkResponse({ type: ApiTokenListDto })
+  @ApiProblems('invalid')
+  async list(@Query() query: QueryValues): Promise<ApiTokenListDto> {
+    readNoQuery(query);
+    return { items: await this.tokens.list() };
+  }
+
+  @Delete(':name')
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'revokeApiToken', summary: 'Revoke a token' })
+  @ApiParam({ name: 'name', example: 'deploy-pipeline' })
+  @ApiNoContentResponse({ description: 'It opens nothing any more.' })
+  @ApiProblems('not-found', 'store-unavailable')
+  async revoke(@Param('name') name: string, @Query() query: QueryValues): Promise<void> {
+    readNoQuery(query);
+    await this.tokens.revoke(name);
+  }
+}

@@ -1,0 +1,125 @@
+/** Join tokens: an operator says who a sidecar will be; whoever brings the token is that, once. */
+import { Body, Controller, Inject, Param, Post, Query } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiOperation,
+  ApiParam,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IsOptional } from 'class-validator';
+import { ApiProblems } from '../api/openapi-decorators.js';
+import { parse } from '../api/parse.js';
+import { readNoQuery, type Query as QueryValues } from '../api/query.js';
+import { IsDuration, IsLabels, IsName } from '../api/rules.js';
+import { parseDuration } from '../model/duration.js';
+import { pointer, type Fault } from '../model/fault.js';
+import { RESERVED_NAMESPACE, SERVICE_LABEL, isDnsLabel, spiffeId } from '../model/names.js';
+import { EnrolmentStore } from '../store/enrolment-store.js';
+import { MeshStore } from '../store/mesh-store.js';
+
+const DEFAULT_LIFETIME = '10m';
+const MAX_LIFETIME_MS = 86_400_000;
+
+export class JoinTokenRequestDto {
+  @ApiProperty({ description: 'What the workload will be called in its namespace.', example: 'cart-v1' })
+  @IsName()
+  name!: string;
+
+  @ApiPropertyOptional({
+    description: 'The account of its identity. Absent: as its service, or else as its name.',
+    example: 'cart',
+  })
+  @IsOptional()
+  @IsName()
+  serviceAccount?: string;
+
+  @ApiPropertyOptional({
+    description: `The service it belongs to: becomes its label \`${SERVICE_LABEL}\`.`,
+    example: 'cart',
+  })
+  @IsOptional()
+  @IsName()
+  service?: string;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description: 'Its other labels. A sidecar cannot choose them itself: selectors and policies go by them.',
+    example: { version: 'v1' },
+  })
+  @IsOptional()
+  @IsLabels()
+  labels?: Record<string, string>;
+
+  @ApiPropertyOptional({
+    description: 'Until when the token can be used, at most 24h.',
+    default: DEFAULT_LIFETIME,
+    example: '10m',
+  })
+  @IsOptional()
+  @IsDuration()
+  expiresIn?: string;
+}
+
+export class JoinTokenDto {
+  @ApiProperty({ description: 'The token. It is shown now and never again.' })
+  token!: string;
+
+  @ApiProperty({ format: 'date-time' })
+  expiresAt!: string;
+
+  @ApiProperty({ description: 'Who the sidecar will be.', example: 'spiffe://sluice.local/ns/shop/sa/cart' })
+  identity!: string;
+}
+
+@ApiTags('Tokens')
+@ApiParam({ name: 'namespace', example: 'shop' })
+@Controller('v1/namespaces/:namespace/join-tokens')
+export class JoinTokensController {
+  constructor(
+    @Inject(EnrolmentStore) private readonly enrolments: EnrolmentStore,
+    @Inject(MeshStore) private readonly store: MeshStore,
+  ) {}
+
+  @Post()
+  @ApiOperation({ operationId: 'createJoinToken', summary: 'Make a token that lets one sidecar join, once' })
+  @ApiBody({
+    type: JoinTokenRequestDto,
+    examples: { example: { value: { name: 'cart-v1', service: 'cart', labels: { version: 'v1' } } } },
+  })
+  @ApiCreatedResponse({ type: JoinTokenDto })
+  @ApiProblems('invalid', 'too-large', 'store-unavailable')
+  async create(
+    @Param('namespace') namespace: string,
+    @Body() body: unknown,
+    @Query() query: QueryValues,
+  ): Promise<JoinTokenDto> {
+    readNoQuery(query);
+    const wish = parse(JoinTokenRequestDto, body, (request) => faultsOf(namespace, request));
+    const { name, service, serviceAccount = service ?? name, labels, expiresIn = DEFAULT_LIFETIME } = wish;
+    const { trustDomain } = this.store.current.mesh;
+    const identity = spiffeId({ trustDomain, namespace, account: serviceAccount });
+    const claims = { namespace, name, identity, labels: { ...labels, ...(service && { [SERVICE_LABEL]: service }) } };
+    const { text, expiresAt } = await this.enrolments.createToken(claims, parseDuration(expiresIn) ?? 0);
+    return { token: text, expiresAt, identity };
+  }
+}
+
+function faultsOf(namespace: string, { labels, expiresIn }: JoinTokenRequestDto): Fault[] {
+  const faults: Fault[] = [];
+  if (!isDnsLabel(namespace)) faults.push({ pointer: '', detail: 'the namespace in the path must be a DNS label' });
+  if (namespace === RESERVED_NAMESPACE) {
+    faults.push({ pointer: '', detail: `namespace "${namespace}" is that of the control plane; choose another one` });
+  }
+  const lifetime = parseDuration(String(expiresIn ?? DEFAULT_LIFETIME));
+  if (lifetime !== undefined && (lifetime < 1_000 || lifetime > MAX_LIFETIME_MS)) {
+    faults.push({ pointer: pointer('expiresIn'), detail: 'expiresIn must be from 1s to 24h' });
+  }
+  if (typeof labels === 'object' && labels !== null && SERVICE_LABEL in labels) {
+    faults.push({ pointer: pointer('labels', SERVICE_LABEL), detail: 'say this as "service"' });
+  }
+  return faults;
+}

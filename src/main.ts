@@ -1,0 +1,58 @@
+/** `sluice server`: reads the settings, starts, says where everything is, and stops when it is told to. */
+import { AuthorityUnusable } from './identity/authority.js';
+import { SettingsFaulty, readSettings, type Settings } from './settings.js';
+import { DatabaseUnusable } from './store/database.js';
+import { PortUnusable, startServer, type RunningServer } from './server.js';
+
+/** Exit codes, as the other commands have them (BSD sysexits where there is one). */
+const EXIT = { failed: 1, usage: 64 } as const;
+
+/** Environment variables that belong to the client side and are no mistake here. */
+const CLIENT_VARIABLES = ['SLUICE_HOME', 'SLUICE_URL', 'SLUICE_TOKEN', 'SLUICE_TOKEN_FILE', 'SLUICE_TRUST_ANCHORS'];
+
+/** Runs the server until it is told to stop. `flags` are by the names of Settings. Ends the process if it cannot start. */
+export async function main(flags: Readonly<Partial<Record<string, string>>>): Promise<void> {
+  const server = await start(flags);
+  let stopping = false;
+  const stop = (): void => {
+    // Whoever asks twice means it.
+    if (stopping) process.exit(EXIT.failed);
+    stopping = true;
+    server.close().then(
+      () => process.exit(0),
+      () => process.exit(EXIT.failed),
+    );
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+}
+
+async function start(flags: Readonly<Partial<Record<string, string>>>): Promise<RunningServer> {
+  try {
+    const settings = readSettings(flags, process.env, CLIENT_VARIABLES);
+    const server = await startServer(settings);
+    process.stdout.write(welcome(settings, server));
+    return server;
+  } catch (error) {
+    if (error instanceof SettingsFaulty) return leave(error.message, EXIT.usage);
+    const expected = [DatabaseUnusable, AuthorityUnusable, PortUnusable].some((type) => error instanceof type);
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (expected) return leave((error as Error).message, EXIT.failed);
+    if (path !== undefined) return leave(`cannot use ${path}: ${code ?? 'it failed'}`, EXIT.failed);
+    return leave((error as Error).stack ?? String(error), EXIT.failed);
+  }
+}
+
+function leave(message: string, code: number): never {
+  process.stderr.write(message.replaceAll(/^/gm, 'sluice server: ') + '\n');
+  process.exit(code);
+}
+
+const welcome = ({ xdsListen, joinListen }: Settings, { url, xdsPort, joinPort, files }: RunningServer): string =>
+  `Sluice is up.
+  REST API       ${url}/v1
+  Swagger UI     ${url}/docs
+  OpenAPI        ${url}/openapi.json
+  sidecars       join at ${joinListen.host}:${joinPort}, stream from ${xdsListen.host}:${xdsPort}
+  first token    ${files.adminToken}
+  trust anchors  ${files.trustAnchors}
+`;

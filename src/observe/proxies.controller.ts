@@ -1,0 +1,133 @@
+/** The sidecars there are: who they are, whether they are there, and what they obey. */
+import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { ApiPageQuery, ApiProblems } from '../api/openapi-decorators.js';
+import { readNoQuery, readPageQuery, writeCursor, type Query as QueryValues } from '../api/query.js';
+import { MeshError } from '../model/mesh-error.js';
+import { MeshStore } from '../store/mesh-store.js';
+import { Fleet } from '../stream/fleet.js';
+import { PROXY_STATES, type Proxy, type ProxyState } from '../stream/proxy.js';
+
+export class RefusalDto {
+  @ApiProperty({ description: 'The type of the refused resource.', example: 'Listener' })
+  type!: string;
+
+  @ApiProperty({ example: 'inbound/shop/cart' })
+  resource!: string;
+
+  @ApiProperty({ description: 'What the proxy says is wrong with it.' })
+  reason!: string;
+
+  @ApiProperty({ format: 'date-time' })
+  at!: string;
+}
+
+export class ProxyDto {
+  @ApiProperty({ description: '`namespace/name` of its workload.', example: 'shop/cart-v1' })
+  id!: string;
+
+  @ApiPropertyOptional({ example: 'spiffe://sluice.local/ns/shop/sa/cart' })
+  identity?: string;
+
+  @ApiProperty({
+    enum: PROXY_STATES,
+    description:
+      'disconnected: it may come back any moment and goes on with what it last had. lost: it has been away for longer' +
+      ' than its lease; its workload gets no calls and nobody waits for it.',
+  })
+  state!: ProxyState;
+
+  @ApiProperty({ format: 'date-time' })
+  since!: string;
+
+  @ApiPropertyOptional({ description: 'Its program and version.', example: 'sluice-proxy 0.1.0' })
+  version?: string;
+
+  @ApiPropertyOptional({ type: 'integer', description: 'The newest revision that it has whole and in force.' })
+  serves?: number;
+
+  @ApiPropertyOptional({ type: 'integer', description: 'How many revisions it is behind the newest.' })
+  lag?: number;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: { type: 'array', items: { type: 'string' } },
+    description: 'The resources that it holds, by type.',
+  })
+  holds!: Record<string, readonly string[]>;
+
+  @ApiPropertyOptional({ type: RefusalDto, description: 'The last resource that it refused and still does without.' })
+  lastRefusal?: RefusalDto;
+}
+
+export class ProxyListDto {
+  @ApiProperty({ type: [ProxyDto] })
+  items!: ProxyDto[];
+
+  @ApiPropertyOptional({ description: 'Send it as `cursor` to get what follows. Absent on the last page.' })
+  next?: string;
+}
+
+@ApiTags('Proxies')
+@Controller('v1/proxies')
+export class ProxiesController {
+  constructor(
+    @Inject(MeshStore) private readonly store: MeshStore,
+    @Inject(Fleet) private readonly fleet: Fleet,
+  ) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'listProxies', summary: 'List the proxies with what they serve' })
+  @ApiPageQuery()
+  @ApiOkResponse({ type: ProxyListDto })
+  @ApiProblems('invalid')
+  list(@Query() query: QueryValues): ProxyListDto {
+    const { limit, after } = readPageQuery(query);
+    const { revision, mesh } = this.store.current;
+    const proxies = this.fleet.proxies(mesh).filter(({ id }) => id > after);
+    const page = proxies.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      items: page.map((proxy) => printed(proxy, revision)),
+      ...(proxies.length > limit && last && { next: writeCursor(last.id) }),
+    };
+  }
+
+  @Get(':namespace/:name')
+  @ApiOperation({ operationId: 'getProxy', summary: 'Read one proxy' })
+  @ApiParam({ name: 'namespace', example: 'shop' })
+  @ApiParam({ name: 'name', example: 'cart-v1' })
+  @ApiOkResponse({ type: ProxyDto })
+  @ApiProblems('not-found')
+  get(@Param('namespace') namespace: string, @Param('name') name: string, @Query() query: QueryValues): ProxyDto {
+    readNoQuery(query);
+    const { revision, mesh } = this.store.current;
+    const proxy = this.fleet.proxies(mesh).find(({ id }) => id === `${namespace}/${name}`);
+    if (!proxy) throw MeshError.notFound(`proxy ${namespace}/${name}`);
+    return printed(proxy, revision);
+  }
+}
+
+function printed({ id, identity, state, since, agent, serves, holds, refusals }: Proxy, newest: number): ProxyDto {
+  const [refusal] = [...refusals].sort((a, b) => b.at - a.at);
+  return {
+    id,
+    ...(identity !== undefined && { identity }),
+    state,
+    since,
+    ...(agent !== undefined && { version: agent }),
+    ...(serves !== undefined && { serves, lag: newest - serves }),
+    holds: Object.fromEntries([...holds].map(([type, names]) => [shortName(type), names])),
+    ...(refusal && {
+      lastRefusal: {
+        type: shortName(refusal.type),
+        resource: refusal.name,
+        reason: refusal.reason,
+        at: new Date(refusal.at).toISOString(),
+      },
+    }),
+  };
+}
+
+/** `Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */
+const shortName = (type: string): string => type.slice(type.lastIndexOf('.') + 1);

@@ -1,0 +1,137 @@
+/** What was changed, by whom and why, and which proxies serve it. */
+import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { ReceiptDto } from '../api/document-results.dto.js';
+import { ApiPageQuery, ApiProblems, ApiWaitQuery } from '../api/openapi-decorators.js';
+import { readNoQuery, readPageQuery, readWaitQuery, writeCursor, type Query as QueryValues } from '../api/query.js';
+import { KINDS, type Kind } from '../model/document.js';
+import { MeshError } from '../model/mesh-error.js';
+import type { Change, Revision } from '../model/revision.js';
+import { MeshStore } from '../store/mesh-store.js';
+import { Receipts } from '../stream/receipts.js';
+
+export class RefDto {
+  @ApiProperty({ enum: Object.keys(KINDS) })
+  kind!: Kind;
+
+  @ApiProperty({ description: 'Empty for what belongs to the whole mesh.', example: 'shop' })
+  namespace!: string;
+
+  @ApiProperty({ example: 'cart' })
+  name!: string;
+}
+
+export class ObjectChangeDto {
+  @ApiProperty({ type: RefDto })
+  ref!: RefDto;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Absent when the change created it.',
+  })
+  before?: object;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Absent when the change removed it.',
+  })
+  after?: object;
+}
+
+export class RevisionDto {
+  @ApiProperty({ type: 'integer', example: 7 })
+  number!: number;
+
+  @ApiProperty({ description: 'A token, the identity of a sidecar, or `sluice`: the server itself.', example: 'admin' })
+  author!: string;
+
+  @ApiProperty({ description: 'Why, if the author said so.' })
+  comment!: string;
+
+  @ApiProperty({ format: 'date-time' })
+  at!: string;
+
+  @ApiProperty({ type: [ObjectChangeDto] })
+  changes!: ObjectChangeDto[];
+}
+
+export class RevisionListDto {
+  @ApiProperty({ type: [RevisionDto], description: 'Newest first.' })
+  items!: RevisionDto[];
+
+  @ApiPropertyOptional({ description: 'Send it as `cursor` to get what came before. Absent on the last page.' })
+  next?: string;
+}
+
+@ApiTags('Revisions')
+@Controller('v1/revisions')
+export class RevisionsController {
+  constructor(
+    @Inject(MeshStore) private readonly store: MeshStore,
+    @Inject(Receipts) private readonly receipts: Receipts,
+  ) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'listRevisions', summary: 'List what was changed, newest first' })
+  @ApiPageQuery()
+  @ApiOkResponse({ type: RevisionListDto })
+  @ApiProblems('invalid')
+  async list(@Query() query: QueryValues): Promise<RevisionListDto> {
+    const { limit, after } = readPageQuery(query);
+    const found = await this.store.revisions(limit + 1, after === '' ? undefined : Number(after));
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    return {
+      items: items.map(printed),
+      ...(found.length > limit && last && { next: writeCursor(String(last.number)) }),
+    };
+  }
+
+  @Get(':number')
+  @ApiOperation({ operationId: 'getRevision', summary: 'Read one revision with what it changed' })
+  @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1 }, example: 1 })
+  @ApiOkResponse({ type: RevisionDto })
+  @ApiProblems('not-found')
+  async get(@Param('number') number: string, @Query() query: QueryValues): Promise<RevisionDto> {
+    readNoQuery(query);
+    const revision = await this.store.revision(this.known(number));
+    if (!revision) throw MeshError.notFound(`revision ${number}`);
+    return printed(revision);
+  }
+
+  @Get(':number/receipt')
+  @ApiOperation({
+    operationId: 'getReceipt',
+    summary: 'Tell which proxies serve a revision; wait for them if asked to',
+  })
+  @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1 }, example: 1 })
+  @ApiWaitQuery()
+  @ApiOkResponse({ type: ReceiptDto })
+  @ApiProblems('invalid', 'not-found', 'refused-by-proxy', 'not-applied-in-time')
+  receipt(@Param('number') number: string, @Query() query: QueryValues): ReceiptDto | Promise<ReceiptDto> {
+    const wait = readWaitQuery(query);
+    const revision = this.known(number);
+    const receipt = wait ? this.receipts.wait(revision, wait.target, wait.timeoutMs) : this.receipts.now(revision);
+    return receipt as ReceiptDto | Promise<ReceiptDto>;
+  }
+
+  /** A revision that was made. Throws `not-found`. */
+  private known(text: string): number {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+    if (number < 1 || number > this.store.current.revision) throw MeshError.notFound(`revision ${text}`);
+    return number;
+  }
+}
+
+const printed = ({ changes, ...revision }: Revision): RevisionDto => ({
+  ...revision,
+  changes: changes.map(printedChange),
+});
+
+const printedChange = ({ ref, before, after }: Change): ObjectChangeDto => ({
+  ref,
+  ...(before && { before }),
+  ...(after && { after }),
+});

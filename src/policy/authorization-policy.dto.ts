@@ -1,0 +1,158 @@
+/** An AuthorizationPolicy as it passes over HTTP. */
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsOptional, Matches, ValidateBy } from 'class-validator';
+import { documentDto } from '../api/document.dto.js';
+import { ListOf, Nested } from '../api/fields.js';
+import { HasOneOf, HasSomeOf, IsName, IsSelector } from '../api/rules.js';
+import {
+  ACTIONS,
+  ANYONE,
+  MODES,
+  SCOPES,
+  parseIdentityPattern,
+  parsePathPattern,
+  type Action,
+  type Anyone,
+  type Mode,
+  type Scope,
+} from '../model/authorization-policy.js';
+
+/** Bounds of one policy. A workload is protected by the rules of many. */
+const MAX_RULES = 200;
+const MAX_PER_RULE = 200;
+
+const IsIdentityPattern = (): PropertyDecorator =>
+  ValidateBy({
+    name: 'isIdentityPattern',
+    validator: {
+      validate: (value) => typeof value === 'string' && parseIdentityPattern(value) !== undefined,
+      defaultMessage: () =>
+        '$property must be a SPIFFE id, spiffe://<trust domain>/ns/<namespace>/sa/<account>, or the beginning of one followed by "/*"',
+    },
+  });
+
+const ArePathPatterns = (): PropertyDecorator =>
+  ValidateBy(
+    {
+      name: 'arePathPatterns',
+      validator: {
+        validate: (value) =>
+          typeof value === 'string' && value.length <= 2_048 && parsePathPattern(value) !== undefined,
+        defaultMessage: () =>
+          'each of $property must be a path as it is after normalising: "/exact" or "/prefix/*", without "//", dot segments, or needless percent-encoding',
+      },
+    },
+    { each: true },
+  );
+
+export class TargetDto {
+  @ApiPropertyOptional({ description: 'The workloads behind this service of the namespace.', example: 'cart' })
+  @IsOptional()
+  @IsName()
+  service?: string;
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description: 'The workloads of the namespace with all of these labels.',
+  })
+  @IsOptional()
+  @IsSelector()
+  labels?: Record<string, string>;
+
+  @ApiPropertyOptional({ enum: SCOPES, description: 'All workloads of the namespace, or of the mesh.' })
+  @IsOptional()
+  @IsIn(SCOPES)
+  scope?: Scope;
+}
+
+export class SourceDto {
+  @ApiPropertyOptional({
+    description: 'One identity, or all that begin so: `spiffe://sluice.local/ns/shop/sa/*`.',
+    example: 'spiffe://sluice.local/ns/shop/sa/web',
+  })
+  @IsOptional()
+  @IsIdentityPattern()
+  identity?: string;
+
+  @ApiPropertyOptional({ description: 'Every identity of this namespace.' })
+  @IsOptional()
+  @IsName()
+  namespace?: string;
+
+  @ApiPropertyOptional({
+    enum: ANYONE,
+    description: 'Everybody with an identity of the mesh, or really everybody, plaintext callers included.',
+  })
+  @IsOptional()
+  @IsIn(ANYONE)
+  anyone?: Anyone;
+}
+
+export class OperationDto {
+  @ApiPropertyOptional({ type: [String], description: 'Any of these methods. Absent: all.', example: ['GET'] })
+  @IsOptional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(MAX_PER_RULE)
+  @Matches(/^[A-Z][A-Z-]{0,31}$/, {
+    each: true,
+    message: 'each of $property must be an HTTP method in capitals, such as GET',
+  })
+  methods?: string[];
+
+  @ApiPropertyOptional({
+    type: [String],
+    description: 'Any of these paths: `/exact` or `/prefix/*`. Absent: all.',
+    example: ['/items', '/items/*'],
+  })
+  @IsOptional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(MAX_PER_RULE)
+  @ArePathPatterns()
+  paths?: string[];
+}
+
+export class RuleDto {
+  @HasOneOf(['identity', 'namespace', 'anyone'], { each: true })
+  @ListOf(() => SourceDto, { min: 1, max: MAX_PER_RULE, description: 'Who; any of these.' })
+  from!: SourceDto[];
+
+  @HasSomeOf(['methods', 'paths'], { each: true })
+  @ListOf(() => OperationDto, {
+    optional: true,
+    min: 1,
+    max: MAX_PER_RULE,
+    description: 'May do what; any of these. Absent: everything.',
+  })
+  to?: OperationDto[];
+}
+
+export class AuthorizationPolicySpecDto {
+  @HasOneOf(['service', 'labels', 'scope'])
+  @Nested(() => TargetDto, { description: 'The workloads that it protects.' })
+  target!: TargetDto;
+
+  @ApiProperty({
+    enum: ACTIONS,
+    description:
+      'Deny: what a rule names is turned away, whatever else allows it. Allow: what no rule of any Allow policy names is.',
+  })
+  @IsIn(ACTIONS)
+  action!: Action;
+
+  @ApiPropertyOptional({
+    enum: MODES,
+    default: 'Enforce',
+    description: 'Audit: evaluated and counted, never enforced.',
+  })
+  @IsOptional()
+  @IsIn(MODES)
+  mode?: Mode;
+
+  @ListOf(() => RuleDto, { min: 1, max: MAX_RULES })
+  rules!: RuleDto[];
+}
+
+export class AuthorizationPolicyDto extends documentDto('AuthorizationPolicy', AuthorizationPolicySpecDto) {}

@@ -1,0 +1,54 @@
+/** The settings of the mesh: one object, always there, replaced as a whole. */
+import { Body, Controller, Get, Inject, Put, Query, Req } from '@nestjs/common';
+import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { actorOf, type ApiRequest } from '../api/authentication.js';
+import { readDraft, exampleDocument, type Door } from '../api/document-door.js';
+import { resultDtos } from '../api/document-results.dto.js';
+import { Documents } from '../api/documents.js';
+import { ApiChangeQuery, ApiProblems } from '../api/openapi-decorators.js';
+import { readChangeQuery, readNoQuery, type Query as QueryValues } from '../api/query.js';
+import { INITIAL_SETTINGS, MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
+import { MeshStore } from '../store/mesh-store.js';
+import { MeshSettingsDto, type MeshSettingsSpecDto } from './mesh-settings.dto.js';
+
+export const meshSettingsDoor: Door<'MeshSettings', MeshSettingsSpecDto> = {
+  kind: 'MeshSettings',
+  tag: 'Mesh settings',
+  noun: 'settings of the mesh',
+  dto: MeshSettingsDto,
+  spec: ({ defaultMode, clusterNetworks = INITIAL_SETTINGS.clusterNetworks }) => ({ defaultMode, clusterNetworks }),
+  example: { name: MESH_SETTINGS_NAME, spec: INITIAL_SETTINGS },
+};
+
+const { Change } = resultDtos('MeshSettings', MeshSettingsDto);
+const PLACE = { namespace: '', name: MESH_SETTINGS_NAME };
+
+@ApiTags(meshSettingsDoor.tag)
+@Controller('v1/mesh-settings')
+export class MeshSettingsController {
+  constructor(
+    @Inject(Documents) private readonly documents: Documents,
+    @Inject(MeshStore) private readonly store: MeshStore,
+  ) {}
+
+  @Put()
+  @ApiOperation({ operationId: 'putMeshSettings', summary: 'Replace the settings of the mesh' })
+  @ApiChangeQuery()
+  @ApiBody({ type: MeshSettingsDto, examples: { example: { value: exampleDocument(meshSettingsDoor) } } })
+  @ApiOkResponse({ type: Change })
+  @ApiProblems('invalid', 'conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+  async put(@Body() body: unknown, @Query() query: QueryValues, @Req() request: ApiRequest) {
+    const draft = readDraft(meshSettingsDoor, PLACE, body, this.store.current.mesh);
+    const { created: _, ...result } = await this.documents.put(draft, actorOf(request), readChangeQuery(query));
+    return result;
+  }
+
+  @Get()
+  @ApiOperation({ operationId: 'getMeshSettings', summary: 'Read the settings of the mesh' })
+  @ApiOkResponse({ type: MeshSettingsDto })
+  @ApiProblems()
+  get(@Query() query: QueryValues) {
+    readNoQuery(query);
+    return this.documents.get({ kind: 'MeshSettings', ...PLACE });
+  }
+}

@@ -1,0 +1,40 @@
+/** Policy: who may call whom, and what holds where no policy says so. */
+import { Module } from '@nestjs/common';
+import { documentController } from '../api/document.controller.js';
+import type { Door } from '../api/document-door.js';
+import type { Rule, Source, Target } from '../model/authorization-policy.js';
+import { AuthorizationPolicyDto, type AuthorizationPolicySpecDto, type RuleDto } from './authorization-policy.dto.js';
+import { policyFaults } from './authorization-policy.faults.js';
+import { MeshSettingsController } from './mesh-settings.controller.js';
+
+export const authorizationPolicyDoor: Door<'AuthorizationPolicy', AuthorizationPolicySpecDto> = {
+  kind: 'AuthorizationPolicy',
+  tag: 'Authorization policies',
+  noun: 'authorization policy',
+  dto: AuthorizationPolicyDto,
+  spec: ({ target, action, mode = 'Enforce', rules }) => ({
+    target: { ...target } as Target,
+    action,
+    mode,
+    rules: rules.map(ruleOf),
+  }),
+  faults: policyFaults,
+  example: {
+    name: 'cart-from-web',
+    spec: {
+      target: { service: 'cart' },
+      action: 'Allow',
+      rules: [
+        { from: [{ identity: 'spiffe://sluice.local/ns/shop/sa/web' }], to: [{ methods: ['GET'], paths: ['/*'] }] },
+      ],
+    },
+  },
+};
+
+const ruleOf = ({ from, to }: RuleDto): Rule => ({
+  from: from.map((source) => ({ ...source }) as Source),
+  ...(to && { to: to.map(({ methods, paths }) => ({ ...(methods && { methods }), ...(paths && { paths }) })) }),
+});
+
+@Module({ controllers: [documentController(authorizationPolicyDoor), MeshSettingsController] })
+export class PolicyModule {}

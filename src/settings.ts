@@ -1,0 +1,148 @@
+/** Every setting of the server: its name, its default and its meaning; read once at start, and passed in from there. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { isTrustDomain } from './model/names.js';
+import { parseDuration } from './model/duration.js';
+
+export interface Settings {
+  readonly dataDir: string;
+  readonly apiListen: ListenAddress;
+  readonly xdsListen: ListenAddress;
+  readonly joinListen: ListenAddress;
+  readonly serverNames: readonly string[];
+  readonly trustDomain: string;
+  readonly proxyLeaseMs: number;
+  readonly logLevel: LogLevel;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** A setting as it is written: `--flag` or the environment variable, the flag winning. */
+interface Setting<Value> {
+  readonly flag: string;
+  readonly env: string;
+  readonly byDefault: string;
+  readonly meaning: string;
+  /** What the text means; a string is why it means nothing. */
+  readonly read: (text: string) => { readonly value: Value } | string;
+}
+
+type SettingTable = { readonly [Name in keyof Settings]: Setting<Settings[Name]> };
+
+export const SETTINGS: SettingTable = {
+  dataDir: {
+    flag: '--data-dir',
+    env: 'SLUICE_DATA_DIR',
+    byDefault: join(homedir(), '.sluice'),
+    meaning: 'directory of the database, the keys of the authority and the first token',
+    read: (text) => (text === '' ? 'it must not be empty' : { value: text }),
+  },
+  apiListen: {
+    flag: '--api-listen',
+    env: 'SLUICE_API_LISTEN',
+    byDefault: '127.0.0.1:8443',
+    meaning: 'address of the REST API (HTTPS); port 0 for a free one',
+    read: readAddress,
+  },
+  xdsListen: {
+    flag: '--xds-listen',
+    env: 'SLUICE_XDS_LISTEN',
+    byDefault: '127.0.0.1:8444',
+    meaning: 'address that sidecars stream their configuration from (gRPC, mutual TLS)',
+    read: readAddress,
+  },
+  joinListen: {
+    flag: '--join-listen',
+    env: 'SLUICE_JOIN_LISTEN',
+    byDefault: '127.0.0.1:8445',
+    meaning: 'address at which sidecars join with a token (gRPC, TLS)',
+    read: readAddress,
+  },
+  serverNames: {
+    flag: '--server-names',
+    env: 'SLUICE_SERVER_NAMES',
+    byDefault: 'localhost,127.0.0.1,::1',
+    meaning: 'host names and IP addresses, by commas, that the certificate of the server stands for',
+    read: (text) => {
+      const names = text.split(',').filter((name) => name !== '');
+      return names.length > 0 && names.every((name) => /^[A-Za-z0-9.:-]+$/.test(name))
+        ? { value: names }
+        : 'it must list host names or IP addresses, separated by commas';
+    },
+  },
+  trustDomain: {
+    flag: '--trust-domain',
+    env: 'SLUICE_TRUST_DOMAIN',
+    byDefault: 'sluice.local',
+    meaning: 'first part of every identity; a mesh keeps the one that it began with',
+    read: (text) =>
+      isTrustDomain(text) ? { value: text } : 'it must be a DNS name in lower case, such as "mesh.example.com"',
+  },
+  proxyLeaseMs: {
+    flag: '--proxy-lease',
+    env: 'SLUICE_PROXY_LEASE',
+    byDefault: '30s',
+    meaning: 'how long a sidecar may be without a stream before its workload gets no more calls',
+    read: (text) => {
+      const value = parseDuration(text);
+      return value !== undefined && value >= 1_000
+        ? { value }
+        : 'it must be a duration of at least 1s, such as "30s" or "5m"';
+    },
+  },
+  logLevel: {
+    flag: '--log-level',
+    env: 'SLUICE_LOG_LEVEL',
+    byDefault: 'info',
+    meaning: `how much is logged: ${LOG_LEVELS.join(', ')}`,
+    read: (text) => {
+      const value = LOG_LEVELS.find((level) => level === text);
+      return value ? { value } : `it must be one of ${LOG_LEVELS.join(', ')}`;
+    },
+  },
+};
+
+/** Settings that do not make sense; one line for each thing that is wrong. */
+export class SettingsFaulty extends Error {
+  override readonly name = 'SettingsFaulty';
+}
+
+/**
+ * Reads all settings. `flags` are by the names of Settings. `others` are environment variables that begin with
+ * `SLUICE_` and are somebody else's; any further one is taken for a mistake. Throws SettingsFaulty.
+ */
+export function readSettings(
+  flags: Readonly<Partial<Record<string, string>>>,
+  env: Readonly<Partial<Record<string, string>>>,
+  others: readonly string[] = [],
+): Settings {
+  const faults: string[] = [];
+  const known = [...Object.values(SETTINGS).map((setting) => setting.env), ...others];
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('SLUICE_') && !known.includes(name)) {
+      faults.push(`unknown setting ${name}; there are ${known.join(', ')}`);
+    }
+  }
+  const settings = Object.entries(SETTINGS).map(([name, { flag, env: variable, byDefault, read }]) => {
+    const [source, text] = flags[name] !== undefined ? [flag, flags[name]] : [variable, env[variable] ?? byDefault];
+    const result = (read as Setting<unknown>['read'])(text);
+    if (typeof result === 'string') faults.push(`${source}=${text}: ${result}`);
+    return [name, typeof result === 'string' ? undefined : result.value];
+  });
+  if (faults.length > 0) throw new SettingsFaulty(faults.join('\n'));
+  return Object.fromEntries(settings) as Settings;
+}
+
+function readAddress(text: string): { readonly value: ListenAddress } | string {
+  const [, host = '', port = ''] =
+    /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)?.filter((part) => part !== undefined) ?? [];
+  return host !== '' && Number(port) <= 65_535
+    ? { value: { host, port: Number(port) } }
+    : 'it must be HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443';
+}
