@@ -4,9 +4,6 @@ import type { FastifyInstance } from 'fastify';
 export function requestLog(server: FastifyInstance): void {
   server.addHook('onResponse', async ({ method, url, actor, log }, reply) => {
     const path = url.split('?', 1)[0];
-    log.info(
-      { request: id, method, path, status: reply.statusCode, actor, ms: Math.round(reply.elapsedTime) },
-      'request',
-    );
+    log.info({ method, path, status: reply.statusCode, actor, ms: Math.round(reply.elapsedTime) }, 'request');
   });
 }
