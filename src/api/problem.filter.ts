@@ -30,19 +30,19 @@ function refusalOf(error: unknown, { method, url }: FastifyRequest): MeshError {
   if (thrown instanceof HttpException && thrown.getStatus() === 404) {
     return MeshError.notFound(`operation ${method} ${url.split('?', 1)[0]}; /docs lists those that there are`);
   }
-  const { code = '', message } = thrown as Partial<FastifyError>;
-  return FASTIFY[code]?.(message ?? '') ?? new MeshError('internal', 'the control plane failed; its log says why');
+  const { code = '' } = thrown as Partial<FastifyError>;
+  return FASTIFY[code]?.() ?? new MeshError('internal', 'the control plane failed; its log says why');
 }
 
 const bodyFault = (detail: string): MeshError => MeshError.invalid([{ pointer: '', detail }]);
 
 /** Fastify's refusals, by its codes. */
-const FASTIFY: Readonly<Record<string, (message: string) => MeshError>> = {
+const FASTIFY: Readonly<Record<string, () => MeshError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new MeshError('too-large', `the body must have at most ${BODY_LIMIT} bytes`),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () =>
     new MeshError('unsupported-media-type', 'send the body as JSON, with "Content-Type: application/json"'),
   FST_ERR_CTP_EMPTY_JSON_BODY: () => bodyFault('the body is empty; it must be a JSON object'),
-  FST_ERR_CTP_INVALID_JSON_BODY: (message) => bodyFault(`the body is not JSON: ${message}`),
+  FST_ERR_CTP_INVALID_JSON_BODY: () => bodyFault('the body is not valid JSON; check its quotes, commas and brackets'),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => bodyFault('the body does not have the length that Content-Length says'),
   FST_ERR_BAD_URL: () => bodyFault('the path is not percent-encoded correctly'),
 };
