@@ -15,7 +15,7 @@ export const Nested = (
   { optional, ...about }: FieldOptions = {},
 ): PropertyDecorator =>
   all(
-    ApiProperty({ type, required: !optional, ...about } as ApiPropertyOptions),
+    ApiProperty({ type, required: !optional, ...about }),
     ...(optional ? [IsOptional()] : []),
     IsObject(),
     ValidateNested(),
@@ -35,7 +35,7 @@ export const ListOf = (
       minItems: min,
       maxItems: max,
       ...about,
-    } as ApiPropertyOptions),
+    }),
     ...(optional ? [IsOptional()] : []),
     IsArray(),
     ArrayMinSize(min),

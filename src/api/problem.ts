@@ -1,5 +1,5 @@
 /** How a refusal looks over HTTP: one table from codes to statuses, and the problem document (RFC 9457). */
-import { MeshError, type MeshErrorCode } from '../model/mesh-error.js';
+import { type MeshError, type MeshErrorCode } from '../model/mesh-error.js';
 import type { Fault } from '../model/fault.js';
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';

@@ -1,5 +1,5 @@
 /** The HTTP connection manager: the one network filter that every listener of ours has. */
-import { envoy, google } from '../proto/messages.js';
+import { envoy, type google } from '../proto/messages.js';
 import { any } from './resource.js';
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;

@@ -1,5 +1,5 @@
 /** Authorization rules in xDS words: who is a principal, what is a permission. */
-import { envoy, google } from '../proto/messages.js';
+import { envoy, type google } from '../proto/messages.js';
 import {
   parseIdentityPattern,
   parsePathPattern,

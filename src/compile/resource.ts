@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Writer } from 'protobufjs';
 import { refOf, type Document, type Ref } from '../model/document.js';
-import { envoy, google } from '../proto/messages.js';
+import { envoy, type google } from '../proto/messages.js';
 
 /** The four types of resource that sidecars ask for, in the order in which a change must reach them (xDS: make before break). */
 export const TYPES = {

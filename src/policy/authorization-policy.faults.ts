@@ -19,4 +19,4 @@ export function policyFaults({ rules }: Partial<AuthorizationPolicySpecDto>, { t
 
 /** The faults of the form are found elsewhere: here, what is no list has nothing in it. */
 const listOf = <Item>(value: readonly Item[] | undefined): readonly (Item | undefined)[] =>
-  Array.isArray(value) ? value : [];
+  Array.isArray(value) ? (value as readonly Item[]) : [];

@@ -1,4 +1,5 @@
 /** Writes a snapshot as its golden file has it: readable, with the very bytes beside. */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import protobuf from 'protobufjs';
@@ -37,7 +38,10 @@ interface Any {
 
 function readable({ type_url, value }: Any): unknown {
   const type = registry.lookupType(type_url.slice(type_url.lastIndexOf('/') + 1));
-  return { '@type': type_url, ...(expand(type.toObject(type.decode(value), { enums: String, longs: Number })) as object) };
+  return {
+    '@type': type_url,
+    ...(expand(type.toObject(type.decode(value), { enums: String, longs: Number })) as object),
+  };
 }
 
 /** Opens every google.protobuf.Any inside. */
@@ -56,7 +60,7 @@ function loadRegistry(): protobuf.Root {
   root.resolvePath = (_origin, target) =>
     target.startsWith('google/protobuf/')
       ? target
-      : (search.map((part) => join(deps, part, target)).find((path) => protobuf.util.fs?.existsSync(path)) ?? target);
+      : (search.map((part) => join(deps, part, target)).find((path) => existsSync(path)) ?? target);
   root.loadSync(
     [
       'envoy/config/listener/v3/listener.proto',
