@@ -6,6 +6,8 @@
 pub mod backoff;
 pub mod config;
 pub mod durable;
+pub mod identity;
+pub mod link;
 pub mod metrics;
 pub mod proto;
 pub mod published;

@@ -1,0 +1,50 @@
+//! How a sidecar comes to have an identity: it trades a join token, once, for a certificate.
+
+use tonic::{Code, Status, transport::Channel};
+
+use super::{
+    credentials::{Credentials, Material, Unfit},
+    request::{SigningRequest, signing_request},
+};
+use crate::proto::{Certificate, JoinRequest, enrolment_client::EnrolmentClient};
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// Trying again is of no use.
+    #[error("the join token is wrong, used or expired; make a new one with `sluice token join`")]
+    Refused,
+    /// Trying again is.
+    #[error("the control plane cannot be asked: {0}")]
+    Unreachable(Box<Status>),
+    /// What came is of no use.
+    #[error("the control plane sent an identity that cannot be used: {0}")]
+    Unfit(#[from] Unfit),
+    /// The answer lacks something.
+    #[error("the control plane sent no certificate")]
+    Nothing,
+    /// No key could be made.
+    #[error("cannot make a key: {0}")]
+    Key(#[from] rcgen::Error),
+}
+
+impl JoinError {
+    /// Whether the next try may go better.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+/// Trades `token` for an identity.
+pub async fn join(channel: Channel, token: &str) -> Result<Credentials, JoinError> {
+    let SigningRequest { key, request } = signing_request()?;
+    let request = JoinRequest { token: token.to_owned(), signing_request: request };
+    let response = EnrolmentClient::new(channel).join(request).await.map_err(|status| match status.code() {
+        Code::PermissionDenied => JoinError::Refused,
+        _ => JoinError::Unreachable(Box::new(status)),
+    })?;
+    let response = response.into_inner();
+    let Certificate { chain, trust_anchors, .. } = response.certificate.ok_or(JoinError::Nothing)?;
+    let (namespace, name) = (response.namespace, response.name);
+    Ok(Credentials::new(Material { namespace, name, key, chain, anchors: trust_anchors })?)
+}

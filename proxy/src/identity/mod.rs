@@ -1,0 +1,13 @@
+//! Who this sidecar is, and who the others are. Keys are made here and never leave.
+//!
+//! - [`join`]: from a join token to an identity; [`renew`]: from an identity to the next one ([`request`])
+//! - [`state`]: where it rests; [`credentials`]: what TLS makes of it
+//! - [`verify`], [`leaf`]: who the other side is
+
+pub mod credentials;
+pub mod join;
+pub mod leaf;
+pub mod renew;
+pub mod request;
+pub mod state;
+pub mod verify;
