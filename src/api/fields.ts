@@ -1,5 +1,5 @@
 /** Decorators for fields that hold objects: how they are described and how they are checked, said once. */
-import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
+import { ApiProperty } from '@nestjs/swagger';
 import { Type, type ClassConstructor } from 'class-transformer';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsObject, IsOptional, ValidateNested } from 'class-validator';
 import type { Kind } from '../model/document.js';

@@ -8,6 +8,9 @@ export class DatabaseUnusable extends Error {
   override readonly name = 'DatabaseUnusable';
 }
 
+/** How long to wait for whoever else has the file, in milliseconds: enough for a server that is just stopping. */
+const LOCK_TIMEOUT_MS = 1_000;
+
 /** The database as the stores use it: reads at any time, writes one after the other. */
 export class Database {
   private turn: Promise<unknown> = Promise.resolve();
@@ -45,6 +48,7 @@ async function connect(file: string): Promise<DataSource> {
   const source = new DataSource({
     type: 'better-sqlite3',
     database: file,
+    timeout: LOCK_TIMEOUT_MS,
     entities: ENTITIES,
     migrations: [Initial1790000000001],
     migrationsRun: true,
@@ -71,7 +75,6 @@ function prepare(database: SqliteConnection): void {
   database.pragma('locking_mode = EXCLUSIVE');
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
-  database.pragma('busy_timeout = 1000');
   // Takes the lock now, and finds out now whether the file can be written.
   database.exec('BEGIN IMMEDIATE; COMMIT');
 }
@@ -79,7 +82,10 @@ function prepare(database: SqliteConnection): void {
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [/SQLITE_BUSY|locked/, 'another process has it open; stop that one, or choose another data directory'],
   [/SQLITE_READONLY|readonly/, 'it cannot be written; check its owner and mode'],
-  [/SQLITE_CANTOPEN|unable to open|EACCES/, 'it cannot be opened; check that its directory exists and can be written'],
+  [
+    /SQLITE_CANTOPEN|unable to open|EACCES/,
+    'it cannot be opened; check that it is a file in a directory that this user can write',
+  ],
   [/SQLITE_NOTADB|not a database/, 'it is not a SQLite database'],
   [/SQLITE_CORRUPT|malformed/, 'it is damaged; restore it from a backup'],
 ];
