@@ -81,7 +81,7 @@ export function parseIdentityPattern(text: string): IdentityPattern | undefined 
   if (parseSpiffeId(text)) return { exact: text };
   if (!text.endsWith('/*')) return undefined;
   const prefix = text.slice(0, -1);
-  const completed = [`${prefix}x`, `${prefix}sa/x`, `${prefix}ns/x/sa/x`];
+  const completed = [`${prefix}x`, `${prefix}sa/x`, `${prefix}x/sa/x`, `${prefix}ns/x/sa/x`];
   return completed.some((candidate) => parseSpiffeId(candidate)) ? { prefix } : undefined;
 }
 
