@@ -1,0 +1,172 @@
+/** Certificates as openssl and Node see them, an authority that survives a restart, and requests that must not be signed. */
+import { execFileSync } from 'node:child_process';
+import { X509Certificate, webcrypto } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { spiffeId } from '../model/names.js';
+import { identityOf, uriOf } from '../stream/peer.js';
+import { Authority } from './authority.js';
+import { generateKeys, readSigningRequest } from './certificates.js';
+import { renewalTime } from './renewal.js';
+
+const DAY = 86_400_000;
+const cart = spiffeId({ trustDomain: 'sluice.local', namespace: 'shop', account: 'cart' });
+
+let directory: string;
+beforeEach(() => (directory = mkdtempSync(join(tmpdir(), 'sluice-identity-'))));
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const pem = (der: Uint8Array): string => new X509Certificate(Buffer.from(der)).toString();
+
+describe('a leaf', () => {
+  const issue = async () => {
+    const authority = await Authority.open(directory, 'sluice.local');
+    const issued = await authority.issue(cart, (await generateKeys()).publicKey);
+    return { authority, issued, leaf: new X509Certificate(Buffer.from(issued.chain[0] ?? [])) };
+  };
+
+  it('lasts for a day, bears one SPIFFE id, and serves both ends of a connection', async () => {
+    const { leaf } = await issue();
+    expect(leaf.subjectAltName).toBe(`URI:${cart}`);
+    expect(leaf.ca).toBe(false);
+    expect(leaf.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
+    const life = leaf.validToDate.getTime() - Date.now();
+    expect(life).toBeGreaterThan(DAY - 60_000);
+    expect(life).toBeLessThanOrEqual(DAY);
+    expect(leaf.validFromDate.getTime()).toBeLessThan(Date.now());
+  });
+
+  it('is good for whoever trusts the anchor, openssl among them', async () => {
+    const { authority, issued } = await issue();
+    const [leaf = new Uint8Array(), issuer = new Uint8Array()] = issued.chain;
+    const file = (name: string, text: string) => {
+      writeFileSync(join(directory, name), text);
+      return join(directory, name);
+    };
+    const args = [
+      '-x509_strict',
+      '-CAfile',
+      file('anchors.pem', authority.anchorsPem),
+      '-untrusted',
+      file('issuer-only.pem', pem(issuer)),
+      file('leaf.pem', pem(leaf)),
+    ];
+    expect(execFileSync('openssl', ['verify', ...args]).toString()).toContain('OK');
+  });
+
+  it('is found to be who it is, in its own trust domain alone', async () => {
+    const { issued } = await issue();
+    const [leaf = new Uint8Array()] = issued.chain;
+    expect(identityOf(leaf, 'sluice.local')).toBe(cart);
+    expect(identityOf(leaf, 'other.local')).toBeUndefined();
+  });
+
+  it('is nobody when it bears two names', async () => {
+    const { privateKey, publicKey } = await generateKeys();
+    const names = new x509.SubjectAlternativeNameExtension([
+      { type: 'url', value: cart },
+      { type: 'url', value: 'spiffe://sluice.local/ns/shop/sa/admin' },
+    ]);
+    const signed = await x509.X509CertificateGenerator.createSelfSigned({
+      keys: { privateKey, publicKey },
+      signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+      extensions: [names],
+    });
+    expect(uriOf(new Uint8Array(signed.rawData))).toBeUndefined();
+  });
+});
+
+describe('an authority', () => {
+  it('is the same after a restart', async () => {
+    const first = await Authority.open(directory, 'sluice.local');
+    const again = await Authority.open(directory, 'sluice.local');
+    expect(again.anchorsPem).toBe(first.anchorsPem);
+  });
+
+  it('keeps its keys from others', async () => {
+    await Authority.open(directory, 'sluice.local');
+    expect(readdirSync(directory).sort()).toEqual(['issuer.pem', 'root.pem']);
+    for (const name of readdirSync(directory)) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+  });
+
+  it.each([
+    ['others can read its keys', () => chmodSync(join(directory, 'root.pem'), 0o644), /chmod 600/],
+    ['a key is damaged', () => writeFileSync(join(directory, 'root.pem'), 'rubbish'), /restore it from a backup/],
+  ])('does not open when %s, and says so in one line', async (_, spoil, reason) => {
+    await Authority.open(directory, 'sluice.local');
+    spoil();
+    const failure = await Authority.open(directory, 'sluice.local').catch((error: unknown) => error as Error);
+    expect(failure).toMatchObject({ name: 'AuthorityUnusable' });
+    expect((failure as Error).message).toMatch(reason);
+    expect((failure as Error).message).not.toContain('\n');
+  });
+
+  it('keeps the trust domain that it began with', async () => {
+    await Authority.open(directory, 'sluice.local');
+    await expect(Authority.open(directory, 'other.local')).rejects.toThrow(
+      /for trust domain "sluice.local", not "other.local"/,
+    );
+  });
+
+  it('makes a new issuer before the old one could cut leaves short', async () => {
+    let now = new Date('2026-01-01T00:00:00Z');
+    const authority = await Authority.open(directory, 'sluice.local', () => now);
+    const before = readFileSync(join(directory, 'issuer.pem'), 'utf8');
+    now = new Date('2026-12-15T00:00:00Z');
+    const { notAfter } = await authority.issue(cart, (await generateKeys()).publicKey);
+    expect(notAfter.getTime()).toBe(now.getTime() + DAY);
+    expect(readFileSync(join(directory, 'issuer.pem'), 'utf8')).not.toBe(before);
+  });
+});
+
+describe('a signing request', () => {
+  const request = async (keys: CryptoKeyPair, signingAlgorithm: object) =>
+    new Uint8Array(
+      (await x509.Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: signingAlgorithm as EcdsaParams }))
+        .rawData,
+    );
+
+  it('is read for its public key alone', async () => {
+    const keys = await generateKeys();
+    expect(await readSigningRequest(await request(keys, { name: 'ECDSA', hash: 'SHA-256' }))).toHaveProperty('rawData');
+  });
+
+  it.each([
+    ['is no PKCS#10', async () => new Uint8Array([1, 2, 3]), /not PKCS#10/],
+    [
+      'is for another kind of key',
+      async () => {
+        const algorithm = { name: 'ECDSA', namedCurve: 'P-384' };
+        const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
+        return request(keys, { name: 'ECDSA', hash: 'SHA-384' });
+      },
+      /not ECDSA P-256/,
+    ],
+    [
+      'was signed by somebody else',
+      async () => {
+        const [one, other] = [await generateKeys(), await generateKeys()];
+        return request({ publicKey: one.publicKey, privateKey: other.privateKey }, { name: 'ECDSA', hash: 'SHA-256' });
+      },
+      /not signed by its own key/,
+    ],
+  ])('is refused when it %s', async (_, make, reason) => {
+    expect(await readSigningRequest(await make())).toMatchObject({ fault: expect.stringMatching(reason) as string });
+  });
+});
+
+describe('the time to renew', () => {
+  const begin = new Date(0);
+  const end = new Date(100_000);
+  it.each([
+    [0, 65_000],
+    [0.5, 70_000],
+    [1, 75_000],
+  ])('is about 70 %% of the life: at %s of the dice, %s ms', (dice, at) =>
+    expect(renewalTime(begin, end, dice)).toBeCloseTo(at),
+  );
+});
