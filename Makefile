@@ -1,0 +1,80 @@
+# Everything there is to do, one word each. Plain `make` lists the words.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Node 24 comes with the packages, whatever this machine has.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export npm_config_fund = false
+export npm_config_audit = false
+export npm_config_update_notifier = false
+
+PACKAGES := node_modules/.package-lock.json
+MESSAGES := src/proto/messages.js
+SERVER := dist/main.js
+PROTOS := $(wildcard proto/*.mjs proto/sluice/v1/*.proto)
+SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
+
+.PHONY: help demo test check format golden openapi build proxy-release audit clean
+.PHONY: test-control-plane test-proxy tools
+
+help: ## List the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
+
+demo: build proxy-release ## Show Sluice at work, and leave it up until Ctrl-C (ONCE=1: stop when done, 1 if something did not hold)
+	@SLUICE_PROXY_BIN=$(CURDIR)/target/release/sluice-proxy node examples/demo/demo.ts $(if $(ONCE),--once)
+
+test: check test-proxy test-control-plane ## Run every check and every test
+
+test-proxy: tools ## Test the sidecar alone
+	cargo test --workspace
+
+test-control-plane: build ## Test the control plane, and both halves together
+	cargo build --package sluice-proxy
+	SLUICE_PROXY_BIN=$(CURDIR)/target/debug/sluice-proxy vitest run
+
+check: build ## Formatting, lint and the rules of who may import whom
+	tsc --noEmit
+	npm run --silent lint
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+format: $(PACKAGES) ## Format everything
+	prettier --log-level warn --write .
+	cargo fmt
+
+golden: build ## Write what the scenarios compile to; review the difference like code
+	vitest run --update src/compile
+
+openapi: build ## Write openapi/openapi.json as the server gives it; review the difference like code
+	vitest run --update test/e2e/openapi.spec.ts
+
+build: $(SERVER) ## Build the control plane and the command line
+
+proxy-release: tools ## Build the sidecar as it is shipped
+	@test -x target/release/sluice-proxy || echo 'Building the sidecar: a few minutes, the first time.'
+	cargo build --release --package sluice-proxy
+
+audit: $(PACKAGES) tools ## Look for known holes and bad licences among the dependencies (needs the network)
+	npm audit --audit-level=moderate
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check
+
+clean: ## Remove what was built, but not what was downloaded
+	rm -rf dist target src/proto
+
+tools:
+	@command -v cargo >/dev/null || { echo 'Rust is missing: https://rustup.rs installs it.' >&2; exit 1; }
+
+$(PACKAGES): package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js, any version from 20.' >&2; exit 1; }
+	npm ci --no-progress --loglevel=error
+	@touch $@
+
+$(MESSAGES): $(PACKAGES) $(PROTOS)
+	node proto/generate.mjs
+
+$(SERVER): $(PACKAGES) $(MESSAGES) $(SOURCES) nest-cli.json tsconfig.json tsconfig.build.json
+	nest build
+	@touch $@
