@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod config;
 pub mod durable;
+pub mod http;
 pub mod identity;
 pub mod link;
 pub mod metrics;

@@ -81,6 +81,8 @@ export class AdsService {
       this.admit(call, first)
         .then((admitted) => {
           line = admitted;
+          // There may be nothing to say for a long time: this says that somebody listens.
+          call.sendMetadata(new grpc.Metadata());
           call.on('data', (request: ReceivedRequest) => this.receive(admitted, request));
           this.receive(admitted, first);
           call.resume();
