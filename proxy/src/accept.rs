@@ -1,0 +1,49 @@
+//! Takes connections, as many as there may be at once.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::{TcpListener, TcpStream};
+use tracing::warn;
+
+use crate::gate::{Gate, Pass};
+
+/// How long to wait when the system has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Counts as an open connection.
+pub struct Open {
+    _pass: Pass,
+    gauge: Gauge,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+/// Gives every connection that comes to `each`; those that are too many are closed at once. Never ends.
+pub async fn accept(listener: TcpListener, gate: Gate, gauge: Gauge, each: impl Fn(TcpStream, SocketAddr, Open)) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                let Some(pass) = gate.enter() else { continue };
+                // Without it, small answers would wait for acknowledgements; the connection works all the same.
+                let _ = stream.set_nodelay(true);
+                gauge.inc();
+                each(stream, remote, Open { _pass: pass, gauge: gauge.clone() });
+            }
+            Err(error) if is_theirs(&error) => {}
+            Err(error) => {
+                warn!(%error, "cannot take connections");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection that was lost before it was taken.
+fn is_theirs(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}

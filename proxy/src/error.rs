@@ -1,0 +1,295 @@
+//! Why a request failed, whose fault it was, and what its caller is told.
+
+use std::{borrow::Cow, io, net::SocketAddr};
+
+use serde_json::{Value, json};
+
+use crate::{
+    config::path::BadPath,
+    http::{Body, HeaderValue, Response, StatusCode, header},
+    spiffe::SpiffeId,
+};
+
+/// Why a request failed here. The text is for the caller's people as well, where the caller may know.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadRequest(Cow<'static, str>),
+    /// The path cannot be judged.
+    #[error(transparent)]
+    BadPath(#[from] BadPath),
+    /// A tunnel was asked for.
+    #[error(
+        "this sidecar does not tunnel; call http://{authority} without CONNECT, the connection between sidecars is encrypted"
+    )]
+    Tunnel {
+        /// Where to.
+        authority: String,
+    },
+    /// Nobody is called so.
+    #[error(
+        "there is no service {authority} in the mesh (a service is called `name`, `name.namespace` or `name.namespace:port`)"
+    )]
+    NoService {
+        /// As it was called.
+        authority: String,
+    },
+    /// A rule, or the lack of one, turns the caller away.
+    #[error("{caller} may not {method} {path} at {workload}: {why}")]
+    Denied {
+        /// Who called.
+        caller: Caller,
+        /// What it wanted to do.
+        method: String,
+        /// What it wanted to do it to.
+        path: String,
+        /// Whom it called: `namespace/name`.
+        workload: String,
+        /// Why not, in words.
+        why: String,
+        /// The rule that denies.
+        rule: Option<String>,
+        /// The policies of which none names the caller.
+        closed_by: Vec<String>,
+    },
+    /// A split gives a share to what does not exist.
+    #[error("{authority} sends a share of its calls to {backend}, which does not exist")]
+    MissingBackend {
+        /// The service that was called.
+        authority: String,
+        /// What is missing.
+        backend: String,
+        /// What its route says to answer.
+        status: u16,
+    },
+    /// The route answers all by itself.
+    #[error("{route} answers every call to {authority} with {status}; a split whose weights are all zero does so")]
+    RouteAnswers {
+        /// The service that was called.
+        authority: String,
+        /// The object that wants it so.
+        route: String,
+        /// What it says to answer.
+        status: u16,
+    },
+    /// Nobody there takes calls.
+    #[error("no healthy workload stands behind {backend}")]
+    NoEndpoint {
+        /// What was to be called.
+        backend: String,
+    },
+    /// There are too many requests at once.
+    #[error("this sidecar has too many requests in flight")]
+    Overloaded,
+    /// The control plane has not said what to do.
+    #[error("this sidecar has no configuration for {of}: the control plane has not answered")]
+    NoConfiguration {
+        /// Of what.
+        of: String,
+    },
+    /// The endpoint does not take connections.
+    #[error("cannot connect to {endpoint}: {source}")]
+    Connect {
+        /// Whom.
+        endpoint: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The endpoint does not answer.
+    #[error("connecting to {endpoint} took too long")]
+    ConnectTimeout {
+        /// Whom.
+        endpoint: SocketAddr,
+    },
+    /// The endpoint could not prove who it is, or would not believe who we are.
+    #[error("no mutual TLS with {endpoint}: {source}")]
+    Tls {
+        /// Whom.
+        endpoint: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection broke when the request was on its way.
+    #[error("{endpoint} broke the connection off: {reason}")]
+    Reset {
+        /// Who.
+        endpoint: SocketAddr,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing moved for too long.
+    #[error("nothing has moved for too long")]
+    Idle,
+}
+
+/// Who called.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Somebody of the mesh.
+    Proven(SpiffeId),
+    /// Who did not say.
+    Unproven,
+}
+
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Proven(id) => id.fmt(f),
+            Self::Unproven => f.write_str("a caller without an identity"),
+        }
+    }
+}
+
+/// How much a caller is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// It may hear why. Who has not proved an identity hears the status alone.
+    pub trusted: bool,
+    /// It speaks gRPC.
+    pub grpc: bool,
+}
+
+impl ProxyError {
+    /// The code for machines: the last part of the problem's type. Callers match on these: add some, never rename one.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad-request",
+            Self::BadPath(_) => "bad-path",
+            Self::Tunnel { .. } => "no-tunnel",
+            Self::NoService { .. } => "no-service",
+            Self::Denied { .. } => "denied",
+            Self::MissingBackend { .. } => "missing-backend",
+            Self::RouteAnswers { .. } => "route-answers",
+            Self::NoEndpoint { .. } => "no-endpoint",
+            Self::Overloaded => "overloaded",
+            Self::NoConfiguration { .. } => "no-configuration",
+            Self::Connect { .. } => "connect-failed",
+            Self::ConnectTimeout { .. } => "connect-timeout",
+            Self::Tls { .. } => "tls-failed",
+            Self::Reset { .. } => "connection-broken",
+            Self::Idle => "idle-timeout",
+        }
+    }
+
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "Bad request",
+            Self::BadPath(_) => "Bad path",
+            Self::Tunnel { .. } => "No tunnels here",
+            Self::NoService { .. } => "No such service",
+            Self::Denied { .. } => "Denied",
+            Self::MissingBackend { .. } => "Missing backend",
+            Self::RouteAnswers { .. } => "Answered by the route",
+            Self::NoEndpoint { .. } => "No healthy endpoint",
+            Self::Overloaded => "Overloaded",
+            Self::NoConfiguration { .. } => "No configuration",
+            Self::Connect { .. } => "Cannot connect",
+            Self::ConnectTimeout { .. } => "Connecting took too long",
+            Self::Tls { .. } => "No mutual TLS",
+            Self::Reset { .. } => "Connection broken",
+            Self::Idle => "Nothing moved",
+        }
+    }
+
+    /// The status that the caller gets.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
+            Self::Denied { .. } => StatusCode::FORBIDDEN,
+            Self::NoService { .. } => StatusCode::NOT_FOUND,
+            Self::Tunnel { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MissingBackend { status, .. } | Self::RouteAnswers { status, .. } => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Self::Connect { .. } | Self::Tls { .. } | Self::Reset { .. } => StatusCode::BAD_GATEWAY,
+            Self::NoEndpoint { .. } | Self::Overloaded | Self::NoConfiguration { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::ConnectTimeout { .. } | Self::Idle => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// RFC 9209 §2.3.
+    const fn proxy_status(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) | Self::BadPath(_) | Self::Tunnel { .. } => "sluice; error=http_request_error",
+            Self::Denied { .. } => "sluice; error=http_request_denied",
+            Self::NoService { .. } => "sluice; error=destination_not_found",
+            Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
+                "sluice; error=proxy_configuration_error"
+            }
+            Self::NoEndpoint { .. } => "sluice; error=destination_unavailable",
+            Self::Overloaded => "sluice; error=connection_limit_reached",
+            Self::Connect { .. } => "sluice; error=connection_refused",
+            Self::ConnectTimeout { .. } => "sluice; error=connection_timeout",
+            Self::Tls { .. } => "sluice; error=tls_certificate_error",
+            Self::Reset { .. } => "sluice; error=connection_terminated",
+            Self::Idle => "sluice; error=http_response_timeout",
+        }
+    }
+
+    /// What the caller is told: a problem document (RFC 9457), or gRPC's form of one.
+    pub fn respond(&self, audience: Audience) -> Response {
+        let detail = if audience.trusted { self.to_string() } else { String::new() };
+        let mut response = Response::default();
+        let headers = response.headers_mut();
+        headers.insert("proxy-status", HeaderValue::from_static(self.proxy_status()));
+        if audience.grpc {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            headers.insert("grpc-status", HeaderValue::from(grpc_status(self.status())));
+            let message = HeaderValue::try_from(percent_encode(&detail));
+            if let (false, Ok(message)) = (detail.is_empty(), message) {
+                headers.insert("grpc-message", message);
+            }
+            return response;
+        }
+        *response.status_mut() = self.status();
+        if matches!(self, Self::Tunnel { .. }) {
+            let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        if audience.trusted {
+            let problem = HeaderValue::from_static("application/problem+json");
+            response.headers_mut().insert(header::CONTENT_TYPE, problem);
+            *response.body_mut() = Body::full(self.problem(&detail).to_string());
+        }
+        response
+    }
+
+    fn problem(&self, detail: &str) -> Value {
+        let mut problem = json!({
+            "type": format!("urn:sluice:problem:{}", self.code()),
+            "title": self.title(),
+            "status": self.status().as_u16(),
+            "detail": detail,
+        });
+        if let Self::Denied { workload, rule, closed_by, .. } = self {
+            problem["verdict"] = json!({ "decision": "deny", "rule": rule, "closedBy": closed_by });
+            problem["workload"] = json!(workload);
+        }
+        problem
+    }
+}
+
+/// The nearest word of gRPC (google.rpc.Code).
+fn grpc_status(status: StatusCode) -> u16 {
+    match status.as_u16() {
+        400 => 3,
+        403 => 7,
+        404 => 5,
+        405 => 12,
+        502 | 503 => 14,
+        504 => 4,
+        _ => 13,
+    }
+}
+
+/// As gRPC wants messages: printable ASCII, the rest and `%` escaped.
+fn percent_encode(text: &str) -> String {
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! The HTTP engine, behind a narrow seam: a request head with a streaming body in, a response head with a streaming
+//! body out. Today hyper does the work; nothing outside of this folder may know that.
+//!
+//! - [`serve`]: the server's side of a connection, both versions on one port
+//! - [`Connection`]: the client's side
+//! - [`Body`]: bytes and trailers on their way, never collected
+//! - [`headers`]: what must not be passed on
+
+mod activity;
+mod body;
+mod client;
+pub mod headers;
+mod rewind;
+mod server;
+
+pub use activity::Activity;
+pub use body::{Body, BodyError};
+pub use client::{Connection, SendFailure};
+pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
+pub use server::{ServerSettings, serve};
+
+/// A request whose body is still coming.
+pub type Request = http::Request<Body>;
+
+/// A response whose body is still coming.
+pub type Response = http::Response<Body>;

@@ -1,0 +1,86 @@
+//! The server's side of a connection: HTTP/1.1 and HTTP/2 with prior knowledge on one port, within bounds.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::timeout,
+};
+
+use super::{Body, Request, Response, rewind::read_ahead};
+
+/// What a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerSettings {
+    /// How long the head of a request may take to come.
+    pub header_timeout: Duration,
+    /// How large the head of a request may be, in bytes; larger is answered with 431.
+    pub header_bytes: usize,
+    /// How many requests may be on their way at once on one HTTP/2 connection.
+    pub streams: u32,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { header_timeout: Duration::from_secs(30), header_bytes: 64 << 10, streams: 256 }
+    }
+}
+
+/// How often a silent HTTP/2 connection is asked whether it lives, and how long the answer may take.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// Serves a connection to its end. When `draining` turns true, it says so (`connection: close`, GOAWAY), finishes what
+/// it has, and ends.
+pub async fn serve<T, H, F>(io: T, settings: ServerSettings, mut draining: watch::Receiver<bool>, handle: H)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Request) -> F + Send + Sync + Clone + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    // A connection that says nothing, or is lost before it did, is nobody's loss.
+    let Ok(Ok(Some((io, is_http2)))) = timeout(settings.header_timeout, read_ahead(io)).await else { return };
+    let io = TokioIo::new(io);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let response = handle(request.map(Body::incoming));
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    // How a connection ends is no news: requests that were cut off are known to their handlers.
+    if is_http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(settings.streams)
+            .max_header_list_size(u32::try_from(settings.header_bytes).unwrap_or(u32::MAX))
+            .keep_alive_interval(KEEPALIVE.0)
+            .keep_alive_timeout(KEEPALIVE.1);
+        let mut connection = pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = draining.wait_for(|&draining| draining) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    } else {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.header_timeout)
+            .max_buf_size(settings.header_bytes)
+            // A connection that comes while we drain has its one request served.
+            .keep_alive(!*draining.borrow());
+        let mut connection = pin!(builder.serve_connection(io, service));
+        if !*draining.borrow() {
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                _ = draining.wait_for(|&draining| draining) => connection.as_mut().graceful_shutdown(),
+            }
+        }
+        let _ = connection.await;
+    }
+}

@@ -1,0 +1,55 @@
+//! The door to the program: accept, mutual TLS or plaintext, who is it, may it, program.
+//!
+//! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
+//! - [`request`]: one request of such a caller, under one configuration
+
+mod connection;
+mod request;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    accept::accept, config::Config, gate::Gate, http::ServerSettings, identity::credentials::Credentials,
+    metrics::Metrics, published::Published, upstream::Upstream,
+};
+
+/// What inbound connections and requests are served with.
+pub struct Inbound {
+    /// What is in force.
+    pub config: Arc<Published<Config>>,
+    /// Who we are.
+    pub identity: Arc<Published<Credentials>>,
+    /// The way to the program.
+    pub upstream: Arc<Upstream>,
+    /// Where the program listens.
+    pub program: SocketAddr,
+    /// `namespace/name`.
+    pub workload: Arc<str>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What a connection may take.
+    pub settings: ServerSettings,
+    /// How many requests may be in flight.
+    pub in_flight: Gate,
+    /// How many connections there may be.
+    pub connections: Gate,
+    /// Turns true when no new callers are wanted.
+    pub draining: watch::Receiver<bool>,
+}
+
+impl Inbound {
+    /// Serves whoever connects to `listener`, for ever.
+    pub async fn run(self: Arc<Self>, listener: TcpListener) {
+        let (connections, gauge) = (self.connections.clone(), self.metrics.inbound_connections.clone());
+        accept(listener, connections, gauge, |stream, remote, open| {
+            let inbound = self.clone();
+            tokio::spawn(async move {
+                inbound.connection(stream, remote).await;
+                drop(open);
+            });
+        })
+        .await;
+    }
+}

@@ -1,0 +1,149 @@
+//! One request of a caller: judged under one configuration, then handed to the program.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::{Inbound, connection::Peer};
+use crate::{
+    config::{
+        cluster::Security,
+        inbound::{Door, Incoming, Judged, Judgement, Verdict},
+    },
+    error::{Audience, Caller, ProxyError},
+    http::{Activity, Method, Request, Response, Uri, Version, headers},
+    upstream::{ConnectFault, Failure, Target},
+};
+
+/// How long the program may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Inbound {
+    /// Serves one request under one configuration, whatever arrives meanwhile.
+    pub(super) async fn serve(&self, request: Request, peer: &Peer) -> Response {
+        let audience = Audience { trusted: peer.id.is_some(), grpc: headers::is_grpc(request.headers()) };
+        let response = match self.answer(request, peer).await {
+            Ok(response) => response,
+            Err(error) => {
+                debug!(caller = ?peer.id, remote = %peer.address, %error, "answered a caller ourselves");
+                error.respond(audience)
+            }
+        };
+        self.metrics.inbound_request(response.status().as_u16());
+        response
+    }
+
+    async fn answer(&self, mut request: Request, peer: &Peer) -> Result<Response, ProxyError> {
+        let pass = self.in_flight.enter().ok_or(ProxyError::Overloaded)?;
+        let config = self.config.now();
+        let no_configuration = || ProxyError::NoConfiguration { of: self.workload.to_string() };
+        let listener = config.inbound.as_ref().ok_or_else(no_configuration)?;
+        if request.method() == Method::CONNECT {
+            return Err(ProxyError::Tunnel { authority: request.uri().to_string() });
+        }
+        let door = if peer.id.is_some() { &listener.mutual_tls } else { &listener.plaintext };
+        // The door was open when the connection came.
+        let door =
+            door.as_ref().ok_or_else(|| self.denied(&request, peer, "such callers are no longer listened to"))?;
+        if let Some(path) = self.judge(door, &request, peer)? {
+            *request.uri_mut() = path;
+        }
+        // HTTP/1.0 is spoken by the caller alone.
+        let version = if request.version() == Version::HTTP_2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        let target = Target { address: self.program, security: Security::Plaintext, version };
+        let activity = Activity::default();
+        let request = request.map(|body| body.noted(&activity));
+        let response = tokio::select! {
+            response = self.upstream.send(&target, CONNECT_TIMEOUT, request) => response,
+            () = activity.clone().ceased(door.idle_timeout) => return Err(ProxyError::Idle),
+        };
+        let response = response.map_err(|failure| broken(failure, &target))?;
+        Ok(response.map(|body| body.guarded(&activity, door.idle_timeout, pass)))
+    }
+
+    /// Lets a request pass, and gives its target anew if the program is to see another one.
+    fn judge(&self, door: &Door, request: &Request, peer: &Peer) -> Result<Option<Uri>, ProxyError> {
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let incoming = Incoming { peer: peer.id.as_ref(), remote: peer.address, method, path };
+        let Judged { judgement: Judgement { verdict, audit }, path: forwarded } = door.judge(incoming)?;
+        self.metrics.decision(verdict.passes(), rule(verdict));
+        if let Some(audit) = audit {
+            self.metrics.audit(audit.passes(), rule(audit));
+        }
+        match verdict {
+            Verdict::Allowed(_) if forwarded == path => Ok(None),
+            Verdict::Allowed(_) => Ok(Some(replace_path(request.uri(), &forwarded)?)),
+            Verdict::Denied(rule) => {
+                let why = format!("rule {rule} denies it");
+                Err(self.denial(request, peer, why, Some(rule.to_string()), Vec::new()))
+            }
+            Verdict::NoRule { closed_by: [] } => {
+                Err(self.denied(request, peer, "the default of the mesh does not allow it"))
+            }
+            Verdict::NoRule { closed_by } => {
+                let why = format!("no rule of {} allows it", closed_by.join(" or "));
+                let closed_by = closed_by.iter().map(ToString::to_string).collect();
+                Err(self.denial(request, peer, why, None, closed_by))
+            }
+        }
+    }
+
+    fn denied(&self, request: &Request, peer: &Peer, why: &str) -> ProxyError {
+        self.denial(request, peer, why.to_owned(), None, Vec::new())
+    }
+
+    fn denial(
+        &self,
+        request: &Request,
+        peer: &Peer,
+        why: String,
+        rule: Option<String>,
+        closed_by: Vec<String>,
+    ) -> ProxyError {
+        ProxyError::Denied {
+            caller: peer.id.clone().map_or(Caller::Unproven, Caller::Proven),
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            workload: self.workload.to_string(),
+            why,
+            rule,
+            closed_by,
+        }
+    }
+}
+
+/// The same target with another path; the query stays as it came.
+fn replace_path(uri: &Uri, path: &str) -> Result<Uri, ProxyError> {
+    let path_and_query = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    let bad = |_| ProxyError::BadRequest("the path cannot be written in its one form".into());
+    parts.path_and_query = Some(path_and_query.parse().map_err(bad)?);
+    Uri::from_parts(parts).map_err(|_| ProxyError::BadRequest("the target cannot be written anew".into()))
+}
+
+fn rule(verdict: Verdict<'_>) -> Option<&str> {
+    match verdict {
+        Verdict::Allowed(rule) | Verdict::Denied(rule) => Some(rule.as_str()),
+        Verdict::NoRule { .. } => None,
+    }
+}
+
+fn broken(failure: Failure, target: &Target) -> ProxyError {
+    let endpoint = target.address;
+    match failure {
+        Failure::NoConnection(_, fault) => fault.into_error(endpoint),
+        Failure::Broken(reason) => ProxyError::Reset { endpoint, reason },
+    }
+}
+
+impl ConnectFault {
+    /// What the caller is told.
+    pub fn into_error(self, endpoint: std::net::SocketAddr) -> ProxyError {
+        match self {
+            Self::Refused(source) => ProxyError::Connect { endpoint, source },
+            Self::Timeout => ProxyError::ConnectTimeout { endpoint },
+            Self::Tls(source) => ProxyError::Tls { endpoint, source },
+            Self::Closed => ProxyError::Reset { endpoint, reason: "it hung up before anything was said".into() },
+        }
+    }
+}

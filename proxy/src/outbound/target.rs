@@ -1,0 +1,34 @@
+//! Whom a request means: by the authority in its target (absolute form, `:authority`), or by its Host.
+
+use crate::{
+    config::authority::canonical,
+    error::ProxyError,
+    http::{Method, Request, header},
+};
+
+/// The canonical authority of the service that a request means.
+pub fn authority(request: &Request, namespace: &str) -> Result<String, ProxyError> {
+    let uri = request.uri();
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => host(request)?,
+    };
+    if request.method() == Method::CONNECT {
+        return Err(ProxyError::Tunnel { authority: host.to_owned() });
+    }
+    if uri.scheme_str().is_some_and(|scheme| scheme == "https") {
+        let advice = "call http://, not https://: the connection between sidecars is encrypted";
+        return Err(ProxyError::BadRequest(advice.into()));
+    }
+    canonical(host, namespace).ok_or_else(|| ProxyError::NoService { authority: host.to_owned() })
+}
+
+/// RFC 9112 §3.2: exactly one.
+fn host(request: &Request) -> Result<&str, ProxyError> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next().map(|host| host.to_str()), hosts.next()) {
+        (Some(Ok(host)), None) => Ok(host),
+        (None, _) => Err(ProxyError::BadRequest("the request names no host".into())),
+        _ => Err(ProxyError::BadRequest("the request has no one readable Host".into())),
+    }
+}

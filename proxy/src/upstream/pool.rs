@@ -1,0 +1,202 @@
+//! Connections that can be used again. Bounded in number, in idleness and in age: certificates must turn over.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    time::{Instant, timeout},
+};
+
+use super::{ConnectFault, Target};
+use crate::{
+    http::{Connection, Version},
+    metrics::Metrics,
+};
+
+/// How many idle HTTP/1.1 connections are kept for one target.
+const MOST_IDLE: usize = 128;
+
+/// How long an HTTP/1.1 connection may be idle. Less than our own listeners wait for a head, so that those never close
+/// first.
+const LONGEST_IDLE: Duration = Duration::from_secs(20);
+
+/// How long an HTTP/2 connection may be without a new request; those that it has go on.
+const LONGEST_IDLE_HTTP2: Duration = Duration::from_secs(300);
+
+/// How old a connection may grow.
+const OLDEST: Duration = Duration::from_secs(3_600);
+
+/// How often the pool is tidied.
+const TIDY: Duration = Duration::from_secs(5);
+
+/// A connection that is in use.
+pub struct Lease {
+    /// The connection.
+    pub connection: Connection,
+    /// Whether it was in use before: then it may have been closed meanwhile.
+    pub reused: bool,
+    born: Instant,
+    id: u64,
+}
+
+/// Connections by target.
+pub struct Pool {
+    targets: Mutex<HashMap<Target, Arc<Slot>>>,
+    metrics: Arc<Metrics>,
+    ids: AtomicU64,
+}
+
+/// The connections to one target.
+#[derive(Default)]
+struct Slot {
+    idle: Mutex<Vec<Idle>>,
+    /// Held while an HTTP/2 connection is made: a burst of requests makes one.
+    making: AsyncMutex<()>,
+}
+
+struct Idle {
+    connection: Connection,
+    born: Instant,
+    since: Instant,
+    id: u64,
+}
+
+/// Counts a connection while it lives.
+pub struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { targets: Mutex::default(), metrics, ids: AtomicU64::new(0) }
+    }
+
+    /// A connection to `target`: one that is there, or one that `open` makes. Waiting for somebody else who makes one
+    /// ends after `limit`.
+    pub async fn get<F>(
+        &self,
+        target: &Target,
+        limit: Duration,
+        open: impl FnOnce(Counted) -> F,
+    ) -> Result<Lease, ConnectFault>
+    where
+        F: Future<Output = Result<Connection, ConnectFault>>,
+    {
+        let slot = self.slot(target);
+        if let Some(lease) = slot.take() {
+            return Ok(lease);
+        }
+        let _making = if target.version == Version::HTTP_2 {
+            let making = timeout(limit, slot.making.lock()).await.map_err(|_| ConnectFault::Timeout)?;
+            if let Some(lease) = slot.take() {
+                return Ok(lease);
+            }
+            Some(making)
+        } else {
+            None
+        };
+        let connection = open(self.counted()).await?;
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let lease = Lease { connection, reused: false, born: Instant::now(), id };
+        if let Some(connection) = lease.connection.share() {
+            slot.keep(Idle { connection, born: lease.born, since: lease.born, id });
+        }
+        Ok(lease)
+    }
+
+    /// A connection that has done its work. One that takes a request at a time is kept once the response is read.
+    pub fn give_back(&self, target: &Target, mut lease: Lease) {
+        if target.version == Version::HTTP_2 || lease.born.elapsed() >= OLDEST {
+            return;
+        }
+        let slot = self.slot(target);
+        tokio::spawn(async move {
+            if lease.connection.ready().await {
+                slot.keep(Idle { connection: lease.connection, born: lease.born, since: Instant::now(), id: lease.id });
+            }
+        });
+    }
+
+    /// A connection that was closed.
+    pub fn forget(&self, target: &Target, lease: &Lease) {
+        self.slot(target).idle().retain(|idle| idle.id != lease.id);
+    }
+
+    fn slot(&self, target: &Target) -> Arc<Slot> {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        match targets.entry(target.clone()) {
+            Entry::Occupied(slot) => slot.get().clone(),
+            Entry::Vacant(vacant) => vacant.insert(Arc::default()).clone(),
+        }
+    }
+
+    fn counted(&self) -> Counted {
+        self.metrics.upstream_connections.inc();
+        Counted(self.metrics.upstream_connections.clone())
+    }
+
+    fn tidy(&self) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.retain(|_, slot| {
+            slot.idle().retain(Idle::is_fresh);
+            // Somebody else who holds the slot is about to use it.
+            Arc::strong_count(slot) > 1 || !slot.idle().is_empty()
+        });
+        targets.shrink_to_fit();
+    }
+}
+
+impl Slot {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that was used last: the others may grow old.
+    fn take(&self) -> Option<Lease> {
+        let mut idle = self.idle();
+        idle.retain(|idle| idle.connection.is_ready() && idle.is_fresh());
+        let last = idle.last_mut()?;
+        if let Some(connection) = last.connection.share() {
+            last.since = Instant::now();
+            return Some(Lease { connection, reused: true, born: last.born, id: last.id });
+        }
+        let Idle { connection, born, id, .. } = idle.pop()?;
+        Some(Lease { connection, reused: true, born, id })
+    }
+
+    fn keep(&self, connection: Idle) {
+        let mut idle = self.idle();
+        if idle.len() < MOST_IDLE {
+            idle.push(connection);
+        }
+    }
+}
+
+impl Idle {
+    fn is_fresh(&self) -> bool {
+        let longest = if self.connection.takes_many() { LONGEST_IDLE_HTTP2 } else { LONGEST_IDLE };
+        self.since.elapsed() < longest && self.born.elapsed() < OLDEST
+    }
+}
+
+/// Closes what has been idle for too long, for as long as there is a pool.
+pub async fn tidy(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        let Some(pool) = pool.upgrade() else { return };
+        pool.tidy();
+    }
+}
