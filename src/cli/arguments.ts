@@ -1,0 +1,52 @@
+/** Reads the values of options. Each answers with what was meant, or with a sentence that says what would be right. */
+import { InvalidArgumentError } from 'commander';
+import { parseDuration } from '../model/duration.js';
+import { isDnsLabel, isLabelKey, isLabelValue, SERVICE_LABEL, type Labels } from '../model/names.js';
+
+const refuse = (sentence: string): never => {
+  throw new InvalidArgumentError(sentence);
+};
+
+export const readName = (text: string): string =>
+  isDnsLabel(text)
+    ? text
+    : refuse('It must be a DNS label: at most 63 of a-z, 0-9 and "-", beginning and ending with a letter or digit.');
+
+export const readDuration = (text: string): string =>
+  parseDuration(text) === undefined ? refuse('It must be a duration, such as 500ms, 30s or 5m.') : text;
+
+/** A share of the proxies or a number of them. */
+export const readTarget = (text: string): string => {
+  const [, number = '0', sign = ''] = /^(\d{1,6})(%?)$/.exec(text) ?? [];
+  const most = sign === '%' ? 100 : Infinity;
+  return Number(number) >= 1 && Number(number) <= most
+    ? text
+    : refuse('It must be a share of the proxies from 1% to 100%, or a number of them, such as 3.');
+};
+
+export const readPort = (text: string): number =>
+  /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535
+    ? Number(text)
+    : refuse('It must be a port from 1 to 65535.');
+
+export const readLimit = (text: string): number =>
+  /^\d{1,9}$/.test(text) && Number(text) >= 1 ? Number(text) : refuse('It must be a whole number from 1.');
+
+/** One more `key=value`. */
+export function readLabel(text: string, labels: Labels = {}): Labels {
+  const [key, value] = splitOnce(text);
+  if (value === undefined || !isLabelKey(key) || !isLabelValue(value)) {
+    return refuse('It must be KEY=VALUE, such as version=v1: letters, digits, "-", "_" and ".", at most 63 of them.');
+  }
+  if (key === SERVICE_LABEL) return refuse('Say this with --service.');
+  if (Object.hasOwn(labels, key)) return refuse(`Label "${key}" is given twice.`);
+  return { ...labels, [key]: value };
+}
+
+function splitOnce(text: string): readonly [string, string | undefined] {
+  const at = text.indexOf('=');
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** One more of what may be given several times. */
+export const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];

@@ -1,0 +1,75 @@
+/** What every command takes that changes something: whether to wait for proxies, how long, and why it is done. */
+import { parseDuration } from '../model/duration.js';
+import { EXIT } from './exit.js';
+import { Failure } from './failure.js';
+import { Refusal, segment, type Receipt, type Rest } from './rest.js';
+import { terminal } from './terminal.js';
+
+export interface WaitOptions {
+  /** `100%`, or a number of proxies. */
+  readonly wait?: string;
+  readonly timeout?: string;
+}
+
+export interface ChangeOptions extends WaitOptions {
+  readonly comment?: string;
+}
+
+export const DEFAULT_TIMEOUT = '30s';
+
+/** Throws a usage failure for options that only make sense together. */
+export function checkChangeOptions({ wait, timeout }: ChangeOptions): void {
+  if (timeout !== undefined && wait === undefined) {
+    throw new Failure(EXIT.usage, '--timeout means nothing without --wait; add --wait 100%');
+  }
+}
+
+/** How the proxies stood when waiting for them ended, and what is to be said when that was not as it should be. */
+export interface Waited {
+  readonly receipt: Receipt;
+  readonly failure?: Failure;
+}
+
+/** Waits for proxies to serve `revision`. That they do not in time, or never will, is a failure that is given, not thrown. */
+export async function waitForProxies(
+  rest: Rest,
+  revision: number,
+  wait: string,
+  timeout = DEFAULT_TIMEOUT,
+): Promise<Waited> {
+  terminal.progress(`waiting up to ${timeout} for ${wait} of the proxies to serve revision ${revision} ...`);
+  try {
+    const { body } = await rest.request('GET', `/v1/revisions/${segment(revision)}/receipt`, {
+      query: { wait, timeout },
+      patienceMs: parseDuration(timeout) ?? 0,
+    });
+    return { receipt: body as Receipt };
+  } catch (error) {
+    const receipt = error instanceof Refusal ? error.problem.receipt : undefined;
+    if (!receipt) throw error;
+    return { receipt, failure: laggardsOf(error as Refusal, receipt) };
+  }
+}
+
+/** Waits if `options` say so, and says what came of it. */
+export async function waitIfAsked(rest: Rest, revision: number, { wait, timeout }: WaitOptions): Promise<void> {
+  if (wait === undefined) return;
+  const { receipt, failure } = await waitForProxies(rest, revision, wait, timeout);
+  if (failure) throw failure;
+  terminal.talk(printReceipt(receipt));
+}
+
+function laggardsOf({ exit }: Refusal, { revision, proxies, serving, laggards }: Receipt): Failure {
+  return new Failure(
+    exit,
+    `revision ${revision} is committed, and ${serving} of ${proxies} proxies serve it; not these:`,
+    laggards.map(({ proxy, reason, detail }) => `${proxy} (${reason}): ${detail}`),
+    exit === EXIT.refused
+      ? 'They go on with what they had: change the object that they refuse, or apply what was there before.'
+      : `Ask again with "sluice wait ${revision}", or see "sluice get proxies".`,
+  );
+}
+
+/** `revision 7: 5 of 5 proxies serve it`. */
+export const printReceipt = ({ revision, serving, proxies }: Receipt): string =>
+  `revision ${revision}: ${serving} of ${proxies} proxies serve it`;

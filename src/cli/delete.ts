@@ -1,0 +1,29 @@
+/** `sluice delete`: takes one object out of the mesh. */
+import { checkChangeOptions, waitIfAsked, type ChangeOptions } from './change-options.js';
+import { EXIT } from './exit.js';
+import { Failure } from './failure.js';
+import { findResource, objectPath, placeOf } from './resources.js';
+import type { Rest } from './rest.js';
+import { terminal } from './terminal.js';
+
+export interface DeleteOptions extends ChangeOptions {
+  readonly namespace?: string;
+}
+
+export async function remove(rest: Rest, word: string, name: string, options: DeleteOptions): Promise<void> {
+  checkChangeOptions(options);
+  const resource = findResource(word);
+  if (resource.naming !== 'in namespace') throw new Failure(EXIT.usage, KEPT[resource.naming]);
+  const place = placeOf(resource, name, options.namespace);
+  const { body } = await rest.request('DELETE', objectPath(resource, place), { query: { comment: options.comment } });
+  const { revision } = body as { readonly revision: number };
+  terminal.out(`${resource.kind} ${place.namespace}/${place.name} deleted (revision ${revision})\n`);
+  await waitIfAsked(rest, revision, options);
+}
+
+/** Why some things cannot be deleted. */
+const KEPT = {
+  'only one': 'the settings of the mesh cannot be deleted; apply other ones',
+  'in mesh': 'revisions are never deleted',
+  'across namespaces': 'a proxy goes when its program does; to turn one out, delete its workload',
+} as const;

@@ -1,0 +1,52 @@
+/** `sluice get`: shows objects, or one of them. */
+import { columnsOf, unmetConditions } from './columns.js';
+import { EXIT } from './exit.js';
+import { Failure } from './failure.js';
+import { writeData, type Format } from './output.js';
+import { DEFAULT_NAMESPACE, findResource, listPath, objectPath, placeOf, type Resource } from './resources.js';
+import { listAll, type Rest } from './rest.js';
+import { printTable } from './table.js';
+import { terminal } from './terminal.js';
+
+export interface GetOptions {
+  readonly namespace?: string;
+  readonly output: Format;
+  readonly limit?: number;
+}
+
+export async function get(rest: Rest, word: string, name: string | undefined, options: GetOptions): Promise<void> {
+  const resource = findResource(word);
+  if (options.namespace !== undefined && (resource.naming === 'in mesh' || resource.naming === 'only one')) {
+    throw new Failure(EXIT.usage, `${resource.names[0]} belong to the whole mesh; leave -n out`);
+  }
+  const table = (items: readonly unknown[]) =>
+    printTable(columnsOf(resource, Date.now()), items as Record<string, unknown>[], terminal.paint);
+
+  if (name !== undefined || resource.naming === 'only one') {
+    const { body } = await rest.request('GET', objectPath(resource, placeOf(resource, name ?? '', options.namespace)));
+    await writeData(options.output, body, () => table([body]));
+    if (options.output === 'table') unmetConditions(body).forEach((sentence) => terminal.talk(sentence));
+    return;
+  }
+
+  const items = await list(rest, resource, options);
+  if (items.length === 0 && options.output !== 'json' && options.output !== 'yaml') {
+    return terminal.talk(nothing(resource, options.namespace));
+  }
+  await writeData(options.output, { items }, () => table(items));
+}
+
+async function list(rest: Rest, resource: Resource, { namespace, limit }: GetOptions): Promise<readonly unknown[]> {
+  if (resource.naming !== 'across namespaces' || namespace === undefined) {
+    return listAll(rest, listPath(resource, namespace ?? DEFAULT_NAMESPACE), limit);
+  }
+  const all = (await listAll(rest, listPath(resource, ''))) as { readonly id: string }[];
+  return all.filter(({ id }) => id.startsWith(`${namespace}/`)).slice(0, limit);
+}
+
+function nothing({ names: [plural], naming }: Resource, namespace: string | undefined): string {
+  if (naming === 'in mesh' || (naming === 'across namespaces' && namespace === undefined))
+    return `there are no ${plural}`;
+  const hint = namespace === undefined ? '; choose another one with -n' : '';
+  return `there are no ${plural.replaceAll('-', ' ')} in namespace "${namespace ?? DEFAULT_NAMESPACE}"${hint}`;
+}

@@ -1,0 +1,272 @@
+/** Every command with its options; what a command does is loaded when it is called, so that each starts fast. */
+import { Command, Option } from 'commander';
+import { collect, readDuration, readLabel, readLimit, readName, readPort, readTarget } from './arguments.js';
+import { DEFAULT_TIMEOUT, type ChangeOptions } from './change-options.js';
+import {
+  CLIENT_DEFAULTS,
+  CLIENT_VARIABLES,
+  readClientSettings,
+  type ClientFlags,
+  type ClientSettings,
+  type Environment,
+} from './client-settings.js';
+import { exitCodeHelp } from './exit.js';
+import { FORMATS, type Format } from './output.js';
+import { DEFAULT_NAMESPACE, RESOURCES } from './resources.js';
+import { Rest } from './rest.js';
+import type { RunOptions } from './run-plan.js';
+import { addServerFlags, serve } from './server.js';
+
+const HELP = `
+Kinds for get and delete:
+${RESOURCES.map(({ names: [first, ...others] }) => `  ${first.padEnd(24)}${others.join(', ')}`).join('\n')}
+
+Environment:
+  ${CLIENT_VARIABLES.url}            where the control plane is; ${CLIENT_DEFAULTS.url}
+  ${CLIENT_VARIABLES.token}          the token itself; it is never taken from the command line, which others can see
+  ${CLIENT_VARIABLES.tokenFile}     a file with it; ${CLIENT_DEFAULTS.tokenFile}
+  ${CLIENT_VARIABLES.trustAnchors}  what the control plane is known by; ${CLIENT_DEFAULTS.trustAnchors}
+  ${CLIENT_VARIABLES.home}           where these files and the state of workloads are; ${CLIENT_DEFAULTS.home}
+  ${CLIENT_VARIABLES.proxyBinary}      the sidecar that "sluice run" starts
+  NO_COLOR              no colours
+
+Exit codes:
+${exitCodeHelp()}`;
+
+/** The command line. `version` is read only when somebody asks for it. */
+export function createProgram(env: Environment, version: () => string): Command {
+  const program = new Command('sluice')
+    .description('Says who may call whom in a mesh and how traffic is shared, and proves that the sidecars obey.')
+    .option('-V, --version', 'print the version')
+    .on('option:version', () => {
+      process.stdout.write(`${version()}\n`);
+      process.exit(0);
+    })
+    .enablePositionalOptions()
+    .addHelpText('after', HELP);
+  addServer(program, env);
+  addRun(program, env);
+  addApply(program, env);
+  addGet(program, env);
+  addDelete(program, env);
+  addWait(program, env);
+  addToken(program, env);
+  return program;
+}
+
+function addServer(program: Command, env: Environment): void {
+  const server = program
+    .command('server')
+    .description('start the control plane; it runs until Ctrl-C')
+    .action((flags: Record<string, string>) => serve(flags, env));
+  addServerFlags(server);
+}
+
+function addRun(program: Command, env: Environment): void {
+  const command = program
+    .command('run')
+    .description('start a program beside a sidecar, which joins the mesh for it')
+    .usage('[options] -- COMMAND [ARGS...]')
+    .argument('[command...]', 'the program and its arguments; none for a sidecar alone')
+    .passThroughOptions()
+    .option('-s, --service <name>', 'the service that it is part of; none for a program that only calls', readName)
+    .option('-p, --port <port>', 'the port of the program on 127.0.0.1; none for one that only calls', readPort)
+    .addOption(namespaceOption().default(DEFAULT_NAMESPACE))
+    .option(
+      '--name <name>',
+      'what the workload is called; by default its service and a mark of host and port',
+      readName,
+    )
+    .option(
+      '--service-account <name>',
+      'the account of its identity; by default its service, or else its name',
+      readName,
+    )
+    .option('-l, --label <key=value>', 'a label of the workload; may be repeated', readLabel)
+    .option('--inbound-listen <host:port>', 'where others reach it; by default a free port of 127.0.0.1')
+    .option('--outbound-listen <host:port>', 'where the program sends its calls; by default a free port of 127.0.0.1')
+    .option('--admin-listen <host:port>', 'health, metrics and configuration; by default a free port of 127.0.0.1')
+    .option('--xds <host:port>', 'where configuration streams from; by default port 8444 of the control plane')
+    .option('--join <host:port>', 'where to join; by default port 8445 of the control plane')
+    .option('--state-dir <dir>', 'identity and last configuration; by default $SLUICE_HOME/workloads/NAMESPACE/NAME')
+    .option('--join-token-file <file>', 'join with a token made by "sluice token join"; the API is not asked then')
+    .addHelpText('after', RUN_EXAMPLE);
+  withClient(command, env, async (rest, settings, options: RunOptions, program: string[]) => {
+    const { run } = await import('./run.js');
+    await run(rest, settings, options, program, env);
+  });
+}
+
+const RUN_EXAMPLE = `
+The program calls others by name, as http://cart.shop/, through the proxy that HTTP_PROXY names to it.
+
+  sluice run --service cart --namespace shop --port 9001 --label version=v1 -- node cart.js`;
+
+function addApply(program: Command, env: Environment): void {
+  const command = program
+    .command('apply')
+    .description('make the mesh hold the documents of files; all are read and checked before the first is sent')
+    .requiredOption(
+      '-f, --filename <path>',
+      'YAML or JSON file, directory of such files, or - for stdin; may be repeated',
+      collect,
+    )
+    .addOption(namespaceOption('for documents that name none'));
+  withChange(command);
+  withClient(command, env, async (rest, _, options: ChangeOptions & { filename: string[]; namespace?: string }) => {
+    const { apply } = await import('./apply.js');
+    await apply(rest, options);
+  });
+}
+
+function addGet(program: Command, env: Environment): void {
+  const command = program
+    .command('get')
+    .description('show objects of a kind, or one of them')
+    .argument('<kind>', 'such as services, splits, policies, workloads, proxies, revisions')
+    .argument('[name]', 'NAME or NAMESPACE/NAME; all if it is left out')
+    .addOption(namespaceOption())
+    .addOption(outputOption(FORMATS))
+    .option('--limit <number>', 'show at most so many', readLimit);
+  withClient(command, env, async (rest, _, options: { output: Format }, kind: string, name?: string) => {
+    const { get } = await import('./get.js');
+    await get(rest, kind, name, options);
+  });
+}
+
+function addDelete(program: Command, env: Environment): void {
+  const command = program
+    .command('delete')
+    .description('take an object out of the mesh')
+    .argument('<kind>', 'such as service, split, policy, workload')
+    .argument('<name>', 'NAME or NAMESPACE/NAME')
+    .addOption(namespaceOption());
+  withChange(command);
+  withClient(command, env, async (rest, _, options: ChangeOptions, kind: string, name: string) => {
+    const { remove } = await import('./delete.js');
+    await remove(rest, kind, name, options);
+  });
+}
+
+function addWait(program: Command, env: Environment): void {
+  const command = program
+    .command('wait')
+    .description('wait for proxies to serve a revision, and print the receipt')
+    .argument('[revision]', 'its number; the newest if it is left out')
+    .addOption(
+      new Option('--for <share>', 'a share of the proxies, or a number of them').default('100%').argParser(readTarget),
+    )
+    .addOption(new Option('--timeout <duration>', 'how long at most').default(DEFAULT_TIMEOUT).argParser(readDuration))
+    .addOption(outputOption(['table', 'json', 'yaml']));
+  withClient(
+    command,
+    env,
+    async (rest, _, options: { for: string; timeout: string; output: Format }, revision?: string) => {
+      const { wait } = await import('./wait.js');
+      await wait(rest, revision, options);
+    },
+  );
+}
+
+function addToken(program: Command, env: Environment): void {
+  const token = program.command('token').description('make, list and revoke tokens');
+  const expiry = (meaning: string) => new Option('--expires-in <duration>', meaning).argParser(readDuration);
+  const create = token
+    .command('create')
+    .description('make a token for the API and print it')
+    .argument('<name>', 'the author of the revisions that it makes')
+    .addOption(expiry('how long it can be used; by default until it is revoked'));
+  withClient(create, env, async (rest, _, { expiresIn }: { expiresIn?: string }, name: string) => {
+    const { createToken } = await import('./token.js');
+    await createToken(rest, name, { ...(expiresIn && { expiresIn }) });
+  });
+  const list = token.command('list').description('list the tokens of the API, without their texts');
+  withClient(
+    list.addOption(outputOption(['table', 'json', 'yaml'])),
+    env,
+    async (rest, _, options: { output: Format }) => {
+      const { listTokens } = await import('./token.js');
+      await listTokens(rest, options);
+    },
+  );
+  const revoke = token.command('revoke').description('end a token of the API').argument('<name>');
+  withClient(revoke, env, async (rest, _, _options: object, name: string) => {
+    const { revokeToken } = await import('./token.js');
+    await revokeToken(rest, name);
+  });
+  const join = token
+    .command('join')
+    .description('make a token that lets one sidecar join, once, and print it')
+    .requiredOption('--name <name>', 'what the workload will be called', readName)
+    .addOption(namespaceOption().default(DEFAULT_NAMESPACE))
+    .option('-s, --service <name>', 'the service that it is part of', readName)
+    .option(
+      '--service-account <name>',
+      'the account of its identity; by default its service, or else its name',
+      readName,
+    )
+    .option('-l, --label <key=value>', 'a label of the workload; may be repeated', readLabel)
+    .addOption(expiry('how long the token can be used, up to 24h; by default 10m'));
+  withClient(join, env, async (rest, _, options: RunOptions & { name: string; expiresIn?: string }) => {
+    const { joinToken } = await import('./token.js');
+    const { namespace, name, service, serviceAccount, label, expiresIn } = options;
+    await joinToken(rest, namespace, {
+      name,
+      ...(service && { service }),
+      ...(serviceAccount && { serviceAccount }),
+      ...(label && { labels: label }),
+      ...(expiresIn && { expiresIn }),
+    });
+  });
+}
+
+const namespaceOption = (where = 'the namespace'): Option =>
+  new Option('-n, --namespace <name>', where === 'the namespace' ? where : `the namespace ${where}`).argParser(
+    readName,
+  );
+
+const outputOption = (formats: readonly Format[]): Option =>
+  new Option('-o, --output <format>', 'form of the data').choices(formats).default('table');
+
+function withChange(command: Command): void {
+  command
+    .option(
+      '--wait <share>',
+      'end only when this share of the proxies (100%), or this number (3), serves it',
+      readTarget,
+    )
+    .option('--timeout <duration>', `how long to wait at most; by default ${DEFAULT_TIMEOUT}`, readDuration)
+    .option('--comment <text>', 'why; kept with the revision');
+}
+
+type Action<Options, Args extends unknown[]> = (
+  rest: Rest,
+  settings: ClientSettings,
+  options: Options,
+  ...args: Args
+) => Promise<void>;
+
+/** Gives `command` the flags of a client, and `action` what they come to. */
+function withClient<Options extends object, Args extends unknown[]>(
+  command: Command,
+  env: Environment,
+  action: Action<Options, Args>,
+): void {
+  command
+    .optionsGroup('Control plane:')
+    .option('--url <url>', `where it is (${CLIENT_VARIABLES.url}; default: ${CLIENT_DEFAULTS.url})`)
+    .option(
+      '--token-file <file>',
+      `file with a token (${CLIENT_VARIABLES.tokenFile}; default: ${CLIENT_DEFAULTS.tokenFile})`,
+    )
+    .option(
+      '--trust-anchors <file>',
+      `what it is known by (${CLIENT_VARIABLES.trustAnchors}; default: ${CLIENT_DEFAULTS.trustAnchors})`,
+    )
+    .action(async (...given: unknown[]) => {
+      // Commander hands over the arguments, the options and the command, in this order.
+      const options = given.at(-2) as Options & ClientFlags;
+      const settings = readClientSettings(options, env);
+      await action(new Rest(settings), settings, options, ...(given.slice(0, -2) as Args));
+    });
+}
