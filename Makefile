@@ -45,10 +45,10 @@ format: $(PACKAGES) ## Format everything
 	cargo fmt
 
 golden: build ## Write what the scenarios compile to; review the difference like code
-	vitest run --update src/compile
+	vitest run src/compile --update
 
 openapi: build ## Write openapi/openapi.json as the server gives it; review the difference like code
-	vitest run --update test/e2e/openapi.spec.ts
+	vitest run test/e2e/openapi.spec.ts --update
 
 build: $(SERVER) ## Build the control plane and the command line
 

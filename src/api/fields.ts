@@ -9,13 +9,13 @@ interface FieldOptions {
   readonly optional?: boolean;
 }
 
-/** A field that holds an object of class `type()`. */
+/** A field that holds an object of class `type()`. Swagger knows a function that gives a class by its name, `type`. */
 export const Nested = (
   type: () => ClassConstructor<object>,
   { optional, ...about }: FieldOptions = {},
 ): PropertyDecorator =>
   all(
-    ApiProperty({ type, required: !optional, ...about }),
+    ApiProperty({ type: () => type(), required: !optional, ...about }),
     ...(optional ? [IsOptional()] : []),
     IsObject(),
     ValidateNested(),
@@ -28,14 +28,7 @@ export const ListOf = (
   { optional, min, max, ...about }: FieldOptions & { readonly min: number; readonly max: number },
 ): PropertyDecorator =>
   all(
-    ApiProperty({
-      type,
-      isArray: true,
-      required: !optional,
-      minItems: min,
-      maxItems: max,
-      ...about,
-    }),
+    ApiProperty({ type: () => type(), isArray: true, required: !optional, minItems: min, maxItems: max, ...about }),
     ...(optional ? [IsOptional()] : []),
     IsArray(),
     ArrayMinSize(min),

@@ -23,13 +23,17 @@ export function parse<Dto extends object>(
 function faultsOf({ property, constraints = {}, children = [] }: ValidationError, above: readonly string[]): Fault[] {
   const path = [...above, property];
   return [
-    ...Object.entries(constraints)
-      // Whatever must be an object says so itself; class-validator says it again, and takes a list for one.
-      .filter(([rule]) => rule !== 'nestedValidation')
-      .map(([rule, message]) => ({
-        pointer: pointer(...path),
-        detail: rule === 'whitelistValidation' ? `there is no field "${property}" here` : message,
-      })),
+    ...telling(constraints).map(([rule, message]) => ({
+      pointer: pointer(...path),
+      detail: rule === 'whitelistValidation' ? `there is no field "${property}" here` : message,
+    })),
     ...children.flatMap((child) => faultsOf(child, path)),
   ];
+}
+
+/** What is no list, or no object, breaks every other rule as well: then only that is told. */
+function telling(constraints: Readonly<Record<string, string>>): [string, string][] {
+  const broken = Object.entries(constraints).filter(([rule]) => rule !== 'nestedValidation');
+  const form = ['isArray', 'isObject'].map((name) => broken.find(([rule]) => rule === name)).find(Boolean);
+  return form ? [form] : broken;
 }

@@ -91,7 +91,7 @@ export class RevisionsController {
 
   @Get(':number')
   @ApiOperation({ operationId: 'getRevision', summary: 'Read one revision with what it changed' })
-  @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1 }, example: 1 })
+  @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1, example: 1 } })
   @ApiOkResponse({ type: RevisionDto })
   @ApiProblems('not-found')
   async get(@Param('number') number: string, @Query() query: QueryValues): Promise<RevisionDto> {
@@ -106,7 +106,7 @@ export class RevisionsController {
     operationId: 'getReceipt',
     summary: 'Tell which proxies serve a revision; wait for them if asked to',
   })
-  @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1 }, example: 1 })
+  @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1, example: 1 } })
   @ApiWaitQuery()
   @ApiOkResponse({ type: ReceiptDto })
   @ApiProblems('invalid', 'not-found', 'refused-by-proxy', 'not-applied-in-time')

@@ -220,7 +220,7 @@ describe('a database file', () => {
   ])('says in one line why it cannot be used when it %s', async (_, spoil, reason) => {
     const file = join(directory, 'inner', 'sluice.db');
     mkdirSync(join(directory, 'inner'));
-    await spoil(file);
+    await Promise.resolve(spoil(file));
     const failure = await Database.open(file).catch((error: unknown) => error as Error);
     expect(failure).toMatchObject({ name: 'DatabaseUnusable' });
     expect((failure as Error).message).toMatch(reason);

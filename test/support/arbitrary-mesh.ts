@@ -89,7 +89,7 @@ const document = (kind: Kind, spec: fc.Arbitrary<unknown>): fc.Arbitrary<Documen
         ...(kind === 'MeshSettings'
           ? { namespace: '', name: 'mesh' }
           : { namespace: place.namespace, name: place.name }),
-        labels: place.labels as Record<string, string>,
+        labels: place.labels,
         annotations: {},
         origin: 'rest',
         revision: 1,

@@ -1,0 +1,89 @@
+/** A server in this process, on real sockets and a database of its own, and a client that says exactly what it is told. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readSettings } from '../../src/settings.js';
+import { startServer, type RunningServer } from '../../src/server.js';
+
+export interface RestAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** The answer, if it is JSON. Tests look into it freely. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly body: any;
+}
+
+export interface RestOptions {
+  readonly body?: unknown;
+  /** Sent as it stands, instead of `body`. */
+  readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Absent: the first token of the server. Empty: none. */
+  readonly token?: string;
+}
+
+export class RestServer {
+  private constructor(
+    readonly server: RunningServer,
+    readonly dataDir: string,
+    readonly token: string,
+    readonly trustAnchors: string,
+  ) {}
+
+  static async start(flags: Readonly<Record<string, string>> = {}): Promise<RestServer> {
+    const dataDir = flags['dataDir'] ?? mkdtempSync(join(tmpdir(), 'sluice-rest-'));
+    const free = { apiListen: '127.0.0.1:0', xdsListen: '127.0.0.1:0', joinListen: '127.0.0.1:0', logLevel: 'silent' };
+    const server = await startServer(readSettings({ ...free, dataDir, ...flags }, {}));
+    const { adminToken, trustAnchors } = server.files;
+    return new RestServer(server, dataDir, readFileSync(adminToken, 'utf8').trim(), readFileSync(trustAnchors, 'utf8'));
+  }
+
+  /** The path is sent as it is written, escapes and all. */
+  call(
+    method: string,
+    path: string,
+    { body, text, headers = {}, token = this.token }: RestOptions = {},
+  ): Promise<RestAnswer> {
+    const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
+    const { hostname, port } = new URL(this.server.url);
+    return new Promise((resolve, reject) => {
+      const outgoing = request(
+        {
+          method,
+          hostname,
+          port,
+          path,
+          ca: this.trustAnchors,
+          agent: false,
+          headers: {
+            ...(token !== '' && { authorization: `Bearer ${token}` }),
+            ...(payload !== undefined && {
+              'content-type': 'application/json',
+              'content-length': Buffer.byteLength(payload),
+            }),
+            ...headers,
+          },
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => {
+            const answer = Buffer.concat(chunks).toString();
+            const isJson = /json/.test(response.headers['content-type'] ?? '');
+            const parsed: unknown = isJson ? JSON.parse(answer) : undefined;
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, text: answer, body: parsed });
+          });
+        },
+      );
+      outgoing.on('error', reject).end(payload);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.close();
+    rmSync(this.dataDir, { recursive: true });
+  }
+}
