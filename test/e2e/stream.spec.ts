@@ -1,0 +1,323 @@
+/** The ports of the sidecars: who gets in and as whom, what they may say, and what a stream proves. */
+import * as grpc from '@grpc/grpc-js';
+import { X509Certificate } from 'node:crypto';
+import { connect } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { TYPES, TYPE_ORDER } from '../../src/compile/resource.js';
+import { sluice } from '../../src/proto/messages.js';
+import { JoinedClient, join, signingRequest, type Stream } from '../support/grpc-client.js';
+import { RestServer } from '../support/rest-server.js';
+
+let rest: RestServer;
+let clients: { close(): void }[] = [];
+beforeAll(async () => {
+  rest = await RestServer.start({ proxyLeaseMs: '1s' });
+});
+afterAll(() => rest[Symbol.asyncDispose]());
+afterEach(() => {
+  for (const client of clients) client.close();
+  clients = [];
+});
+
+const joined = async (name: string, more: object = {}): Promise<JoinedClient> => {
+  const client = await JoinedClient.join(rest, 'shop', { name, ...more });
+  clients.push(client);
+  return client;
+};
+const opened = (client: JoinedClient): Stream => {
+  const stream = client.stream();
+  clients.push(stream);
+  return stream;
+};
+const proxy = async (name: string) => (await rest.call('GET', `/v1/proxies/shop/${name}`)).body;
+const workload = async (name: string) => (await rest.call('GET', `/v1/namespaces/shop/workloads/${name}`)).body;
+const until = (holds: () => Promise<void>) => vi.waitFor(holds, { timeout: 5_000, interval: 20 });
+
+/** Asks for nothing of any type, as our sidecars begin, and for the listener of `name` if there is to be one. */
+function begin(stream: Stream, { namespace, name }: JoinedClient, listeners: readonly string[] = []): void {
+  const node = { id: `${namespace}/${name}`, user_agent_name: 'sluice-proxy', user_agent_version: '0.0.0' };
+  for (const type of TYPE_ORDER) {
+    const names = type === TYPES.listener && listeners.length > 0 ? [...listeners] : ['*'];
+    stream.send({
+      node,
+      type_url: type,
+      resource_names_subscribe: names,
+      ...(names[0] === '*' && { resource_names_unsubscribe: ['*'] }),
+    });
+  }
+}
+
+describe('joining', () => {
+  it('gives the certificate that the maker of the token meant, whatever the request says', async () => {
+    const client = await joined('cart-v1', { service: 'cart' });
+    const leaf = new X509Certificate(Buffer.from(client.chain[0] ?? []));
+    expect(client.spiffeId).toBe('spiffe://sluice.local/ns/shop/sa/cart');
+    expect(leaf.subjectAltName).toBe('URI:spiffe://sluice.local/ns/shop/sa/cart');
+    expect(client.chain).toHaveLength(2);
+  });
+
+  it('is refused in the same words for a wrong, a used and an expired token', async () => {
+    const make = async (expiresIn: string) =>
+      (await rest.call('POST', '/v1/namespaces/shop/join-tokens', { body: { name: 'x', expiresIn } })).body
+        .token as string;
+    const { request } = await signingRequest();
+    const used = await make('10m');
+    await join(rest, used, request);
+    const expired = await make('1s');
+    const wrong = used.replace(/.$/, used.endsWith('A') ? 'B' : 'A');
+    const refusal = (token: string) =>
+      join(rest, token, request).then(
+        () => undefined,
+        ({ code, details }: grpc.ServiceError) => ({ code, details }),
+      );
+    await until(async () =>
+      expect(await refusal(expired).then((told) => told?.code)).toBe(grpc.status.PERMISSION_DENIED),
+    );
+    const [first, ...others] = await Promise.all([wrong, used, expired, 'open sesame', ''].map(refusal));
+    expect(first?.code).toBe(grpc.status.PERMISSION_DENIED);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  it('does not use the token up for a request that cannot be signed', async () => {
+    const { token } = (await rest.call('POST', '/v1/namespaces/shop/join-tokens', { body: { name: 'x' } })).body as {
+      token: string;
+    };
+    await expect(join(rest, token, new Uint8Array([1, 2, 3]))).rejects.toMatchObject({
+      code: grpc.status.INVALID_ARGUMENT,
+    });
+    await expect(join(rest, token, (await signingRequest()).request)).resolves.toBeDefined();
+  });
+});
+
+describe('the port of streams', () => {
+  const handshake = (options: object) =>
+    new Promise<string>((resolve) => {
+      const socket = connect({
+        host: '127.0.0.1',
+        port: rest.server.xdsPort,
+        ca: rest.trustAnchors,
+        ALPNProtocols: ['h2'],
+        ...options,
+      });
+      // With TLS 1.3 a client learns only after its handshake that the server does not want it.
+      socket.on('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
+      socket.on('data', () => (resolve('served'), socket.destroy()));
+      socket.on('error', ({ message }) => resolve(message));
+      socket.on('close', () => resolve('closed'));
+    });
+
+  it('hears nobody who does not prove an identity of the mesh', async () => {
+    expect(await handshake({})).not.toBe('served');
+    await using other = await RestServer.start();
+    const stranger = await JoinedClient.join(other, 'shop', { name: 'cart-v1', service: 'cart' });
+    stranger.close();
+    const cert = stranger.chain.map((der) => new X509Certificate(Buffer.from(der)).toString()).join('');
+    expect(await handshake({ cert, key: stranger.key })).not.toBe('served');
+    const friend = await joined('friend');
+    const own = friend.chain.map((der) => new X509Certificate(Buffer.from(der)).toString()).join('');
+    expect(await handshake({ cert: own, key: friend.key })).toBe('served');
+  });
+
+  it('speaks TLS 1.3 and nothing older', async () => {
+    expect(await handshake({ maxVersion: 'TLSv1.2' })).toMatch(/protocol version/);
+  });
+
+  it('renews the certificate of whoever is enrolled', async () => {
+    const client = await joined('renewing', { serviceAccount: 'renewing' });
+    expect((await client.renew()).certificate?.spiffe_id).toBe(client.spiffeId);
+  });
+});
+
+describe('a report', () => {
+  it('registers the workload with the labels of its token, and says which revision holds it', async () => {
+    const client = await joined('cart-a', { service: 'cart', labels: { version: 'v1' } });
+    const { revision } = await client.report({ address: '127.0.0.1', port: 9_101 });
+    const document = await workload('cart-a');
+    expect(document).toMatchObject({
+      metadata: {
+        origin: 'sidecar',
+        revision: Number(revision),
+        labels: { version: 'v1', 'sluice.mesh/service': 'cart' },
+      },
+      spec: { address: '127.0.0.1', port: 9_101, identity: client.spiffeId, health: 'Healthy' },
+    });
+    const again = await client.report({ address: '127.0.0.1', port: 9_101 });
+    expect((await workload('cart-a')).metadata.revision).toBe(document.metadata.revision);
+    expect(Number(again.revision)).toBeGreaterThanOrEqual(Number(revision));
+  });
+
+  it('can be made for oneself alone', async () => {
+    const [mine, theirs] = [await joined('mine'), await joined('theirs')];
+    await theirs.report({});
+    await expect(mine.report({ name: 'theirs' })).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    await expect(mine.report({ name: 'nobody' })).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+  });
+
+  it.each([
+    { address: 'localhost' },
+    { address: '' },
+    { port: 70_000 },
+    { health: sluice.v1.Health.HEALTH_UNSPECIFIED },
+  ])('is refused with %j', async (fields) => {
+    const client = await joined('faulty');
+    await expect(client.report(fields)).rejects.toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
+  });
+
+  it('does not take over a workload that was registered by hand, and is not overwritten by hand', async () => {
+    await rest.call('PUT', '/v1/namespaces/shop/workloads/by-hand', { body: { spec: { address: '10.0.0.1' } } });
+    const client = await joined('by-hand');
+    await expect(client.report({})).rejects.toMatchObject({ code: grpc.status.ALREADY_EXISTS });
+    const other = await joined('by-sidecar');
+    await other.report({});
+    const put = await rest.call('PUT', '/v1/namespaces/shop/workloads/by-sidecar', {
+      body: { spec: { address: '10.0.0.1' } },
+    });
+    expect(put.status).toBe(409);
+  });
+
+  it('of leaving takes the workload out of the mesh and of the fleet', async () => {
+    const client = await joined('leaving');
+    await client.report({});
+    expect(await proxy('leaving')).toMatchObject({ state: 'disconnected' });
+    await client.leave();
+    expect((await workload('leaving')).status).toBe(404);
+    expect((await proxy('leaving')).status).toBe(404);
+    await client.leave();
+    await client.report({});
+    expect(await workload('leaving')).toMatchObject({ kind: 'Workload' });
+  });
+});
+
+describe('a stream', () => {
+  it('is opened for the workload that its client joined as', async () => {
+    const client = await joined('streaming');
+    const stream = opened(client);
+    begin(stream, client);
+    await until(async () =>
+      expect(await proxy('streaming')).toMatchObject({
+        state: 'connected',
+        lag: 0,
+        identity: client.spiffeId,
+        version: 'sluice-proxy 0.0.0',
+      }),
+    );
+  });
+
+  it.each([
+    ['for somebody else', { id: 'shop/somebody-else' }, grpc.status.PERMISSION_DENIED],
+    ['for nobody', { id: '' }, grpc.status.INVALID_ARGUMENT],
+    ['without a node', undefined, grpc.status.INVALID_ARGUMENT],
+  ])('is not opened %s', async (_, node, code) => {
+    const stream = opened(await joined('pretender'));
+    stream.send({ type_url: TYPES.cluster, ...(node && { node }) });
+    expect(await stream.ended).toMatchObject({ code });
+  });
+
+  it('ends when a request names no type', async () => {
+    const client = await joined('typeless');
+    const stream = opened(client);
+    stream.send({ node: { id: 'shop/typeless' } });
+    expect(await stream.ended).toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
+  });
+
+  it('gives way to a newer one of the same proxy', async () => {
+    const client = await joined('twice');
+    const [older, newer] = [opened(client), opened(client)];
+    begin(older, client);
+    await until(async () => expect(await proxy('twice')).toMatchObject({ state: 'connected' }));
+    begin(newer, client);
+    expect(await older.ended).toMatchObject({ code: grpc.status.ABORTED });
+    expect(await proxy('twice')).toMatchObject({ state: 'connected' });
+  });
+
+  it('proves what is served: a write waits for the acknowledgement and for nothing less', async () => {
+    const client = await joined('proof', { service: 'proof' });
+    await client.report({});
+    const stream = opened(client);
+    const name = 'inbound/shop/proof';
+    begin(stream, client, [name]);
+    const first = await stream.next();
+    expect(first.resources.map((resource) => resource.name)).toEqual([name]);
+    stream.send({ type_url: TYPES.listener, response_nonce: first.nonce });
+    const put = rest.call('PUT', '/v1/namespaces/shop/authorization-policies/proof?wait=1&timeout=10s', {
+      body: { spec: { target: { service: 'proof' }, action: 'Allow', rules: [{ from: [{ namespace: 'shop' }] }] } },
+    });
+    const second = await stream.next();
+    const behind = await proxy('proof');
+    expect(behind.lag).toBeGreaterThan(0);
+    stream.send({ type_url: TYPES.listener, response_nonce: second.nonce });
+    const { status, body } = await put;
+    expect(status).toBe(201);
+    expect(body.receipt).toMatchObject({ revision: body.revision });
+    expect(await proxy('proof')).toMatchObject({ lag: 0, holds: { Listener: [name] } });
+  });
+
+  it('shows a refusal on the proxy, on the object that caused it, and to whoever waits', async () => {
+    const client = await joined('stubborn', { service: 'stubborn' });
+    await client.report({});
+    const stream = opened(client);
+    const name = 'inbound/shop/stubborn';
+    begin(stream, client, [name]);
+    const first = await stream.next();
+    stream.send({ type_url: TYPES.listener, response_nonce: first.nonce });
+    const path = '/v1/namespaces/shop/authorization-policies/stubborn';
+    const body = {
+      spec: { target: { service: 'stubborn' }, action: 'Allow', rules: [{ from: [{ namespace: 'shop' }] }] },
+    };
+    const put = rest.call('PUT', `${path}?wait=100%25&timeout=30s`, { body });
+    const second = await stream.next();
+    const [refused] = second.resources;
+    const detail = sluice.v1.Refusal.encode({
+      resources: [{ name, version: refused?.version ?? '', reason: 'too many rules' }],
+    }).finish();
+    stream.send({
+      type_url: TYPES.listener,
+      response_nonce: second.nonce,
+      error_detail: {
+        code: 3,
+        message: 'no',
+        details: [{ type_url: 'type.googleapis.com/sluice.v1.Refusal', value: detail }],
+      },
+    });
+    const waited = await put;
+    expect(waited.status).toBe(502);
+    expect(waited.body).toMatchObject({ type: 'urn:sluice:problem:refused-by-proxy' });
+    expect(await proxy('stubborn')).toMatchObject({
+      lastRefusal: { type: 'Listener', resource: name, reason: 'too many rules' },
+    });
+    const programmed = (await rest.call('GET', path)).body.status.conditions.at(-1);
+    expect(programmed).toMatchObject({ type: 'Programmed', status: 'False', reason: 'Refused' });
+    expect(programmed.message).toContain('shop/stubborn refused inbound/shop/stubborn: too many rules');
+    await rest.call('DELETE', path);
+    await until(async () => expect(await proxy('stubborn')).not.toHaveProperty('lastRefusal'));
+  });
+
+  it('that is gone for longer than the lease leaves a workload that gets no calls, until its sidecar says otherwise', async () => {
+    const client = await joined('silent');
+    await client.report({});
+    const stream = client.stream();
+    begin(stream, client);
+    await until(async () => expect(await proxy('silent')).toMatchObject({ state: 'connected' }));
+    stream.close();
+    await until(async () => expect(await workload('silent')).toMatchObject({ spec: { health: 'Unhealthy' } }));
+    expect(await proxy('silent')).toMatchObject({ state: 'lost' });
+    begin(opened(client), client);
+    await client.report({});
+    expect(await workload('silent')).toMatchObject({ spec: { health: 'Healthy' } });
+  });
+
+  it('ends when its workload is evicted, and is not opened again before its sidecar has joined again', async () => {
+    const client = await joined('evicted');
+    await client.report({});
+    const stream = opened(client);
+    begin(stream, client);
+    await until(async () => expect(await proxy('evicted')).toMatchObject({ state: 'connected' }));
+    await rest.call('DELETE', '/v1/namespaces/shop/workloads/evicted');
+    expect(await stream.ended).toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    const again = opened(client);
+    begin(again, client);
+    expect(await again.ended).toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    await expect(client.report({})).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    await expect(client.renew()).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+  });
+});
