@@ -8,7 +8,14 @@ import { PortUnusable, startServer, type RunningServer } from './server.js';
 const EXIT = { failed: 1, usage: 64 } as const;
 
 /** Environment variables that belong to the client side and are no mistake here. */
-const CLIENT_VARIABLES = ['SLUICE_HOME', 'SLUICE_URL', 'SLUICE_TOKEN', 'SLUICE_TOKEN_FILE', 'SLUICE_TRUST_ANCHORS'];
+const CLIENT_VARIABLES = [
+  'SLUICE_HOME',
+  'SLUICE_URL',
+  'SLUICE_TOKEN',
+  'SLUICE_TOKEN_FILE',
+  'SLUICE_TRUST_ANCHORS',
+  'SLUICE_PROXY_BIN',
+];
 
 /** Runs the server until it is told to stop. `flags` are by the names of Settings. Ends the process if it cannot start. */
 export async function main(flags: Readonly<Partial<Record<string, string>>>): Promise<void> {
