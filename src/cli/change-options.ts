@@ -47,7 +47,7 @@ export async function waitForProxies(
   } catch (error) {
     const receipt = error instanceof Refusal ? error.problem.receipt : undefined;
     if (!receipt) throw error;
-    return { receipt, failure: laggardsOf(error as Refusal, receipt) };
+    return { receipt, failure: notServed(error as Refusal, receipt, wait) };
   }
 }
 
@@ -59,14 +59,15 @@ export async function waitIfAsked(rest: Rest, revision: number, { wait, timeout 
   terminal.talk(printReceipt(receipt));
 }
 
-function laggardsOf({ exit }: Refusal, { revision, proxies, serving, laggards }: Receipt): Failure {
+function notServed({ exit }: Refusal, { revision, proxies, serving, laggards }: Receipt, wanted: string): Failure {
+  const what = `revision ${revision} is committed, and ${serving} of ${proxies} proxies serve it`;
   return new Failure(
     exit,
-    `revision ${revision} is committed, and ${serving} of ${proxies} proxies serve it; not these:`,
+    laggards.length > 0 ? `${what}; not these:` : `${what}; ${wanted} were asked for`,
     laggards.map(({ proxy, reason, detail }) => `${proxy} (${reason}): ${detail}`),
     exit === EXIT.refused
       ? 'They go on with what they had: change the object that they refuse, or apply what was there before.'
-      : `Ask again with "sluice wait ${revision}", or see "sluice get proxies".`,
+      : `Ask again with "sluice wait ${revision}", or look at "sluice get proxies".`,
   );
 }
 

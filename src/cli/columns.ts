@@ -1,5 +1,6 @@
 /** What a table shows of each kind of object: what people look for first. */
 import type { Kind } from '../model/document.js';
+import { SERVICE_LABEL } from '../model/names.js';
 import type { Cell, Column } from './table.js';
 import type { Resource, View } from './resources.js';
 
@@ -15,7 +16,7 @@ export function columnsOf({ kind }: Pick<Resource, 'kind'>, now: number): readon
     Service: [
       name,
       { heading: 'PORTS', cell: (item) => list(item, 'spec', 'ports').map(printPort).join(', ') },
-      { heading: 'SELECTOR', cell: (item) => printLabels(member(item, 'spec', 'selector')) },
+      { heading: 'SELECTOR', cell: printSelector },
       PROGRAMMED,
       created,
     ],
@@ -135,6 +136,10 @@ const printLabels = (labels: unknown): string =>
   Object.entries((labels ?? {}) as Json)
     .map(([key, value]) => `${key}=${String(value)}`)
     .join(',');
+
+/** A service without a selector stands for the workloads that call themselves part of it. */
+const printSelector = (item: Json): string =>
+  printLabels(member(item, 'spec', 'selector') ?? { [SERVICE_LABEL]: text(item, 'metadata', 'name') });
 
 function printAddress(item: Json): string {
   const [address, port] = [text(item, 'spec', 'address'), text(item, 'spec', 'port')];

@@ -35,12 +35,15 @@ export async function readSources(path: string, stdin: () => Promise<string>): P
   try {
     if (!statSync(path).isDirectory()) return [{ name: path, text: readFileSync(path, 'utf8') }];
     const names = readdirSync(path).filter((name) => EXTENSIONS.some((extension) => name.endsWith(extension)));
-    return names.sort().map((name) => ({ name: join(path, name), text: readFileSync(join(path, name), 'utf8') }));
+    if (names.length > 0) {
+      return names.sort().map((name) => ({ name: join(path, name), text: readFileSync(join(path, name), 'utf8') }));
+    }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'there is no such file or directory' : message;
     throw new Failure(EXIT.badInput, `${path} cannot be read: ${why}`);
   }
+  throw new Failure(EXIT.badInput, `directory ${path} holds no file that ends in ${EXTENSIONS.join(', ')}`);
 }
 
 /** Every document of `sources`, for `namespace` where they name none. Throws bad input with all faults of all of them. */
@@ -58,8 +61,7 @@ export function findDocuments(sources: readonly Source[], namespace: string | un
     throw new Failure(EXIT.badInput, `${count(faults.length, 'fault')} found, so nothing was sent:`, faults);
   }
   if (documents.length === 0) {
-    const looked = sources.map(({ name }) => name).join(', ') || `files ending in ${EXTENSIONS.join(', ')}`;
-    throw new Failure(EXIT.badInput, `there is no document in ${looked}`);
+    throw new Failure(EXIT.badInput, `there is no document in ${sources.map(({ name }) => name).join(', ')}`);
   }
   return documents;
 }

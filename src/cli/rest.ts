@@ -100,7 +100,7 @@ export class Rest {
   private tokenAdvice(): string {
     const { token } = this.settings;
     const source = 'file' in token ? `the file ${token.file}` : `the variable ${CLIENT_VARIABLES.token}`;
-    return `The token came from ${source}; name another file with --token-file, or make a new token with "sluice token create".`;
+    return `It came from ${source}; name another file with --token-file.`;
   }
 }
 
@@ -155,8 +155,8 @@ function readAnchors(file: string, url: URL): string {
 
 function unreachable(error: Error, { url, trustAnchors }: ClientSettings): Failure {
   const { code = '', name, message } = error as NodeJS.ErrnoException;
-  const why = REASONS[code] ?? (name === 'TimeoutError' ? 'it did not answer in time' : message);
-  if (/CERT|SIGNATURE|ISSUER/.test(code)) {
+  const why = REASONS[code] ?? (name === 'TimeoutError' ? 'it did not answer in time' : message.split('\n', 1)[0]);
+  if (/^(?!ERR_SSL).*(CERT|SIGNATURE|ISSUER)/.test(code)) {
     return new Failure(
       EXIT.unavailable,
       `what answers at ${url.origin} is not the control plane of ${trustAnchors}: ${why}`,
@@ -178,6 +178,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'there is no such host',
   EHOSTUNREACH: 'there is no way to that host',
   EPROTO: 'it does not speak HTTPS',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it asks for a certificate, as the port of sidecars does',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak HTTPS',
   CERT_HAS_EXPIRED: 'its certificate has expired',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate was issued by another authority',

@@ -20,9 +20,7 @@ export const terminal = {
   },
 
   /** Colours data on a terminal, unless NO_COLOR says otherwise; FORCE_COLOR does it everywhere. */
-  paint(tone: Tone, text: string): string {
-    return styleText(tone, text, { stream: process.stdout, validateStream: true });
-  },
+  paint: (tone: Tone, text: string): string => styleText(tone, text, { stream: process.stdout, validateStream: true }),
 
   /** All of stdin, as text. */
   async input(): Promise<string> {

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { readDuration, readLabel, readLimit, readName, readPort, readTarget } from './arguments.js';
+
+describe('labels', () => {
+  it('are collected', () => {
+    expect(readLabel('team=checkout', readLabel('version=v1'))).toEqual({ version: 'v1', team: 'checkout' });
+    expect(readLabel('empty=')).toEqual({ empty: '' });
+  });
+
+  it.each([
+    ['version', /KEY=VALUE/],
+    ['=v1', /KEY=VALUE/],
+    ['version=a b', /KEY=VALUE/],
+    ['a=b=c', /KEY=VALUE/],
+    ['__proto__=x', /KEY=VALUE/],
+    ['sluice.mesh/service=cart', /--service/],
+  ])('refuses %s', (text, why) => expect(() => readLabel(text)).toThrow(why));
+
+  it('refuses one that is given twice', () => {
+    expect(() => readLabel('version=v2', { version: 'v1' })).toThrow(/twice/);
+  });
+});
+
+describe.each([
+  ['a name', readName, ['cart', 'cart-v1', '9'], ['', 'Cart', '-a', 'a.b', 'a'.repeat(64)]],
+  ['a duration', readDuration, ['500ms', '30s', '5m'], ['', '30', 's', '1.5s', '-1s']],
+  ['a target', readTarget, ['1%', '100%', '1', '250'], ['', '0', '0%', '101%', '50.5%', '%', '-1']],
+  ['a port', readPort, ['1', '65535'], ['', '0', '65536', '80x', '-1']],
+  ['a limit', readLimit, ['1', '5000'], ['', '0', 'all', '-1']],
+])('%s', (_, read: (text: string) => unknown, good, bad) => {
+  it.each(good)('may be %s', (text) => expect(String(read(text))).toBe(text));
+  it.each(bad)('may not be "%s"', (text) => expect(() => read(text)).toThrow(/must be/));
+});
