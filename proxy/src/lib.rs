@@ -4,19 +4,29 @@
 //! [`outbound`] ask that for each request.
 
 pub mod accept;
+pub mod admin;
+pub mod app;
 pub mod backoff;
+pub mod child;
 pub mod config;
+pub mod drain;
 pub mod durable;
+pub mod env;
 pub mod error;
 pub mod gate;
+pub mod health;
 pub mod http;
 pub mod identity;
 pub mod inbound;
 pub mod link;
+pub mod listeners;
 pub mod metrics;
 pub mod outbound;
 pub mod proto;
 pub mod published;
+pub mod registration;
+pub mod signals;
 pub mod spiffe;
+pub mod state_dir;
 pub mod upstream;
 pub mod xds;

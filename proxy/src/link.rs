@@ -6,7 +6,10 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint, Uri},
+};
 
 /// How long it may take to connect, TLS and all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,4 +59,18 @@ async fn connect(target: &str, tls: Result<Arc<ClientConfig>, rustls::Error>) ->
     stream.set_nodelay(true)?;
     let peer = ServerName::IpAddress(stream.peer_addr()?.ip().into());
     TlsConnector::from(tls).connect(peer, stream).await
+}
+
+/// A status with its causes: "transport error" alone helps nobody.
+pub fn reason(status: &Status) -> String {
+    let mut text = format!("{}: {}", status.code(), status.message());
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -179,6 +179,11 @@ impl Metrics {
     }
 }
 
+/// A gauge that nobody sees.
+pub fn uncounted() -> Gauge {
+    Gauge::default()
+}
+
 const fn class(status: u16) -> &'static str {
     match status / 100 {
         1 => "1xx",

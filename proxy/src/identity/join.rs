@@ -1,12 +1,20 @@
 //! How a sidecar comes to have an identity: it trades a join token, once, for a certificate.
 
-use tonic::{Code, Status, transport::Channel};
+use std::time::Duration;
+
+use tonic::{Code, Request, Status, transport::Channel};
 
 use super::{
     credentials::{Credentials, Material, Unfit},
     request::{SigningRequest, signing_request},
 };
-use crate::proto::{Certificate, JoinRequest, enrolment_client::EnrolmentClient};
+use crate::{
+    link::reason,
+    proto::{Certificate, JoinRequest, enrolment_client::EnrolmentClient},
+};
+
+/// How long an answer may take.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +23,7 @@ pub enum JoinError {
     #[error("the join token is wrong, used or expired; make a new one with `sluice token join`")]
     Refused,
     /// Trying again is.
-    #[error("the control plane cannot be asked: {0}")]
+    #[error("the control plane cannot be asked: {}", reason(.0))]
     Unreachable(Box<Status>),
     /// What came is of no use.
     #[error("the control plane sent an identity that cannot be used: {0}")]
@@ -31,14 +39,19 @@ pub enum JoinError {
 impl JoinError {
     /// Whether the next try may go better.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        match self {
+            // What the control plane says of the request itself, it will say again.
+            Self::Unreachable(status) => !matches!(status.code(), Code::InvalidArgument | Code::Unimplemented),
+            _ => false,
+        }
     }
 }
 
 /// Trades `token` for an identity.
 pub async fn join(channel: Channel, token: &str) -> Result<Credentials, JoinError> {
     let SigningRequest { key, request } = signing_request()?;
-    let request = JoinRequest { token: token.to_owned(), signing_request: request };
+    let mut request = Request::new(JoinRequest { token: token.to_owned(), signing_request: request });
+    request.set_timeout(DEADLINE);
     let response = EnrolmentClient::new(channel).join(request).await.map_err(|status| match status.code() {
         Code::PermissionDenied => JoinError::Refused,
         _ => JoinError::Unreachable(Box::new(status)),

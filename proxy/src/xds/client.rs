@@ -28,6 +28,7 @@ use super::{
 use crate::{
     backoff::{Backoff, chance},
     config::Config,
+    link::reason,
     metrics::Metrics,
     published::Published,
 };
@@ -139,7 +140,7 @@ impl Client {
                         self.connection(true);
                         continue;
                     }
-                    Err(status) => return describe(&status),
+                    Err(status) => return reason(&status),
                 },
                 message = next(&mut responses) => match message {
                     Ok(Some(response)) => {
@@ -147,7 +148,7 @@ impl Client {
                         self.receive(response)
                     }
                     Ok(None) => return "the control plane ended the stream".into(),
-                    Err(status) => return describe(&status),
+                    Err(status) => return reason(&status),
                 },
                 () = outlook.demand.changed() => self.mirror.call(outlook.demand.all()),
                 () = due(self.write_at) => {
@@ -233,15 +234,4 @@ fn node(id: &str) -> Node {
         user_agent_version_type: Some(UserAgentVersionType::UserAgentVersion(env!("CARGO_PKG_VERSION").into())),
         ..Node::default()
     }
-}
-
-/// A status with its causes: "error trying to connect" alone helps nobody.
-fn describe(status: &Status) -> String {
-    let mut text = format!("{}: {}", status.code(), status.message());
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -1,0 +1,157 @@
+//! What is in force, in words that people can read. No secrets: there are none in a configuration, and of the identity
+//! only the name and the end are told.
+
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    config::{
+        Answer, Answers, Config,
+        cluster::{Cluster, Endpoints, Protocol, Security, Unfit},
+        inbound::{Door, Listener},
+        route::{Action, PathMatch, Route, RouteTable},
+        rules::{IdentityMatch, Permission, Principal, Rules},
+    },
+    identity::credentials::Credentials,
+    xds::report::Report,
+};
+
+/// All of it.
+pub fn everything(identity: Option<&Credentials>, config: &Config, report: &Report) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "identity": identity.map(who),
+        "controlPlane": report,
+        "inbound": config.inbound.as_deref().map(inbound),
+        "services": answers(&config.services, |service| json!({ "routes": service.route_table })),
+        "routes": answers(&config.routes, routes),
+        "clusters": answers(&config.clusters, cluster),
+        "endpoints": answers(&config.endpoints, endpoints),
+    })
+}
+
+fn who(identity: &Credentials) -> Value {
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    json!({
+        "workload": identity.workload(),
+        "id": identity.leaf.id.as_str(),
+        "notBeforeSeconds": seconds(identity.leaf.not_before),
+        "notAfterSeconds": seconds(identity.leaf.not_after),
+    })
+}
+
+fn answers<T>(answers: &Answers<T>, describe: impl Fn(&T) -> Value) -> Value {
+    let describe = |answer: &Answer<T>| match answer {
+        Answer::Held(value) => describe(value),
+        Answer::Absent => json!("does not exist"),
+    };
+    // A map of serde_json is sorted by its keys.
+    answers.iter().map(|(name, answer)| (name.to_string(), describe(answer))).collect::<Map<_, _>>().into()
+}
+
+fn inbound(listener: &Listener) -> Value {
+    json!({
+        "name": listener.name,
+        "mutualTls": listener.mutual_tls.as_deref().map(door),
+        "plaintext": listener.plaintext.as_deref().map(door),
+    })
+}
+
+fn door(door: &Door) -> Value {
+    json!({
+        "deny": rules(&door.guard.deny),
+        "allow": rules(&door.guard.allow),
+        "auditedDeny": door.guard.audited_deny.as_ref().map(rules),
+        "auditedAllow": door.guard.audited_allow.as_ref().map(rules),
+        "normalisesPaths": door.normalise_paths,
+        "idleTimeoutSeconds": door.idle_timeout.map(|timeout| timeout.as_secs()),
+    })
+}
+
+fn rules(rules: &Rules) -> Value {
+    let describe = rules.iter().map(|rule| {
+        json!({
+            "rule": rule.name.as_str(),
+            "from": rule.principals.iter().map(principal).collect::<Vec<_>>(),
+            "to": rule.permissions.iter().map(permission).collect::<Vec<_>>(),
+        })
+    });
+    describe.collect::<Vec<_>>().into()
+}
+
+fn principal(who: &Principal) -> String {
+    match who {
+        Principal::Anyone => "anyone".into(),
+        Principal::Identity(IdentityMatch::Any) => "any identity".into(),
+        Principal::Identity(IdentityMatch::Exact(id)) => id.to_string(),
+        Principal::Identity(IdentityMatch::Prefix(prefix)) => format!("{prefix}*"),
+        Principal::From(network) => format!("from {network}"),
+        Principal::All(all) => joined(all, principal, " and "),
+        Principal::OneOf(some) => joined(some, principal, " or "),
+        Principal::Not(other) => format!("not {}", principal(other)),
+    }
+}
+
+fn permission(what: &Permission) -> String {
+    match what {
+        Permission::Anything => "anything".into(),
+        Permission::Method(method) => method.to_string(),
+        Permission::Path(matcher) => path(matcher),
+        Permission::All(all) => joined(all, permission, " and "),
+        Permission::OneOf(some) => joined(some, permission, " or "),
+        Permission::Not(other) => format!("not {}", permission(other)),
+    }
+}
+
+fn joined<T>(parts: &[T], describe: fn(&T) -> String, word: &str) -> String {
+    format!("({})", parts.iter().map(describe).collect::<Vec<_>>().join(word))
+}
+
+fn path(matcher: &PathMatch) -> String {
+    match matcher {
+        PathMatch::Exact(exact) => exact.to_string(),
+        PathMatch::Prefix(prefix) => format!("{prefix}*"),
+    }
+}
+
+fn routes(table: &RouteTable) -> Value {
+    let hosts = table.hosts.iter().map(|(host, routes)| (host.to_string(), routes.iter().map(|r| route(r)).collect()));
+    hosts.collect::<Map<_, _>>().into()
+}
+
+fn route(route: &Route) -> Value {
+    let shares = match &route.action {
+        Action::Respond(status) => json!({ "answers": status }),
+        Action::Forward { split, .. } => {
+            split.shares().map(|(backend, weight)| (backend.to_string(), weight.into())).collect::<Map<_, _>>().into()
+        }
+    };
+    json!({ "name": route.name, "path": path(&route.path), "to": shares })
+}
+
+fn cluster(cluster: &Cluster) -> Value {
+    let identities = match &cluster.security {
+        Security::Plaintext => Vec::new(),
+        Security::MutualTls(ids) => ids.iter().map(ToString::to_string).collect(),
+    };
+    json!({
+        "endpoints": cluster.endpoints,
+        "mutualTls": matches!(cluster.security, Security::MutualTls(_)),
+        "identities": identities,
+        "protocol": match cluster.protocol { Protocol::AsCalled => "as called", Protocol::Http2 => "HTTP/2" },
+        "connectTimeoutMs": u64::try_from(cluster.connect_timeout.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+fn endpoints(endpoints: &Endpoints) -> Value {
+    let fit = endpoints.fit.iter().map(|address| json!({ "address": address, "health": "healthy" }));
+    let unfit = endpoints.unfit.iter().map(|(address, why)| {
+        let health = match why {
+            Unfit::Unhealthy => "unhealthy",
+            Unfit::Draining => "draining",
+        };
+        json!({ "address": address, "health": health })
+    });
+    fit.chain(unfit).collect::<Vec<_>>().into()
+}

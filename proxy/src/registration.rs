@@ -1,0 +1,88 @@
+//! Tells the control plane where the workload is reached and how it fares, whenever that changes and after each new
+//! connection.
+
+use std::{net::IpAddr, time::Duration};
+
+use tokio::{sync::watch, time::sleep};
+use tonic::{Request, Status, transport::Channel};
+use tracing::{info, warn};
+
+use crate::{
+    backoff::{Backoff, chance},
+    link::{Connections, reason},
+    proto::{Health, LeaveRequest, ReportRequest, registration_client::RegistrationClient},
+};
+
+/// How long an answer may take.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A workload, and where it is reached.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Where callers reach it.
+    pub address: IpAddr,
+    /// Where callers reach it; 0: it only calls.
+    pub port: u16,
+}
+
+/// Reports for ever.
+pub async fn keep_reported(
+    channel: Channel,
+    connections: Connections,
+    workload: Workload,
+    mut health: watch::Receiver<Health>,
+) {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(15));
+    let mut made = connections.watch();
+    loop {
+        let state = *health.borrow_and_update();
+        match report(&channel, &workload, state).await {
+            Ok(revision) => {
+                info!(?state, revision, "the control plane knows how the workload fares");
+                backoff.reset();
+                // The report itself may have made the connection.
+                made.mark_unchanged();
+                tokio::select! {
+                    _ = health.changed() => {}
+                    _ = made.changed() => {}
+                }
+            }
+            Err(status) => {
+                let wait = backoff.after_failure(chance());
+                warn!(reason = reason(&status), ?wait, "cannot report how the workload fares");
+                tokio::select! {
+                    _ = health.changed() => {}
+                    () = sleep(wait) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn report(channel: &Channel, workload: &Workload, health: Health) -> Result<u64, Status> {
+    let mut request = Request::new(ReportRequest {
+        namespace: workload.namespace.clone(),
+        name: workload.name.clone(),
+        address: workload.address.to_string(),
+        port: workload.port.into(),
+        health: health.into(),
+    });
+    request.set_timeout(DEADLINE);
+    Ok(RegistrationClient::new(channel.clone()).report(request).await?.into_inner().revision)
+}
+
+/// The workload goes away for good. No answer is no reason to stay.
+pub async fn leave(channel: &Channel, workload: &Workload) {
+    let mut request = Request::new(LeaveRequest { namespace: workload.namespace.clone(), name: workload.name.clone() });
+    request.set_timeout(DEADLINE);
+    let mut client = RegistrationClient::new(channel.clone());
+    match tokio::time::timeout(DEADLINE, client.leave(request)).await {
+        Ok(Ok(_)) => info!("left the mesh"),
+        Ok(Err(status)) => warn!(reason = reason(&status), "left without being heard"),
+        Err(_) => warn!("left without being heard"),
+    }
+}
