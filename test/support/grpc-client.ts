@@ -79,7 +79,7 @@ export class JoinedClient {
   static async join(
     rest: RestServer,
     namespace: string,
-    claims: { readonly name: string } & object,
+    claims: { readonly name: string; readonly [claim: string]: unknown },
   ): Promise<JoinedClient> {
     const made = await rest.call('POST', `/v1/namespaces/${namespace}/join-tokens`, { body: claims });
     const { key, request } = await signingRequest();
@@ -95,35 +95,20 @@ export class JoinedClient {
     const { ReportRequest, ReportResponse, Health } = sluice.v1;
     const { namespace, name } = this;
     const value = { namespace, name, address: '127.0.0.1', port: 9_000, health: Health.HEALTH_HEALTHY, ...fields };
-    return unary(
-      this.client,
-      '/sluice.v1.Registration/Report',
-      { type: ReportRequest as Message<object>, value },
-      ReportResponse,
-    );
+    return unary(this.client, '/sluice.v1.Registration/Report', { type: ReportRequest, value }, ReportResponse);
   }
 
   leave(): Promise<sluice.v1.ILeaveResponse> {
     const { LeaveRequest, LeaveResponse } = sluice.v1;
     const value = { namespace: this.namespace, name: this.name };
-    return unary(
-      this.client,
-      '/sluice.v1.Registration/Leave',
-      { type: LeaveRequest as Message<object>, value },
-      LeaveResponse,
-    );
+    return unary(this.client, '/sluice.v1.Registration/Leave', { type: LeaveRequest, value }, LeaveResponse);
   }
 
   async renew(): Promise<sluice.v1.IRenewResponse> {
     const { RenewRequest, RenewResponse } = sluice.v1;
     const { request } = await signingRequest();
     const value = { signing_request: request };
-    return unary(
-      this.client,
-      '/sluice.v1.Renewal/Renew',
-      { type: RenewRequest as Message<object>, value },
-      RenewResponse,
-    );
+    return unary(this.client, '/sluice.v1.Renewal/Renew', { type: RenewRequest, value }, RenewResponse);
   }
 
   stream(): Stream {
