@@ -11,6 +11,9 @@ export interface TlsMaterial {
   readonly ca: string;
 }
 
+// What goes wrong here is told to whoever asked for it; the library would print it as well.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 /** Liveness of streams comes from HTTP/2 pings: configuration may rightly stand still for days. */
 const OPTIONS: grpc.ServerOptions = {
   'grpc.keepalive_time_ms': 10_000,

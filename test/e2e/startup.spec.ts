@@ -1,0 +1,168 @@
+/** A server that cannot start says why in one line and ends with a code; one that can, keeps its secrets to itself. */
+import { spawn } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RestServer } from '../support/rest-server.js';
+
+const SLUICE = join(import.meta.dirname, '..', '..', 'bin', 'sluice');
+const FREE_PORTS = ['--api-listen', '127.0.0.1:0', '--xds-listen', '127.0.0.1:0', '--join-listen', '127.0.0.1:0'];
+/** Nobody, who may write nowhere; root may write everywhere, and tests are often root's. */
+const NOBODY = 65_534;
+
+let directory: string;
+beforeEach(() => (directory = mkdtempSync(join(tmpdir(), 'sluice-startup-'))));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `sluice server` until it ends by itself. */
+function server(args: readonly string[], options: { env?: NodeJS.ProcessEnv; uid?: number } = {}): Promise<Ended> {
+  const { env = {}, uid } = options;
+  const child = spawn(SLUICE, ['server', '--data-dir', directory, ...args], {
+    env: { PATH: process.env['PATH'], HOME: directory, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(uid !== undefined && process.getuid?.() === 0 && { uid, gid: uid }),
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, ...output }));
+  });
+}
+
+const inOneLine = ({ stderr }: Ended): string => {
+  const lines = stderr.trim().split('\n');
+  expect(lines, stderr).toHaveLength(1);
+  return lines[0] ?? '';
+};
+
+describe('a server that cannot start', () => {
+  it('says which setting it does not know', async () => {
+    const ended = await server(FREE_PORTS, { env: { SLUICE_COLOUR: 'red' } });
+    expect(ended.code).toBe(64);
+    expect(inOneLine(ended)).toMatch(/unknown setting SLUICE_COLOUR; there are .*SLUICE_DATA_DIR/);
+  });
+
+  it('says all that is wrong with its settings, a line each', async () => {
+    const ended = await server([
+      '--api-listen',
+      'here',
+      '--trust-domain',
+      'Mesh!',
+      '--log-level',
+      'loud',
+      '--proxy-lease',
+      'soon',
+    ]);
+    expect(ended.code).toBe(64);
+    const lines = ended.stderr.trim().split('\n');
+    expect(lines).toHaveLength(4);
+    for (const flag of ['--api-listen', '--trust-domain', '--log-level', '--proxy-lease']) {
+      expect(lines.filter((line) => line.includes(`${flag}=`))).toHaveLength(1);
+    }
+  });
+
+  it('says which flag it does not know', async () => {
+    const ended = await server(['--colour', 'red']);
+    expect(ended.code).toBe(64);
+    expect(ended.stderr).toContain('--colour');
+  });
+
+  it.each(['--api-listen', '--xds-listen', '--join-listen'])(
+    'says that another process listens at %s',
+    async (flag) => {
+      const other = createServer().listen(0, '127.0.0.1');
+      await new Promise((resolve) => other.once('listening', resolve));
+      try {
+        const { port } = other.address() as AddressInfo;
+        const ended = await server([...FREE_PORTS, flag, `127.0.0.1:${port}`, '--log-level', 'error']);
+        expect(ended.code).toBe(1);
+        expect(inOneLine(ended)).toContain(`cannot listen on 127.0.0.1:${port}: another process does already`);
+      } finally {
+        other.close();
+      }
+    },
+  );
+
+  it('says that its database cannot be written', async () => {
+    await RestServer.start({ dataDir: directory }).then(({ server }) => server.close());
+    const database = join(directory, 'sluice.db');
+    // The directory and the keys are nobody's, the database somebody else's.
+    for (const path of [
+      '',
+      'authority',
+      'authority/root.pem',
+      'authority/issuer.pem',
+      'admin.token',
+      'trust-anchors.pem',
+    ]) {
+      chownSync(join(directory, path), NOBODY, NOBODY);
+    }
+    chmodSync(database, 0o444);
+    const ended = await server([...FREE_PORTS, '--log-level', 'error'], { uid: NOBODY });
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toMatch(
+      /cannot use the database .*sluice\.db: it cannot be (read and written|written|opened)/,
+    );
+  });
+
+  it('says that its data directory cannot be made', async () => {
+    writeFileSync(join(directory, 'file'), '');
+    const ended = await server(['--data-dir', join(directory, 'file', 'data')]);
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toContain(join(directory, 'file', 'data'));
+  });
+
+  it('says that another server has the data directory', async () => {
+    await using first = await RestServer.start({ dataDir: directory });
+    const ended = await server([...FREE_PORTS, '--log-level', 'error']);
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toContain('another process has it open');
+    expect((await first.call('GET', '/readyz')).status).toBe(200);
+    mkdirSync(directory, { recursive: true });
+  });
+
+  it('says that a key can be read by others', async () => {
+    await RestServer.start({ dataDir: directory }).then(({ server }) => server.close());
+    chmodSync(join(directory, 'authority', 'root.pem'), 0o644);
+    const ended = await server([...FREE_PORTS, '--log-level', 'error']);
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toContain('chmod 600');
+  });
+});
+
+describe('a server that starts again', () => {
+  it('is the same: mesh, authority, tokens', async () => {
+    const first = await RestServer.start({ dataDir: directory });
+    const body = { spec: { ports: [{ port: 80, protocol: 'HTTP' }] } };
+    const put = await first.call('PUT', '/v1/namespaces/shop/services/kept', { body });
+    await first.server.close();
+    const again = await RestServer.start({ dataDir: directory });
+    try {
+      expect(again.token).toBe(first.token);
+      expect(again.trustAnchors).toBe(first.trustAnchors);
+      const kept = await again.call('GET', '/v1/namespaces/shop/services/kept');
+      expect(kept.body).toMatchObject({ metadata: { revision: put.body.revision }, spec: body.spec });
+    } finally {
+      await again.server.close();
+    }
+  });
+
+  it('keeps secrets in files of their owner, and out of the log', async () => {
+    const first = await RestServer.start({ dataDir: directory });
+    await first.server.close();
+    for (const file of ['admin.token', 'authority/root.pem', 'authority/issuer.pem']) {
+      expect(statSync(join(directory, file)).mode & 0o777, file).toBe(0o600);
+    }
+    expect(readFileSync(join(directory, 'admin.token'), 'utf8').trim()).toBe(first.token);
+  });
+});
