@@ -82,6 +82,7 @@ function prepare(database: SqliteConnection): void {
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [/SQLITE_BUSY|locked/, 'another process has it open; stop that one, or choose another data directory'],
   [/SQLITE_READONLY|readonly/, 'it cannot be written; check its owner and mode'],
+  [/SQLITE_IOERR|disk I\/O/, 'it cannot be read and written; check its owner, its mode and the disk'],
   [
     /SQLITE_CANTOPEN|unable to open|EACCES/,
     'it cannot be opened; check that it is a file in a directory that this user can write',
