@@ -1,0 +1,147 @@
+/** One program beside its sidecar, as `sluice run` starts it: what can be done to the two, and seen of them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { call, callThrough, type Answer, type CallOptions } from './http-call.ts';
+import { RunningProcess, freePort, type Exit } from './processes.ts';
+
+export interface WorkloadOptions {
+  /** `shop` by default. */
+  readonly namespace?: string;
+  readonly service?: string;
+  readonly serviceAccount?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The program and its arguments, given its port. By default one that echoes what it is asked. */
+  readonly program?: (port: number) => readonly string[];
+  /** It is not called by anybody, and its sidecar does not listen for callers. */
+  readonly onlyCalls?: boolean;
+  /** More environment for sidecar and program. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Where a sidecar listens, as `host:port`. */
+export interface Addresses {
+  readonly pid: number;
+  readonly inbound: string | null;
+  readonly outbound: string;
+  readonly admin: string;
+}
+
+export interface Surroundings {
+  /** `sluice run` with what every workload has in common. */
+  readonly command: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly home: string;
+}
+
+const ECHO = join(import.meta.dirname, 'echo.mjs');
+
+export class Workload implements AsyncDisposable {
+  readonly name: string;
+  readonly namespace: string;
+  /** `namespace/name`. */
+  readonly id: string;
+  readonly stateDir: string;
+  /** The port of the program itself. */
+  port = 0;
+  /** The sidecar. Its program is its child. */
+  sidecar!: RunningProcess;
+  addresses!: Addresses;
+  private readonly options: WorkloadOptions;
+  private readonly surroundings: Surroundings;
+
+  constructor(name: string, options: WorkloadOptions, surroundings: Surroundings) {
+    this.name = name;
+    this.namespace = options.namespace ?? 'shop';
+    this.id = `${this.namespace}/${name}`;
+    this.stateDir = join(surroundings.home, 'workloads', this.namespace, name);
+    this.options = options;
+    this.surroundings = surroundings;
+  }
+
+  /** Starts sidecar and program, and is done when the sidecar is ready. The port of the program stays the same. */
+  async start(): Promise<void> {
+    const { service, serviceAccount, labels = {}, onlyCalls = false, env } = this.options;
+    const program = this.options.program ?? ((port: number) => [process.execPath, ECHO, String(port)]);
+    this.port ||= await freePort();
+    const flags: readonly (readonly [string, string | undefined])[] = [
+      ['--namespace', this.namespace],
+      ['--name', this.name],
+      ['--service', service],
+      ['--service-account', serviceAccount],
+      ['--port', onlyCalls ? undefined : String(this.port)],
+      ...Object.entries(labels).map(([key, value]) => ['--label', `${key}=${value}`] as const),
+    ];
+    const args = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+    const { command, environment } = this.surroundings;
+    this.sidecar = new RunningProcess(this.id, [...command, ...args, '--', ...program(this.port)], {
+      env: { ...environment, SLUICE_DRAIN_TIMEOUT: '5s', ...env },
+    });
+    this.addresses = await this.sidecar.until('it listens', () => this.readAddresses());
+    await this.sidecar.until('it is ready', async () => (await this.admin('/readyz')).status === 200);
+    if (!onlyCalls) await this.sidecar.until('its program listens', () => answers(this.port));
+  }
+
+  stop(signal?: NodeJS.Signals): Promise<Exit> {
+    return this.sidecar.stop(signal);
+  }
+
+  async restart(signal?: NodeJS.Signals): Promise<void> {
+    await this.stop(signal);
+    await this.start();
+  }
+
+  /** Makes the sidecar stand still: it hears nothing and serves nothing, and its connections stay. */
+  pause(): void {
+    this.sidecar.signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.sidecar.signal('SIGCONT');
+  }
+
+  /** Calls a service as the program would: `http://cart.shop/items`. */
+  call(url: string, options?: CallOptions): Promise<Answer> {
+    return callThrough(this.addresses.outbound, url, options);
+  }
+
+  /** `/livez`, `/readyz`, `/config` or `/metrics`. */
+  admin(path: string): Promise<Answer> {
+    return call(`http://${this.addresses.admin}${path}`);
+  }
+
+  /** What the sidecar has in force. Tests look into it freely. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  async config(): Promise<any> {
+    return (await this.admin('/config')).json as unknown;
+  }
+
+  /** The sum of a metric over all series that have `labels`; 0 if there is none. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const { body } = await this.admin('/metrics');
+    const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
+    return body
+      .split('\n')
+      .map((line) => /^([A-Za-z_:][\w:]*)(\{.*\})? (\S+)/.exec(line))
+      .filter((series) => series?.[1] === name && wanted.every((label) => series[2]?.includes(label)))
+      .reduce((sum, series) => sum + Number(series?.[3]), 0);
+  }
+
+  /** Undefined until this very sidecar has written them: the file may be that of an earlier one. */
+  private readAddresses(): Addresses | undefined {
+    const addresses = JSON.parse(readFileSync(join(this.stateDir, 'addresses.json'), 'utf8')) as Addresses;
+    return addresses.pid === this.sidecar.pid ? addresses : undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** True once somebody accepts connections at `port`. */
+async function answers(port: number): Promise<boolean> {
+  const { connect } = await import('node:net');
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
