@@ -57,9 +57,7 @@ describe('joining', () => {
   });
 
   it('is refused in the same words for a wrong, a used and an expired token', async () => {
-    const make = async (expiresIn: string) =>
-      (await rest.call('POST', '/v1/namespaces/shop/join-tokens', { body: { name: 'x', expiresIn } })).body
-        .token as string;
+    const make = (expiresIn: string) => rest.joinToken('shop', { name: 'x', expiresIn });
     const { request } = await signingRequest();
     const used = await make('10m');
     await join(rest, used, request);
@@ -79,9 +77,7 @@ describe('joining', () => {
   });
 
   it('does not use the token up for a request that cannot be signed', async () => {
-    const { token } = (await rest.call('POST', '/v1/namespaces/shop/join-tokens', { body: { name: 'x' } })).body as {
-      token: string;
-    };
+    const token = await rest.joinToken('shop', { name: 'x' });
     await expect(join(rest, token, new Uint8Array([1, 2, 3]))).rejects.toMatchObject({
       code: grpc.status.INVALID_ARGUMENT,
     });
@@ -111,11 +107,9 @@ describe('the port of streams', () => {
     await using other = await RestServer.start();
     const stranger = await JoinedClient.join(other, 'shop', { name: 'cart-v1', service: 'cart' });
     stranger.close();
-    const cert = stranger.chain.map((der) => new X509Certificate(Buffer.from(der)).toString()).join('');
-    expect(await handshake({ cert, key: stranger.key })).not.toBe('served');
+    expect(await handshake({ cert: stranger.certificate, key: stranger.key })).not.toBe('served');
     const friend = await joined('friend');
-    const own = friend.chain.map((der) => new X509Certificate(Buffer.from(der)).toString()).join('');
-    expect(await handshake({ cert: own, key: friend.key })).toBe('served');
+    expect(await handshake({ cert: friend.certificate, key: friend.key })).toBe('served');
   });
 
   it('speaks TLS 1.3 and nothing older', async () => {

@@ -5,11 +5,24 @@ import * as x509 from '@peculiar/x509';
 import type { Writer } from 'protobufjs';
 import { generateKeys } from '../../src/identity/certificates.js';
 import { envoy, sluice } from '../../src/proto/messages.js';
-import type { RestServer } from './rest-server.js';
 
 const { DeltaDiscoveryRequest, DeltaDiscoveryResponse } = envoy.service.discovery.v3;
 
 type Response = InstanceType<typeof DeltaDiscoveryResponse>;
+
+/** The ports of a control plane, and somebody who makes join tokens for it. */
+export interface Doors {
+  readonly joinPort: number;
+  readonly xdsPort: number;
+  /** PEM. */
+  readonly trustAnchors: string;
+  joinToken(namespace: string, claims: Claims): Promise<string>;
+}
+
+export interface Claims {
+  readonly name: string;
+  readonly [claim: string]: unknown;
+}
 
 interface Message<Value> {
   encode(value: Value): Writer;
@@ -48,8 +61,8 @@ const connect = (port: number, credentials: grpc.ChannelCredentials): grpc.Clien
   new grpc.Client(`127.0.0.1:${port}`, credentials, { 'grpc.use_local_subchannel_pool': 1 });
 
 /** Joins with `token`; rejects with the status of gRPC. */
-export async function join(rest: RestServer, token: string, request: Uint8Array): Promise<sluice.v1.JoinResponse> {
-  const client = connect(rest.server.joinPort, grpc.credentials.createSsl(Buffer.from(rest.trustAnchors)));
+export async function join(doors: Doors, token: string, request: Uint8Array): Promise<sluice.v1.JoinResponse> {
+  const client = connect(doors.joinPort, grpc.credentials.createSsl(Buffer.from(doors.trustAnchors)));
   try {
     const value = { token, signing_request: request } as sluice.v1.JoinRequest;
     const { JoinRequest, JoinResponse } = sluice.v1;
@@ -64,6 +77,9 @@ export async function join(rest: RestServer, token: string, request: Uint8Array)
   }
 }
 
+const pemOf = (chain: readonly Uint8Array[]): string =>
+  chain.map((der) => new x509.X509Certificate(Uint8Array.from(der)).toString('pem')).join('\n');
+
 /** A sidecar that has joined and does nothing by itself. */
 export class JoinedClient {
   private constructor(
@@ -76,19 +92,22 @@ export class JoinedClient {
   ) {}
 
   /** Makes a token for `claims` and joins with it. */
-  static async join(
-    rest: RestServer,
-    namespace: string,
-    claims: { readonly name: string; readonly [claim: string]: unknown },
-  ): Promise<JoinedClient> {
-    const made = await rest.call('POST', `/v1/namespaces/${namespace}/join-tokens`, { body: claims });
+  static async join(doors: Doors, namespace: string, claims: Claims): Promise<JoinedClient> {
     const { key, request } = await signingRequest();
-    const { certificate } = await join(rest, (made.body as { token: string }).token, request);
+    const { certificate } = await join(doors, await doors.joinToken(namespace, claims), request);
     const chain = certificate?.chain ?? [];
-    const pem = chain.map((der) => new x509.X509Certificate(Uint8Array.from(der)).toString('pem')).join('\n');
-    const credentials = grpc.credentials.createSsl(Buffer.from(rest.trustAnchors), Buffer.from(key), Buffer.from(pem));
-    const client = connect(rest.server.xdsPort, credentials);
+    const credentials = grpc.credentials.createSsl(
+      Buffer.from(doors.trustAnchors),
+      Buffer.from(key),
+      Buffer.from(pemOf(chain)),
+    );
+    const client = connect(doors.xdsPort, credentials);
     return new JoinedClient(client, namespace, claims.name, certificate?.spiffe_id ?? '', chain, key);
+  }
+
+  /** The certificate with its issuers, as a TLS client shows it. */
+  get certificate(): string {
+    return pemOf(this.chain);
   }
 
   report(fields: Partial<sluice.v1.IReportRequest>): Promise<sluice.v1.IReportResponse> {

@@ -4,6 +4,7 @@ import { request } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Claims, Doors } from './grpc-client.js';
 import { readSettings } from '../../src/settings.js';
 import { startServer, type RunningServer } from '../../src/server.js';
 
@@ -25,7 +26,7 @@ export interface RestOptions {
   readonly token?: string;
 }
 
-export class RestServer {
+export class RestServer implements Doors {
   private constructor(
     readonly server: RunningServer,
     readonly dataDir: string,
@@ -80,6 +81,19 @@ export class RestServer {
       );
       outgoing.on('error', reject).end(payload);
     });
+  }
+
+  get joinPort(): number {
+    return this.server.joinPort;
+  }
+
+  get xdsPort(): number {
+    return this.server.xdsPort;
+  }
+
+  async joinToken(namespace: string, claims: Claims): Promise<string> {
+    const { body } = await this.call('POST', `/v1/namespaces/${namespace}/join-tokens`, { body: claims });
+    return (body as { token: string }).token;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
