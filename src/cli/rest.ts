@@ -108,7 +108,7 @@ export class Rest {
 export const segment = (text: string | number): string => encodeURIComponent(text);
 
 /** Every item of a list, page by page, or the first `limit`. */
-export async function listAll(rest: Rest, path: string, limit = Infinity): Promise<unknown[]> {
+export async function listAll(rest: Pick<Rest, 'request'>, path: string, limit = Infinity): Promise<unknown[]> {
   const items: unknown[] = [];
   let cursor: string | undefined;
   do {
