@@ -1,0 +1,137 @@
+//! Sidecars in this process, with configurations put into their hands: no control plane.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use sluice_proxy::{
+    config::{Answer, Config},
+    gate::Gate,
+    http::ServerSettings,
+    identity::credentials::Credentials,
+    inbound::Inbound,
+    metrics::Metrics,
+    outbound::{Outbound, turns::Turns},
+    published::Published,
+    upstream::Upstream,
+    xds::{
+        decode::{Decoded, Limits, decode},
+        demand::Demand,
+    },
+};
+use tokio::{net::TcpListener, sync::watch};
+
+use super::resources::Made;
+
+/// A configuration of these resources, decoded as if they had come over the wire.
+pub fn config(resources: &[Made]) -> Config {
+    let mut config = Config::default();
+    for Made { kind, resource } in resources {
+        let name: Arc<str> = resource.name.as_str().into();
+        let any = resource.resource.as_ref().unwrap();
+        let decoded = decode(*kind, &name, any, &Limits::default());
+        match decoded.unwrap_or_else(|fault| panic!("{name}: {fault}")) {
+            Decoded::Inbound(door) => config.inbound = Some(door),
+            Decoded::Service(service) => drop(config.services.insert(name, Answer::Held(service))),
+            Decoded::Routes(table) => drop(config.routes.insert(name, Answer::Held(table))),
+            Decoded::Cluster(cluster) => drop(config.clusters.insert(name, Answer::Held(cluster))),
+            Decoded::Endpoints(endpoints) => drop(config.endpoints.insert(name, Answer::Held(endpoints))),
+        }
+    }
+    config
+}
+
+/// Bounds of a sidecar that tests may want otherwise.
+#[derive(Clone, Copy)]
+pub struct Bounds {
+    pub requests: usize,
+    pub patience: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { requests: 1000, patience: Duration::from_millis(200) }
+    }
+}
+
+/// A sidecar in this process.
+pub struct Sidecar {
+    pub inbound: SocketAddr,
+    pub outbound: SocketAddr,
+    pub config: Arc<Published<Config>>,
+    pub identity: Arc<Published<Credentials>>,
+    pub metrics: Arc<Metrics>,
+    pub demand: Arc<Demand>,
+    pub draining: watch::Sender<bool>,
+    pub in_flight: Gate,
+}
+
+impl Sidecar {
+    pub async fn start(credentials: Credentials, program: SocketAddr, resources: &[Made]) -> Self {
+        Self::bounded(credentials, program, resources, Bounds::default()).await
+    }
+
+    pub async fn bounded(credentials: Credentials, program: SocketAddr, resources: &[Made], bounds: Bounds) -> Self {
+        let workload = credentials.workload();
+        let namespace = credentials.material.namespace.clone();
+        let identity = Arc::new(Published::new(credentials));
+        let (metrics, demand) = (Arc::new(Metrics::default()), Arc::new(Demand::default()));
+        let config = Arc::new(Published::new(config(resources)));
+        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone()));
+        let draining = watch::Sender::new(false);
+        let in_flight = Gate::new(bounds.requests);
+        let inbound = Inbound {
+            config: config.clone(),
+            identity: identity.clone(),
+            upstream: upstream.clone(),
+            program,
+            workload: workload.into(),
+            metrics: metrics.clone(),
+            settings: ServerSettings::default(),
+            in_flight: in_flight.clone(),
+            connections: Gate::new(1000),
+            draining: draining.subscribe(),
+        };
+        let outbound = Outbound {
+            config: config.clone(),
+            demand: demand.clone(),
+            upstream,
+            namespace: namespace.into(),
+            metrics: metrics.clone(),
+            settings: ServerSettings::default(),
+            patience: bounds.patience,
+            in_flight: Gate::new(bounds.requests),
+            connections: Gate::new(1000),
+            draining: draining.subscribe(),
+            turns: Turns::default(),
+        };
+        let listen = async || {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            (listener, address)
+        };
+        let (inbound_listener, inbound_address) = listen().await;
+        let (outbound_listener, outbound_address) = listen().await;
+        tokio::spawn(Arc::new(inbound).run(inbound_listener));
+        tokio::spawn(Arc::new(outbound).run(outbound_listener));
+        Self {
+            inbound: inbound_address,
+            outbound: outbound_address,
+            config,
+            identity,
+            metrics,
+            demand,
+            draining,
+            in_flight,
+        }
+    }
+
+    /// The value of a time series, by the text of its name and labels.
+    pub fn metric(&self, series: &str) -> u64 {
+        let text = self.metrics.print().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        line.unwrap_or(0)
+    }
+
+    pub fn swap(&self, resources: &[Made]) {
+        self.config.swap(Arc::new(config(resources)));
+    }
+}
