@@ -6,10 +6,13 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
 use tonic::{
     Status,
     transport::{Channel, Endpoint, Uri},
 };
+
+use crate::identity::verify::in_words;
 
 /// How long it may take to connect, TLS and all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,7 +61,7 @@ async fn connect(target: &str, tls: Result<Arc<ClientConfig>, rustls::Error>) ->
     let stream = TcpStream::connect(target).await?;
     stream.set_nodelay(true)?;
     let peer = ServerName::IpAddress(stream.peer_addr()?.ip().into());
-    TlsConnector::from(tls).connect(peer, stream).await
+    TlsConnector::from(tls).connect(peer, stream).await.map_err(in_words)
 }
 
 /// A status with its causes: "transport error" alone helps nobody.

@@ -158,6 +158,7 @@ async fn a_split_is_exact_on_the_wire() {
             let mut caller = Client::plain(outbound, Version::HTTP_11).await;
             for _ in 0..50 {
                 let answer = caller.get("http://cart.shop/").await;
+                assert_eq!(answer.status, 200, "{answer:?}");
                 let backend = usize::from(answer.header("x-program") == "v2");
                 counts[backend].fetch_add(1, Ordering::Relaxed);
             }
@@ -520,7 +521,7 @@ async fn whose_identity_changed_is_called_over_new_connections_alone() {
     assert_eq!((answer.status, answer.problem_code().as_str()), (502, "tls-failed"));
     let problem = answer.problem();
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("sa/cart, and not spiffe://sluice.local/ns/shop/sa/other"), "{detail}");
+    assert!(detail.contains("sa/cart, and not spiffe://sluice.local/ns/shop/sa/other"), "{detail:?}");
 }
 
 #[tokio::test]

@@ -35,7 +35,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["accept", "config", "error", "gate", "http", "identity", "metrics", "published", "spiffe", "upstream"],
         "it reads what is in force; it never hears the control plane",
     ),
-    ("link", &[], "it is the way to the control plane, whoever goes it"),
+    (
+        "link",
+        &["identity::verify"],
+        "it is the way to the control plane, whoever goes it; it tells in words who was met there",
+    ),
     ("listeners", &["durable", "env", "state_dir"], "it takes sockets and says where they are"),
     ("main", &["app", "env"], "it is a shell"),
     ("metrics", &[], "it counts what it is told"),

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
+use http::{HeaderValue, header};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -36,8 +37,9 @@ impl Default for ServerSettings {
 /// How often a silent HTTP/2 connection is asked whether it lives, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
-/// Serves a connection to its end. When `draining` turns true, it says so (`connection: close`, GOAWAY), finishes what
-/// it has, and ends.
+/// Serves a connection to its end. When `draining` turns true, it says so and ends without a loss: HTTP/2 by GOAWAY,
+/// HTTP/1.1 by `connection: close` with the next response. An idle HTTP/1.1 connection is left alone, for a request may
+/// be on its way.
 pub async fn serve<T, H, F>(io: T, settings: ServerSettings, mut draining: watch::Receiver<bool>, handle: H)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -47,9 +49,16 @@ where
     // A connection that says nothing, or is lost before it did, is nobody's loss.
     let Ok(Ok(Some((io, is_http2)))) = timeout(settings.header_timeout, read_ahead(io)).await else { return };
     let io = TokioIo::new(io);
+    let closing = (!is_http2).then(|| draining.clone());
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let response = handle(request.map(Body::incoming));
-        async move { Ok::<_, Infallible>(response.await) }
+        let (response, closing) = (handle(request.map(Body::incoming)), closing.clone());
+        async move {
+            let mut response = response.await;
+            if closing.is_some_and(|draining| *draining.borrow()) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     // How a connection ends is no news: requests that were cut off are known to their handlers.
     if is_http2 {
@@ -63,7 +72,7 @@ where
         let mut connection = pin!(builder.serve_connection(io, service));
         tokio::select! {
             _ = connection.as_mut() => return,
-            _ = draining.wait_for(|&draining| draining) => connection.as_mut().graceful_shutdown(),
+            () = asked(&mut draining) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
     } else {
@@ -71,16 +80,14 @@ where
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(settings.header_timeout)
-            .max_buf_size(settings.header_bytes)
-            // A connection that comes while we drain has its one request served.
-            .keep_alive(!*draining.borrow());
-        let mut connection = pin!(builder.serve_connection(io, service));
-        if !*draining.borrow() {
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                _ = draining.wait_for(|&draining| draining) => connection.as_mut().graceful_shutdown(),
-            }
-        }
-        let _ = connection.await;
+            .max_buf_size(settings.header_bytes);
+        let _ = builder.serve_connection(io, service).await;
+    }
+}
+
+/// Returns when the end is asked for. Who can no longer ask never does.
+async fn asked(draining: &mut watch::Receiver<bool>) {
+    if draining.wait_for(|&draining| draining).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -188,3 +188,13 @@ pub fn refusal_reason(error: &io::Error) -> &'static str {
         _ => "other",
     }
 }
+
+/// The same fault in words for people. TLS libraries print what others put into their errors as if it were code.
+pub fn in_words(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(wrong)))) => {
+            io::Error::other(wrong.to_string())
+        }
+        _ => error,
+    }
+}

@@ -12,7 +12,7 @@ use crate::{
     http::{Connection, Version},
     identity::{
         credentials::{Credentials, HTTP_1, HTTP_2},
-        verify::Expected,
+        verify::{Expected, in_words},
     },
 };
 
@@ -50,7 +50,7 @@ async fn attempt(target: &Target, identity: &Credentials, guard: impl Any + Send
     let config =
         identity.client(Expected::OneOf(names), protocol).map_err(io::Error::other).map_err(ConnectFault::Tls)?;
     let name = ServerName::IpAddress(target.address.ip().into());
-    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(ConnectFault::Tls)?;
+    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(in_words).map_err(ConnectFault::Tls)?;
     if stream.get_ref().1.alpn_protocol() != Some(protocol) {
         let fault = io::Error::other("the endpoint does not speak this version of HTTP");
         return Err(ConnectFault::Tls(fault));
