@@ -3,7 +3,13 @@ import { Module } from '@nestjs/common';
 import { documentController } from '../api/document.controller.js';
 import type { Door } from '../api/document-door.js';
 import type { Rule, Source, Target } from '../model/authorization-policy.js';
-import { AuthorizationPolicyDto, type AuthorizationPolicySpecDto, type RuleDto } from './authorization-policy.dto.js';
+import {
+  AuthorizationPolicyDto,
+  type AuthorizationPolicySpecDto,
+  type RuleDto,
+  type SourceDto,
+  type TargetDto,
+} from './authorization-policy.dto.js';
 import { policyFaults } from './authorization-policy.faults.js';
 import { MeshSettingsController } from './mesh-settings.controller.js';
 
@@ -13,7 +19,7 @@ export const authorizationPolicyDoor: Door<'AuthorizationPolicy', AuthorizationP
   noun: 'authorization policy',
   dto: AuthorizationPolicyDto,
   spec: ({ target, action, mode = 'Enforce', rules }) => ({
-    target: { ...target } as Target,
+    target: targetOf(target),
     action,
     mode,
     rules: rules.map(ruleOf),
@@ -31,8 +37,20 @@ export const authorizationPolicyDoor: Door<'AuthorizationPolicy', AuthorizationP
   },
 };
 
+/** A target has one field; which one was checked before. */
+const targetOf = ({ service, labels, scope }: TargetDto): Target =>
+  service !== undefined ? { service } : labels !== undefined ? { labels } : { scope: scope ?? 'Namespace' };
+
+/** Likewise. */
+const sourceOf = ({ identity, namespace, anyone }: SourceDto): Source =>
+  identity !== undefined
+    ? { identity }
+    : namespace !== undefined
+      ? { namespace }
+      : { anyone: anyone ?? 'Authenticated' };
+
 const ruleOf = ({ from, to }: RuleDto): Rule => ({
-  from: from.map((source) => ({ ...source }) as Source),
+  from: from.map(sourceOf),
   ...(to && { to: to.map(({ methods, paths }) => ({ ...(methods && { methods }), ...(paths && { paths }) })) }),
 });
 

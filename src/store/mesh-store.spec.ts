@@ -167,6 +167,15 @@ describe.each(databases)('a store on $name', ({ file }) => {
     expect(told).toEqual([1, 2]);
   });
 
+  it('holds what it would read back, and nothing that is only undefined', async () => {
+    const store = await openStore();
+    const spec = { service: 'cart', match: undefined, backends: [{ service: 'cart-v1', weight: 1, note: undefined }] };
+    await store.commit(() => ({ put: [split(1, { spec })] }), ada);
+    const held = store.current.mesh.TrafficSplit.get('shop/cart')?.spec;
+    expect(Object.keys(held ?? {}).sort()).toEqual(['backends', 'service']);
+    expect(Object.keys(held?.backends[0] ?? {}).sort()).toEqual(['service', 'weight']);
+  });
+
   it('leaves an older mesh as it was', async () => {
     const store = await openStore();
     await store.commit(() => ({ put: [split(1)] }), ada);

@@ -27,7 +27,7 @@ export function planChanges(mesh: Mesh, wish: Wish, revision: number, at: string
 }
 
 function planPut(before: Document | undefined, draft: Draft, revision: number, at: string): Change | undefined {
-  const { kind, namespace, name, labels, annotations, origin, spec, basedOn } = draft;
+  const { kind, namespace, name, labels, annotations, origin, basedOn } = draft;
   const ref = { kind, namespace, name };
   const standsAt = before?.metadata.revision ?? 0;
   if (basedOn !== undefined && basedOn !== standsAt) {
@@ -50,6 +50,8 @@ function planPut(before: Document | undefined, draft: Draft, revision: number, a
   }
   const createdAt = before?.metadata.createdAt ?? at;
   const metadata = { name, namespace, labels, annotations, origin, revision, createdAt, updatedAt: at };
+  // What is held in memory is what the log gives back: a field that is there and undefined would be gone after a restart.
+  const spec: unknown = JSON.parse(canonicalJson(draft.spec));
   const after: Document = { kind, metadata, spec };
   return { ref: refOf(after), ...(before && { before }), after };
 }

@@ -8,6 +8,8 @@ export interface CallOptions {
   readonly body?: string;
   /** 1.1 by default. */
   readonly version?: '1.1' | '2';
+  /** How long the answer may take; 15 s by default. */
+  readonly deadlineMs?: number;
 }
 
 export interface Answer {
@@ -46,9 +48,12 @@ interface Target {
   readonly host: string;
 }
 
-function callHttp1({ hostname, port, path, host }: Target, { method = 'GET', headers, body }: CallOptions) {
+function callHttp1(
+  { hostname, port, path, host }: Target,
+  { method = 'GET', headers, body, deadlineMs = DEADLINE_MS }: CallOptions,
+) {
   return new Promise<Answer>((resolve, reject) => {
-    const signal = AbortSignal.timeout(DEADLINE_MS);
+    const signal = AbortSignal.timeout(deadlineMs);
     // An agent of its own: whatever HTTP_PROXY says here is not about this call.
     const outgoing = http1Request(
       { hostname, port, path, method, headers: { host, ...headers }, agent: false, signal },
@@ -63,14 +68,19 @@ function callHttp1({ hostname, port, path, host }: Target, { method = 'GET', hea
   });
 }
 
-function callHttp2(origin: string, authority: string, path: string, { method = 'GET', headers, body }: CallOptions) {
+function callHttp2(
+  origin: string,
+  authority: string,
+  path: string,
+  { method = 'GET', headers, body, deadlineMs = DEADLINE_MS }: CallOptions,
+) {
   return new Promise<Answer>((resolve, reject) => {
     const session = connect(origin);
     const fail = (error: Error): void => {
       session.destroy();
       reject(error);
     };
-    session.on('error', fail).setTimeout(DEADLINE_MS, () => fail(new Error(`no answer within ${DEADLINE_MS} ms`)));
+    session.on('error', fail).setTimeout(deadlineMs, () => fail(new Error(`no answer within ${deadlineMs} ms`)));
     const stream = session.request({ ':method': method, ':path': path, ':authority': authority, ...headers });
     let [status, received, text] = [0, {} as IncomingHttpHeaders, ''];
     stream.on('response', (head) => {

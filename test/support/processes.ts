@@ -58,7 +58,7 @@ export async function freePort(): Promise<number> {
 
 export class RunningProcess implements AsyncDisposable {
   readonly name: string;
-  /** What it has written so far. */
+  /** What it has written so far; of very much, the end. */
   stdout = '';
   stderr = '';
   /** Set when it has ended and all that it wrote has been read. */
@@ -78,10 +78,10 @@ export class RunningProcess implements AsyncDisposable {
     });
     const { pid, stdout, stderr } = this.child;
     if (pid !== undefined) guard().watch(pid);
-    stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout = tail(this.stdout + text)));
     let line = '';
     stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text;
+      this.stderr = tail(this.stderr + text);
       const lines = (line + text).split('\n');
       line = lines.pop() ?? '';
       if (onErrorLine) lines.forEach(onErrorLine);
@@ -153,6 +153,9 @@ export class RunningProcess implements AsyncDisposable {
     await this.stop();
   }
 }
+
+/** As much as one may want to read of what a process says that runs for days. */
+const tail = (text: string): string => (text.length > 2_000_000 ? text.slice(-1_000_000) : text);
 
 function killGroup(pid: number): void {
   try {

@@ -92,8 +92,8 @@ export class RestServer implements Doors {
   }
 
   async joinToken(namespace: string, claims: Claims): Promise<string> {
-    const { body } = await this.call('POST', `/v1/namespaces/${namespace}/join-tokens`, { body: claims });
-    return (body as { token: string }).token;
+    const made = await this.call('POST', `/v1/namespaces/${namespace}/join-tokens`, { body: claims });
+    return (made.body as { token: string }).token;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

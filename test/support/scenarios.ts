@@ -2,8 +2,16 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
+import 'reflect-metadata';
+import { readDraft, type Door } from '../../src/api/document-door.js';
+import { serviceDoor, workloadDoor } from '../../src/discovery/discovery.module.js';
 import type { Document } from '../../src/model/document.js';
 import { emptyMesh, withChanges, type Mesh } from '../../src/model/mesh.js';
+
+import { meshSettingsDoor } from '../../src/policy/mesh-settings.controller.js';
+import { authorizationPolicyDoor } from '../../src/policy/policy.module.js';
+import { planChanges } from '../../src/store/plan.js';
+import { trafficSplitDoor } from '../../src/traffic/traffic.module.js';
 
 const ROOT = join(import.meta.dirname, '..', 'scenarios');
 
@@ -66,19 +74,22 @@ function readScenario(name: string): Scenario {
   };
 }
 
-/** The object as the store would hold it; the older one comes first in the file. */
-const asStored = ({ kind, metadata, spec }: Written, index: number): Document =>
-  ({
-    kind,
-    metadata: {
-      labels: {},
-      annotations: {},
-      namespace: '',
-      origin: 'rest',
-      revision: 1,
-      createdAt: new Date(index).toISOString(),
-      updatedAt: new Date(index).toISOString(),
-      ...metadata,
-    },
-    spec,
-  }) as Document;
+/** The object as it comes in by REST and as the store would hold it; the older one comes first in the file. */
+function asStored({ kind, metadata, ...written }: Written, index: number): Document {
+  const place = { namespace: '', ...metadata };
+  const door = DOORS.find((one) => one.kind === kind);
+  if (!door) throw new Error(`nobody takes in a ${kind}`);
+  const draft = readDraft(door, place, { kind, metadata, ...written }, { trustDomain: TRUST_DOMAIN });
+  const [change] = planChanges(emptyMesh(TRUST_DOMAIN), { put: [draft] }, 1, new Date(index).toISOString());
+  if (!change?.after) throw new Error(`${kind} ${place.name} came to nothing`);
+  return change.after;
+}
+
+/** Doors of several kinds, whose specs differ. */
+const DOORS = [
+  serviceDoor,
+  workloadDoor,
+  trafficSplitDoor,
+  authorizationPolicyDoor,
+  meshSettingsDoor,
+] as unknown as Door[];

@@ -25,8 +25,13 @@ export async function startSluice(options: SluiceOptions = {}): Promise<Sluice> 
   const home = mkdtempSync(join(tmpdir(), 'sluice-'));
   removeAtEnd(home);
   const sluice = new Sluice(home, options.settings ?? {});
-  await sluice.start();
-  return sluice;
+  try {
+    await sluice.start();
+    return sluice;
+  } catch (error) {
+    await sluice[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 export class Sluice implements AsyncDisposable {

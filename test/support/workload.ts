@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, callThrough, type Answer, type CallOptions } from './http-call.ts';
-import { RunningProcess, freePort, type Exit } from './processes.ts';
+import { Hopeless, RunningProcess, freePort, type Exit } from './processes.ts';
 
 export interface WorkloadOptions {
   /** `shop` by default. */
@@ -45,6 +45,7 @@ export class Workload implements AsyncDisposable {
   port = 0;
   /** The sidecar. Its program is its child. */
   sidecar!: RunningProcess;
+  private stopped = false;
   addresses!: Addresses;
   private readonly options: WorkloadOptions;
   private readonly surroundings: Surroundings;
@@ -62,7 +63,9 @@ export class Workload implements AsyncDisposable {
   async start(): Promise<void> {
     const { service, serviceAccount, labels = {}, onlyCalls = false, env } = this.options;
     const program = this.options.program ?? ((port: number) => [process.execPath, ECHO, String(port)]);
+    this.stopped = false;
     this.port ||= await freePort();
+    if (this.stopped as boolean) throw new Hopeless(`${this.id} was stopped before it was started`);
     const flags: readonly (readonly [string, string | undefined])[] = [
       ['--namespace', this.namespace],
       ['--name', this.name],
@@ -81,8 +84,9 @@ export class Workload implements AsyncDisposable {
     if (!onlyCalls) await this.sidecar.until('its program listens', () => answers(this.port));
   }
 
-  stop(signal?: NodeJS.Signals): Promise<Exit> {
-    return this.sidecar.stop(signal);
+  async stop(signal?: NodeJS.Signals): Promise<Exit> {
+    this.stopped = true;
+    return this.sidecar?.stop(signal) ?? { code: null, signal: null };
   }
 
   async restart(signal?: NodeJS.Signals): Promise<void> {
