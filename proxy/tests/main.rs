@@ -2,7 +2,10 @@
 
 mod data_path;
 mod decode;
+mod identity;
 mod imports;
+mod process;
 mod refusals;
 mod scenarios;
 mod support;
+mod xds;
