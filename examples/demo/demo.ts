@@ -8,17 +8,24 @@ const once = process.argv.includes('--once');
 
 async function main(): Promise<number> {
   let sluice: Sluice | undefined;
+  const tell = new Narrator(() => sluice?.rest);
   const interrupted = new Promise<'interrupted'>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('interrupted'));
   });
   try {
-    const shown = show((started) => (sluice = started));
+    const shown = show(tell, (started) => (sluice = started));
     const end = await Promise.race([shown, interrupted]);
-    // Whatever the walk still tries fails now that everything is being taken down; that is nobody's news.
-    shown.catch(() => undefined);
-    if (end === 'interrupted') return 130;
+    if (end === 'interrupted') {
+      // What it still tries fails now, and that is nobody's news.
+      tell.hush();
+      shown.catch(() => undefined);
+      return 130;
+    }
     if (!once) await interrupted;
     return end ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`\nThe demo cannot be shown: ${(error as Error).message}\n`);
+    return 1;
   } finally {
     process.stdout.write('\nTaking everything down ...\n');
     await sluice?.[Symbol.asyncDispose]();
@@ -26,12 +33,11 @@ async function main(): Promise<number> {
 }
 
 /** Says whether every promise was kept. */
-async function show(started: (sluice: Sluice) => void): Promise<boolean> {
+async function show(tell: Narrator, started: (sluice: Sluice) => void): Promise<boolean> {
   const begun = performance.now();
+  tell.title('A control plane, and a shop of five programs, each beside its own sidecar.');
   const sluice = await openShop();
   started(sluice);
-  const tell = new Narrator(() => sluice.rest);
-  tell.title('A control plane, and a shop of five programs, each beside its own sidecar.');
   tell.does('sluice server');
   tell.tells(`answers at ${sluice.url}`);
   const shop = await startPrograms(sluice);

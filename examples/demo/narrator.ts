@@ -2,16 +2,16 @@
 import { styleText } from 'node:util';
 import type { RestAnswer, RestClient, RestRequest } from '../../test/support/rest-client.ts';
 
-const say = (text = ''): void => void process.stdout.write(`${text}\n`);
 const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
   styleText(format, text, { stream: process.stdout, validateStream: true });
 
 export class Narrator {
-  private readonly rest: () => RestClient;
+  private readonly rest: () => RestClient | undefined;
   private readonly kept: boolean[] = [];
+  private silent = false;
 
-  /** `rest` is asked each time: the control plane may have come back elsewhere. */
-  constructor(rest: () => RestClient) {
+  /** `rest` is asked each time: there is none before the control plane was started. */
+  constructor(rest: () => RestClient | undefined) {
     this.rest = rest;
   }
 
@@ -20,32 +20,43 @@ export class Narrator {
     return this.kept.every(Boolean);
   }
 
+  /** From now on nothing is said any more: the show is over. */
+  hush(): void {
+    this.silent = true;
+  }
+
   title(text: string): void {
-    say(`\n${paint('bold', text)}`);
+    this.say(`\n${paint('bold', text)}`);
   }
 
   /** Something that is done otherwise than over REST: a command, a signal. */
   does(command: string): void {
-    say(`\n  ${paint('cyan', `$ ${command}`)}`);
+    this.say(`\n  ${paint('cyan', `$ ${command}`)}`);
   }
 
   /** What came of it. */
   tells(...lines: readonly string[]): void {
-    for (const line of lines) say(`    ${line}`);
+    for (const line of lines) this.say(`    ${line}`);
   }
 
   /** Sends a request, after printing it as anybody could send it. */
   async sends(request: RestRequest): Promise<RestAnswer> {
-    say(`\n${paint('cyan', curl(request, this.rest()))}`);
-    return this.rest().send(request);
+    const rest = this.rest();
+    if (!rest) throw new Error('there is no control plane yet');
+    this.say(`\n${paint('cyan', curl(request, rest))}`);
+    return rest.send(request);
   }
 
   /** Prints whether a promise was kept, and if not, what was seen instead. */
   promises(letter: string, promise: string, held: boolean, seen: string): void {
     this.kept.push(held);
-    say(
+    this.say(
       `\n  ${held ? paint('green', '✓') : paint('red', '✗')} ${letter}. ${promise}${held ? '' : `; instead: ${seen}`}`,
     );
+  }
+
+  private say(text: string): void {
+    if (!this.silent) process.stdout.write(`${text}\n`);
   }
 }
 

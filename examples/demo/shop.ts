@@ -18,7 +18,12 @@ export interface Shop {
 
 const program =
   (name: string, ...args: readonly string[]) =>
-  (port: number): readonly string[] => ['node', join(import.meta.dirname, `${name}.mjs`), String(port), ...args];
+  (port: number): readonly string[] => [
+    process.execPath,
+    join(import.meta.dirname, `${name}.mjs`),
+    String(port),
+    ...args,
+  ];
 
 export const openShop = (): Promise<Sluice> => startSluice();
 

@@ -86,7 +86,7 @@ function findProxy(env: Environment): string {
     EXIT.failed,
     'there is no sidecar yet: sluice-proxy is neither built nor in PATH',
     [],
-    `Build it with "cargo build --release -p sluice-proxy" in ${ROOT}, or name it in ${CLIENT_VARIABLES.proxyBinary}.`,
+    `Build it with "make proxy-release" in ${ROOT}, or name it in ${CLIENT_VARIABLES.proxyBinary}.`,
   );
 }
 

@@ -140,7 +140,10 @@ export class Sluice implements AsyncDisposable {
       async () => {
         const answer = await this.rest.get('/v1/proxies?limit=1000');
         const { items } = answer.body as { readonly items: readonly { readonly id: string; readonly state: string }[] };
-        return workloads.every(({ id }) => items.some((proxy) => proxy.id === id && proxy.state === 'connected'));
+        const connected = items.filter(({ state }) => state === 'connected').map((proxy) => proxy.id);
+        const missing = workloads.filter(({ id }) => !connected.includes(id)).map(({ id }) => id);
+        if (missing.length > 0) throw new Error(`not ${missing.join(', ')}`);
+        return true;
       },
       deadlineMs,
     );
