@@ -218,6 +218,8 @@ const rows: Row[] = [
       serves 1
       world C:a=3
       < C a@3
+      refuses nothing
+      serves 1
       > C ack
       < nothing
       refuses nothing

@@ -62,9 +62,11 @@ export class Session {
     return this.served;
   }
 
-  /** What the client refused and has not been sent a better one for. */
+  /** What the client refuses of the mesh as it is now; of what has changed since it refused it, nothing is known yet. */
   get refusals(): readonly Refusal[] {
-    return [...this.types.values()].flatMap(({ refused }) => [...refused.values()]);
+    return [...this.types].flatMap(([type, { refused }]) =>
+      [...refused.values()].filter(({ name, version }) => this.resourcesOf(type).get(name)?.version === version),
+    );
   }
 
   /** The names of what the client holds, by type. */

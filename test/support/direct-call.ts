@@ -37,6 +37,7 @@ export async function callDirectly(
     port: Number(port),
     ca: trustAnchors,
     ...(certificate !== undefined && key !== undefined && { cert: certificate, key }),
+    servername: '',
     ALPNProtocols: ['http/1.1'],
     // Workloads have no host names; who they are is in their SPIFFE id, which is not what is tested from this side.
     checkServerIdentity: () => undefined,
