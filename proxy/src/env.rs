@@ -105,7 +105,9 @@ impl Settings {
         let mut reader = Reader { values: ours.collect(), faults: Vec::new() };
         let known = |name: &String| SETTINGS.iter().any(|setting| setting.name == name);
         let unknown: Vec<String> = reader.values.keys().filter(|name| !known(name)).cloned().collect();
-        unknown.into_iter().for_each(|name| reader.fault(&name, "there is no such setting"));
+        for name in unknown {
+            reader.fault(&name, "there is no such setting");
+        }
         let inbound_listen: SocketAddr = reader.required("SLUICE_INBOUND_LISTEN", "an address like 127.0.0.1:0");
         let advertised: Option<IpAddr> = reader.optional("SLUICE_ADVERTISE_ADDRESS", "an IP address");
         if advertised.unwrap_or(inbound_listen.ip()).is_unspecified() {

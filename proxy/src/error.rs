@@ -36,23 +36,8 @@ pub enum ProxyError {
         authority: String,
     },
     /// A rule, or the lack of one, turns the caller away.
-    #[error("{caller} may not {method} {path} at {workload}: {why}")]
-    Denied {
-        /// Who called.
-        caller: Caller,
-        /// What it wanted to do.
-        method: String,
-        /// What it wanted to do it to.
-        path: String,
-        /// Whom it called: `namespace/name`.
-        workload: String,
-        /// Why not, in words.
-        why: String,
-        /// The rule that denies.
-        rule: Option<String>,
-        /// The policies of which none names the caller.
-        closed_by: Vec<String>,
-    },
+    #[error(transparent)]
+    Denied(Box<Denial>),
     /// A split gives a share to what does not exist.
     #[error("{authority} sends a share of its calls to {backend}, which does not exist")]
     MissingBackend {
@@ -123,6 +108,26 @@ pub enum ProxyError {
     Idle,
 }
 
+/// Who may not do what, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{caller} may not {method} {path} at {workload}: {why}")]
+pub struct Denial {
+    /// Who called.
+    pub caller: Caller,
+    /// What it wanted to do.
+    pub method: String,
+    /// What it wanted to do it to.
+    pub path: String,
+    /// Whom it called: `namespace/name`.
+    pub workload: String,
+    /// Why not, in words.
+    pub why: String,
+    /// The rule that denies.
+    pub rule: Option<String>,
+    /// The policies of which none names the caller.
+    pub closed_by: Vec<String>,
+}
+
 /// Who called.
 #[derive(Clone, Debug)]
 pub enum Caller {
@@ -158,7 +163,7 @@ impl ProxyError {
             Self::BadPath(_) => "bad-path",
             Self::Tunnel { .. } => "no-tunnel",
             Self::NoService { .. } => "no-service",
-            Self::Denied { .. } => "denied",
+            Self::Denied(_) => "denied",
             Self::MissingBackend { .. } => "missing-backend",
             Self::RouteAnswers { .. } => "route-answers",
             Self::NoEndpoint { .. } => "no-endpoint",
@@ -178,7 +183,7 @@ impl ProxyError {
             Self::BadPath(_) => "Bad path",
             Self::Tunnel { .. } => "No tunnels here",
             Self::NoService { .. } => "No such service",
-            Self::Denied { .. } => "Denied",
+            Self::Denied(_) => "Denied",
             Self::MissingBackend { .. } => "Missing backend",
             Self::RouteAnswers { .. } => "Answered by the route",
             Self::NoEndpoint { .. } => "No healthy endpoint",
@@ -196,7 +201,7 @@ impl ProxyError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
-            Self::Denied { .. } => StatusCode::FORBIDDEN,
+            Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::NoService { .. } => StatusCode::NOT_FOUND,
             Self::Tunnel { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::MissingBackend { status, .. } | Self::RouteAnswers { status, .. } => {
@@ -214,7 +219,7 @@ impl ProxyError {
     const fn proxy_status(&self) -> &'static str {
         match self {
             Self::BadRequest(_) | Self::BadPath(_) | Self::Tunnel { .. } => "sluice; error=http_request_error",
-            Self::Denied { .. } => "sluice; error=http_request_denied",
+            Self::Denied(_) => "sluice; error=http_request_denied",
             Self::NoService { .. } => "sluice; error=destination_not_found",
             Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
                 "sluice; error=proxy_configuration_error"
@@ -264,7 +269,8 @@ impl ProxyError {
             "status": self.status().as_u16(),
             "detail": detail,
         });
-        if let Self::Denied { workload, rule, closed_by, .. } = self {
+        if let Self::Denied(denial) = self {
+            let Denial { workload, rule, closed_by, .. } = &**denial;
             problem["verdict"] = json!({ "decision": "deny", "rule": rule, "closedBy": closed_by });
             problem["workload"] = json!(workload);
         }

@@ -4,10 +4,10 @@ use std::{env, ffi::OsString, process::ExitCode};
 
 use sluice_proxy::{
     app,
-    env::{SETTINGS, Settings},
+    env::{SETTINGS, Setting, Settings},
 };
 
-/// EX_USAGE of sysexits.h: it was asked for wrongly.
+/// `EX_USAGE` of sysexits.h: it was asked for wrongly.
 const USAGE: u8 = 64;
 
 /// What the arguments ask for.
@@ -39,7 +39,9 @@ fn main() -> ExitCode {
     let settings = match Settings::read(texts) {
         Ok(settings) => settings,
         Err(faults) => {
-            faults.iter().for_each(|fault| eprintln!("sluice-proxy: {fault}"));
+            for fault in faults {
+                eprintln!("sluice-proxy: {fault}");
+            }
             return ExitCode::from(USAGE);
         }
     };
@@ -90,10 +92,10 @@ fn help() -> String {
          sluice-proxy --version\n\n\
          It is set up by its environment:\n",
     );
-    for setting in SETTINGS {
-        let default = if setting.default.is_empty() { String::new() } else { format!(" [{}]", setting.default) };
-        text.push_str(&format!("  {:<30} {}{default}\n", setting.name, setting.meaning));
-    }
+    text.extend(SETTINGS.iter().map(|Setting { name, default, meaning }| match *default {
+        "" => format!("  {name:<30} {meaning}\n"),
+        default => format!("  {name:<30} {meaning} [{default}]\n"),
+    }));
     text
 }
 

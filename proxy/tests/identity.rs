@@ -116,7 +116,7 @@ async fn an_identity_is_renewed_with_a_new_key_when_most_of_its_life_is_over() {
     let directory = tempfile::tempdir().unwrap();
     let resting = Resting::within(directory.path());
     let now = std::time::SystemTime::now();
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let old = Leaf { not_before: now - 4 * hour, not_after: now + hour, ..Leaf::of("shop/cart") };
     let first = Credentials::new(pki.material("shop/cart", &old)).unwrap();
     let (key, leaf) = (first.material.key.clone(), first.leaf.clone());

@@ -1,7 +1,7 @@
 //! Who may use whom, and why. The table is the architecture: a new row, or a new word in one, is a decision.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -183,14 +183,14 @@ fn sources() -> Vec<(String, String, PathBuf)> {
 
 /// What a file takes from other modules: `a::b` for each path below `crate`.
 fn uses(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeMap::new();
+    let mut found = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
         for path in paths(rest) {
-            found.insert(path, ());
+            found.insert(path);
         }
     }
-    found.into_keys().collect()
+    found
 }
 
 /// The paths, two steps long, at the beginning of `rest`: of a plain path one, of a group in braces all.

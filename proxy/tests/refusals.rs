@@ -68,7 +68,7 @@ async fn refused(cart: &Sidecar, reason: &str) {
 #[tokio::test]
 async fn bad_proofs_are_turned_away_and_counted() {
     let (pki, other) = (Pki::new(), Pki::new());
-    let foreign = format!("spiffe://other.mesh/ns/shop/sa/web");
+    let foreign = "spiffe://other.mesh/ns/shop/sa/web".to_owned();
     let cases: Vec<(&str, &str, Option<Material>)> = vec![
         ("no certificate", "no_certificate", None),
         ("the certificate of another mesh", "unknown_issuer", Some(other.material("shop/web", &Leaf::of("shop/web")))),

@@ -245,13 +245,11 @@ impl World {
             method: &call.method,
             path: call.path.split('?').next().unwrap(),
         };
-        let Judgement { verdict, audit } = match chain.judge(request) {
-            Ok(judged) => judged.judgement,
-            Err(_) => {
-                *came.answers.entry(400).or_default() += 1;
-                return;
-            }
+        let Ok(judged) = chain.judge(request) else {
+            *came.answers.entry(400).or_default() += 1;
+            return;
         };
+        let Judgement { verdict, audit } = judged.judgement;
         came.audit = audit.map(|verdict| if verdict.passes() { "allowed".into() } else { "denied".into() });
         match verdict {
             Verdict::Allowed(rule) => {

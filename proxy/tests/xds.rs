@@ -418,7 +418,7 @@ mod mirror {
         mirror.receive(response(Kind::Route, "2", &[&routes(CART, &[(CART, 1)])], &[]));
         mirror.receive(response(Kind::Cluster, "3", &[&cluster], &[]));
         mirror.receive(response(Kind::Endpoints, "4", &[&endpoints], &[]));
-        let step = mirror.call(Default::default());
+        let step = mirror.call(std::collections::BTreeSet::default());
         let gone: Vec<_> = step.requests.iter().map(wishes).collect();
         let all = [Kind::Listener, Kind::Route, Kind::Cluster, Kind::Endpoints];
         assert_eq!(gone, all.map(|kind| (kind, vec![], vec![CART])));

@@ -70,7 +70,7 @@ fn door(door: &Door) -> Value {
 }
 
 fn rules(rules: &Rules) -> Value {
-    let describe = rules.iter().map(|rule| {
+    let describe = rules.all().iter().map(|rule| {
         json!({
             "rule": rule.name.as_str(),
             "from": rule.principals.iter().map(principal).collect::<Vec<_>>(),

@@ -185,8 +185,8 @@ impl Rules {
     }
 
     /// Every rule, in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
-        self.rules.iter()
+    pub fn all(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// Whether some rule reads paths.

@@ -100,7 +100,7 @@ mod tests {
         counts
     }
 
-    /// A small generator of numbers, so that a failure can be had again (Steele & Vigna's SplitMix64).
+    /// A small generator of numbers, so that a failure can be had again (Steele & Vigna's `SplitMix64`).
     fn numbers(mut seed: u64) -> impl FnMut() -> u64 {
         move || {
             seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -115,7 +115,7 @@ mod tests {
     fn is_exact_over_every_window() {
         let mut next = numbers(7);
         for _ in 0..300 {
-            let weights: Vec<u32> = (0..1 + next() % 6).map(|_| u32::try_from(next() % 40).unwrap()).collect();
+            let weights: Vec<u32> = (0..=next() % 6).map(|_| u32::try_from(next() % 40).unwrap()).collect();
             let Ok(split) = Split::new(weights.iter().enumerate().map(|(i, &w)| (i.to_string().into(), w))) else {
                 assert!(weights.iter().all(|&weight| weight == 0));
                 continue;

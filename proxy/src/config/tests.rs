@@ -41,6 +41,9 @@ fn call(peer: Option<&SpiffeId>) -> Call<'_> {
     Call { peer, remote: "127.0.0.1".parse().unwrap(), method: "GET", path: "/items" }
 }
 
+/// A sentence, a rule, a caller, and whether the rule means the call.
+type Case<'a> = (&'a str, Vec<Principal>, Vec<Permission>, Option<&'a SpiffeId>, bool);
+
 #[test]
 fn principals_and_permissions_mean_what_they_say() {
     let web = id("web");
@@ -50,7 +53,7 @@ fn principals_and_permissions_mean_what_they_say() {
     let starting = |text: &str| Principal::Identity(IdentityMatch::Prefix(text.into()));
     let get = || Permission::Method("GET".into());
     let items = || Permission::Path(PathMatch::Exact("/items".into()));
-    let cases: Vec<(&str, Vec<Principal>, Vec<Permission>, Option<&SpiffeId>, bool)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("anyone is anyone", vec![Principal::Anyone], anything(), None, true),
         ("who proved something is somebody", vec![named()], anything(), Some(&web), true),
         ("who proved nothing is nobody", vec![named()], anything(), None, false),

@@ -38,7 +38,7 @@ fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
 }
 
 fn denied() -> ProxyError {
-    ProxyError::Denied {
+    ProxyError::Denied(Box::new(Denial {
         caller: Caller::Proven(SpiffeId::parse("spiffe://sluice.local/ns/shop/sa/job").unwrap()),
         method: "GET".into(),
         path: "/items".into(),
@@ -46,7 +46,7 @@ fn denied() -> ProxyError {
         why: "no rule of shop/cart-from-web names it".into(),
         rule: None,
         closed_by: vec!["shop/cart-from-web".into()],
-    }
+    }))
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Default for ServerSettings {
 }
 
 /// How often a silent HTTP/2 connection is asked whether it lives, and how long the answer may take.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
 
 /// Serves a connection to its end. When `draining` turns true, it says so and ends without a loss: HTTP/2 by GOAWAY,
 /// HTTP/1.1 by `connection: close` with the next response. An idle HTTP/1.1 connection is left alone, for a request may

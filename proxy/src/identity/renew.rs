@@ -39,7 +39,7 @@ pub async fn keep_fresh(
     resting: Resting,
     metrics: Arc<Metrics>,
 ) {
-    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     loop {
         let current = identity.now();
         let expiry = current.leaf.not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -104,7 +104,7 @@ mod tests {
         }
         assert_eq!(
             next_renewal(at(1.0), begin, begin, 0.0),
-            Duration::from_secs(3_600),
+            Duration::from_hours(1),
             "a life that ends before it begins"
         );
     }

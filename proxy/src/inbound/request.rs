@@ -10,7 +10,7 @@ use crate::{
         cluster::Security,
         inbound::{Door, Incoming, Judged, Judgement, Verdict},
     },
-    error::{Audience, Caller, ProxyError},
+    error::{Audience, Caller, Denial, ProxyError},
     http::{Activity, Method, Request, Response, Uri, Version, headers},
     upstream::{ConnectFault, Failure, Target},
 };
@@ -100,7 +100,7 @@ impl Inbound {
         rule: Option<String>,
         closed_by: Vec<String>,
     ) -> ProxyError {
-        ProxyError::Denied {
+        ProxyError::Denied(Box::new(Denial {
             caller: peer.id.clone().map_or(Caller::Unproven, Caller::Proven),
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
@@ -108,7 +108,7 @@ impl Inbound {
             why,
             rule,
             closed_by,
-        }
+        }))
     }
 }
 

@@ -14,16 +14,20 @@ const MOST: usize = 8_192;
 /// Whose turn it is, for every route and every backend.
 #[derive(Debug, Default)]
 pub struct Turns {
-    routes: Mutex<HashMap<Box<str>, Vec<(Arc<Route>, u64)>>>,
+    /// By authority.
+    routes: Mutex<HashMap<Box<str>, Vec<Counted>>>,
     backends: Mutex<HashMap<Arc<str>, u64>>,
 }
+
+/// A route, and how many requests it had.
+type Counted = (Arc<Route>, u64);
 
 impl Turns {
     /// How many requests this route of `authority` had before this one. A route that says something new begins at 0.
     pub fn of_route(&self, authority: &str, route: &Arc<Route>) -> u64 {
         let mut authorities = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(routes) = authorities.get_mut(authority) {
-            let same = |(known, _): &&mut (Arc<Route>, u64)| known.name == route.name && known.path == route.path;
+            let same = |(known, _): &&mut Counted| known.name == route.name && known.path == route.path;
             if let Some((known, turn)) = routes.iter_mut().find(same) {
                 if !Arc::ptr_eq(known, route) {
                     if **known != **route {

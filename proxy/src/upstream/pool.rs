@@ -29,10 +29,10 @@ const MOST_IDLE: usize = 128;
 const LONGEST_IDLE: Duration = Duration::from_secs(20);
 
 /// How long an HTTP/2 connection may be without a new request; those that it has go on.
-const LONGEST_IDLE_HTTP2: Duration = Duration::from_secs(300);
+const LONGEST_IDLE_HTTP2: Duration = Duration::from_mins(5);
 
 /// How old a connection may grow.
-const OLDEST: Duration = Duration::from_secs(3_600);
+const OLDEST: Duration = Duration::from_hours(1);
 
 /// How often the pool is tidied.
 const TIDY: Duration = Duration::from_secs(5);

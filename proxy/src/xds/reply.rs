@@ -14,7 +14,7 @@ use prost::Message;
 use super::{kind::Kind, table::Refused};
 use crate::proto::{Refusal, RefusedResource};
 
-/// google.rpc.Code.INVALID_ARGUMENT.
+/// `google.rpc.Code.INVALID_ARGUMENT`.
 const INVALID_ARGUMENT: i32 = 3;
 
 /// What the wire calls a [`Refusal`].

@@ -59,7 +59,7 @@ pub struct Told {
 
 impl Told {
     pub fn healths(&self) -> Vec<Health> {
-        self.reports.iter().map(|report| report.health()).collect()
+        self.reports.iter().map(ReportRequest::health).collect()
     }
 }
 
@@ -96,7 +96,7 @@ impl Default for How {
         Self {
             account: "sluice/control-plane",
             workload: "shop/cart",
-            leaf: (Duration::from_secs(60), Duration::from_secs(86_400)),
+            leaf: (Duration::from_mins(1), Duration::from_hours(24)),
             ports: ["127.0.0.1:0".parse().unwrap(); 2],
         }
     }

@@ -147,16 +147,14 @@ pub struct Answer {
     pub status: u16,
     pub headers: http::HeaderMap,
     pub body: String,
-    pub trailers: Option<http::HeaderMap>,
 }
 
 impl Answer {
     pub async fn of(response: Response<Incoming>) -> Self {
         let (head, body) = response.into_parts();
         let body = soon("a body", body.collect()).await.unwrap();
-        let trailers = body.trailers().cloned();
         let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
-        Self { status: head.status.as_u16(), headers: head.headers, body, trailers }
+        Self { status: head.status.as_u16(), headers: head.headers, body }
     }
 
     pub fn header(&self, name: &str) -> &str {

@@ -33,12 +33,12 @@ impl Leaf {
 
     pub fn with_uris(uris: Vec<String>) -> Self {
         let now = SystemTime::now();
-        Self { uris, not_before: now - Duration::from_secs(60), not_after: now + Duration::from_secs(86_400) }
+        Self { uris, not_before: now - Duration::from_mins(1), not_after: now + Duration::from_hours(24) }
     }
 
     pub fn expired(account: &str) -> Self {
         let now = SystemTime::now();
-        let (not_before, not_after) = (now - Duration::from_secs(7_200), now - Duration::from_secs(3_600));
+        let (not_before, not_after) = (now - Duration::from_hours(2), now - Duration::from_hours(1));
         Self { not_before, not_after, ..Self::of(account) }
     }
 

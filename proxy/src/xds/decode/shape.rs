@@ -38,7 +38,7 @@ pub const fn message(number: u32, name: &'static str, inside: &'static Shape) ->
 /// A message of which only the presence is understood.
 pub static EMPTY: Shape = Shape(&[]);
 
-/// google.protobuf.BoolValue, UInt32Value.
+/// `google.protobuf.BoolValue` and `UInt32Value`.
 pub static WRAPPER: Shape = Shape(&[value(1, "value")]);
 
 /// google.protobuf.Duration.
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn refuses_what_is_cut_off() {
         for bytes in [&[0x0a][..], &[0x0a, 2, 1], &[0x12, 2, 0x0a, 5], &[0x0b], &[0xff], &[0x10, 1]] {
-            assert_eq!(OUTER.check(bytes).unwrap_err().to_string().contains("not well-formed"), true, "{bytes:?}");
+            assert!(OUTER.check(bytes).unwrap_err().to_string().contains("not well-formed"), "{bytes:?}");
         }
     }
 }

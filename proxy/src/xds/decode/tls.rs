@@ -1,4 +1,4 @@
-//! envoy.extensions.transport_sockets.tls.v3: what a peer has to prove. Certificates are the proxy's own business: the
+//! `envoy.extensions.transport_sockets.tls.v3`: what a peer has to prove. Certificates are the proxy's own business: the
 //! control plane names them by the provider `default` and never sends one.
 
 use envoy_types::pb::{
