@@ -2,18 +2,11 @@
 import { Command, Option } from 'commander';
 import { collect, readDuration, readLabel, readLimit, readName, readPort, readTarget } from './arguments.js';
 import { DEFAULT_TIMEOUT, type ChangeOptions } from './change-options.js';
-import {
-  CLIENT_DEFAULTS,
-  CLIENT_VARIABLES,
-  readClientSettings,
-  type ClientFlags,
-  type ClientSettings,
-  type Environment,
-} from './client-settings.js';
+import { CLIENT_DEFAULTS, CLIENT_VARIABLES, type Environment } from './client-settings.js';
 import { exitCodeHelp } from './exit.js';
+import { namespaceOption, outputOption, withChange, withClient } from './options.js';
 import { FORMATS, type Format } from './output.js';
 import { DEFAULT_NAMESPACE, RESOURCES } from './resources.js';
-import { Rest } from './rest.js';
 import type { RunOptions } from './run-plan.js';
 import { addServerFlags, serve } from './server.js';
 
@@ -111,7 +104,7 @@ function addApply(program: Command, env: Environment): void {
       'YAML or JSON file, directory of such files, or - for stdin; may be repeated',
       collect,
     )
-    .addOption(namespaceOption('for documents that name none'));
+    .addOption(namespaceOption('the namespace of documents that name none'));
   withChange(command);
   withClient(command, env, async (rest, _, options: ChangeOptions & { filename: string[]; namespace?: string }) => {
     const { apply } = await import('./apply.js');
@@ -218,55 +211,4 @@ function addToken(program: Command, env: Environment): void {
       ...(expiresIn && { expiresIn }),
     });
   });
-}
-
-const namespaceOption = (where = 'the namespace'): Option =>
-  new Option('-n, --namespace <name>', where === 'the namespace' ? where : `the namespace ${where}`).argParser(
-    readName,
-  );
-
-const outputOption = (formats: readonly Format[]): Option =>
-  new Option('-o, --output <format>', 'form of the data').choices(formats).default('table');
-
-function withChange(command: Command): void {
-  command
-    .option(
-      '--wait <share>',
-      'end only when this share of the proxies (100%), or this number (3), serves it',
-      readTarget,
-    )
-    .option('--timeout <duration>', `how long to wait at most; by default ${DEFAULT_TIMEOUT}`, readDuration)
-    .option('--comment <text>', 'why; kept with the revision');
-}
-
-type Action<Options, Args extends unknown[]> = (
-  rest: Rest,
-  settings: ClientSettings,
-  options: Options,
-  ...args: Args
-) => Promise<void>;
-
-/** Gives `command` the flags of a client, and `action` what they come to. */
-function withClient<Options extends object, Args extends unknown[]>(
-  command: Command,
-  env: Environment,
-  action: Action<Options, Args>,
-): void {
-  command
-    .optionsGroup('Control plane:')
-    .option('--url <url>', `where it is (${CLIENT_VARIABLES.url}; default: ${CLIENT_DEFAULTS.url})`)
-    .option(
-      '--token-file <file>',
-      `file with a token (${CLIENT_VARIABLES.tokenFile}; default: ${CLIENT_DEFAULTS.tokenFile})`,
-    )
-    .option(
-      '--trust-anchors <file>',
-      `what it is known by (${CLIENT_VARIABLES.trustAnchors}; default: ${CLIENT_DEFAULTS.trustAnchors})`,
-    )
-    .action(async (...given: unknown[]) => {
-      // Commander hands over the arguments, the options and the command, in this order.
-      const options = given.at(-2) as Options & ClientFlags;
-      const settings = readClientSettings(options, env);
-      await action(new Rest(settings), settings, options, ...(given.slice(0, -2) as Args));
-    });
 }
