@@ -417,6 +417,38 @@ const rows: Row[] = [
       serves 3`,
   },
   {
+    it: 'sends what comes back while it is being removed before anything uses it',
+    talk: `
+      world C:a=1 R:x=1
+      > C +a held a=1
+      < nothing
+      > R +x held x=1
+      < nothing
+      world R:x=1
+      < C -a
+      world C:a=1 R:x=2
+      < nothing
+      > C ack
+      < C a@1
+      < R x@2`,
+  },
+  {
+    it: 'does not count a revision as served any more of which something is refused that is asked for only now',
+    talk: `
+      world C:a=1
+      > C +* -*
+      < nothing
+      serves 1
+      world C:a=1 C:b=1
+      < nothing
+      serves 2
+      > C +a
+      < C a@1
+      > C nack
+      < nothing
+      serves 1`,
+  },
+  {
     it: 'sends the endpoints of a cluster again after the cluster, though they are the same',
     like: 'shouldSendEdsWhenClusterChangedButEdsVersionDidnt, AdsWarmingClusterIT',
     talk: `

@@ -17,7 +17,8 @@ const MAX_NAMES = 50_000;
 interface InFlight {
   readonly response: DeltaResponse;
   readonly since: number;
-  readonly versions: ReadonlyMap<string, string>;
+  /** What the client will hold of it, by name; a name that it takes away stands for nothing. */
+  readonly versions: ReadonlyMap<string, string | undefined>;
 }
 
 /** What is known of one client and one type. */
@@ -119,6 +120,8 @@ export class Session {
         state.refused.delete(name);
       } else {
         state.refused.set(name, { type, name, version, reason, at });
+        // It may have asked only now for what has long been so: then it is not true any more that it has all of it.
+        this.served &&= Math.min(this.served, this.published.revision - 1);
       }
     }
     for (const name of response.removed) {
@@ -197,7 +200,9 @@ export class Session {
   ): DeltaResponse {
     this.nonces += 1;
     const response = { type, nonce: String(this.nonces), revision: this.published.revision, resources, removed };
-    state.inFlight = { response, since, versions: new Map(resources.map(({ name, version }) => [name, version])) };
+    const gone = removed.map((name) => [name, undefined] as const);
+    const versions = new Map([...resources.map(({ name, version }) => [name, version] as const), ...gone]);
+    state.inFlight = { response, since, versions };
     state.owesAnswer = false;
     for (const { name } of resources) {
       state.due.delete(name);
@@ -230,7 +235,8 @@ export class Session {
 
   private isNews({ refused, inFlight, held, due }: TypeState, { name, version }: Resource): boolean {
     if (refused.get(name)?.version === version) return false;
-    return due.has(name) || (inFlight?.versions.get(name) ?? held.get(name)) !== version;
+    const has = inFlight?.versions.has(name) ? inFlight.versions.get(name) : held.get(name);
+    return due.has(name) || has !== version;
   }
 
   /** What the client holds and must give up, because it does not exist any more. */
