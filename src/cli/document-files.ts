@@ -80,10 +80,11 @@ function readSource({ name, text }: Source, namespace: string | undefined, fault
       faults.push(`${name}:${line}${numbered}: it is neither YAML nor JSON: ${sentence}`);
       return [];
     }
-    // Nothing but comments.
-    if (yaml.contents === null) return [];
     const where = (at: string) => `${name}:${lineOf(yaml, at, lines)}${numbered}${at && ` ${at}`}`;
-    return partsOf(toPlain(yaml, where, faults)).flatMap(({ at, value }) => {
+    const plain = toPlain(yaml, where, faults);
+    // Nothing but comments.
+    if (plain === null) return [];
+    return partsOf(plain).flatMap(({ at, value }) => {
       const document = check(value, namespace, (fault, path) => faults.push(`${where(at + path)}: ${fault}`));
       return document ? [{ ...document, where: (path: string) => where(at + path) }] : [];
     });
@@ -97,13 +98,13 @@ function partsOf(value: unknown): { readonly at: string; readonly value: unknown
   return items.map((item: unknown, index) => ({ at: pointer('items', index), value: item }));
 }
 
-/** Aliases that would fill the memory are refused by the parser. */
+/** The document as plain values; null for none. Aliases that would fill the memory are refused by the parser. */
 function toPlain(yaml: YamlDocument, where: (at: string) => string, faults: string[]): unknown {
   try {
     return yaml.toJS();
   } catch (error) {
     faults.push(`${where('')}: ${(error as Error).message}`);
-    return { items: [] };
+    return null;
   }
 }
 
