@@ -91,6 +91,7 @@ pub async fn run(
 ) -> Result<u8, StartError> {
     let mut signals = Signals::listen()?;
     let directory = StateDir::claim(&settings.state_dir)?;
+    Addresses::forget(&directory);
     let listeners = Listeners::bind(&settings).await?;
     let addresses = listeners.addresses()?;
     addresses.tell(&directory)?;

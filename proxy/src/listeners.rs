@@ -74,6 +74,12 @@ impl Listeners {
 }
 
 impl Addresses {
+    /// Removes what an earlier sidecar wrote: nobody must take it for ours.
+    pub fn forget(directory: &StateDir) {
+        // If it cannot be removed, it cannot be replaced either, and that is told.
+        let _ = std::fs::remove_file(directory.path().join(ADDRESSES));
+    }
+
     /// Writes them where whoever started this sidecar looks.
     pub fn tell(&self, directory: &StateDir) -> Result<(), NoListener> {
         let Self { inbound, outbound, admin } = self;

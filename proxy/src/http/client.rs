@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Body, Request, Response};
 
+/// How large the head of a response may be, in bytes.
+const LARGEST_HEAD: u32 = 64 << 10;
+
 /// A connection on which requests can be sent.
 pub enum Connection {
     /// One request at a time.
@@ -35,7 +38,8 @@ impl Connection {
         // How the connection ends is told to those who wait for responses on it.
         if version == Version::HTTP_2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            let (sender, connection) = builder.timer(TokioTimer::new()).handshake(io).await?;
+            builder.timer(TokioTimer::new()).max_header_list_size(LARGEST_HEAD);
+            let (sender, connection) = builder.handshake(io).await?;
             tokio::spawn(async move {
                 let _ = connection.await;
                 drop(guard);

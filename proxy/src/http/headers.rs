@@ -5,10 +5,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Removes what belongs to the connection on which `headers` came, and says anew, for the connection of `version` that
-/// they go out on, whether trailers are understood at the other end.
+/// Removes what belongs to the connection on which a request came, and says anew, for the connection of `version` that
+/// it goes out on, whether trailers are understood at the other end.
 pub fn pass_on(headers: &mut HeaderMap, version: Version) {
     let trailers = headers.get_all(header::TE).iter().any(|value| tokens(value).any(|token| token == "trailers"));
+    strip(headers);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        if version != Version::HTTP_2 {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+}
+
+/// Removes what belongs to the connection on which a request or a response came.
+pub fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> =
         headers.get_all(header::CONNECTION).iter().flat_map(tokens).filter_map(|token| token.parse().ok()).collect();
     for name in named.iter().chain(&[
@@ -20,12 +31,6 @@ pub fn pass_on(headers: &mut HeaderMap, version: Version) {
         header::UPGRADE,
     ]) {
         headers.remove(name);
-    }
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        if version != Version::HTTP_2 {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
-        }
     }
 }
 

@@ -30,7 +30,7 @@ pub struct ServerSettings {
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { header_timeout: Duration::from_secs(30), header_bytes: 64 << 10, streams: 256 }
+        Self { header_timeout: Duration::from_secs(30), header_bytes: 64 << 10, streams: 1_000 }
     }
 }
 
@@ -38,8 +38,8 @@ impl Default for ServerSettings {
 const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
 
 /// Serves a connection to its end. When `draining` turns true, it says so and ends without a loss: HTTP/2 by GOAWAY,
-/// HTTP/1.1 by `connection: close` with the next response. An idle HTTP/1.1 connection is left alone, for a request may
-/// be on its way.
+/// HTTP/1.1 by `connection: close` with the next response. An idle HTTP/1.1 connection is left alone, and so is an
+/// HTTP/2 connection that has not asked for anything yet, for a request may be on its way.
 pub async fn serve<T, H, F>(io: T, settings: ServerSettings, mut draining: watch::Receiver<bool>, handle: H)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -50,7 +50,10 @@ where
     let Ok(Ok(Some((io, is_http2)))) = timeout(settings.header_timeout, read_ahead(io)).await else { return };
     let io = TokioIo::new(io);
     let closing = (!is_http2).then(|| draining.clone());
+    let spoken = watch::Sender::new(false);
+    let mut spoke = spoken.subscribe();
     let service = service_fn(move |request: http::Request<Incoming>| {
+        spoken.send_if_modified(|spoken| !std::mem::replace(spoken, true));
         let (response, closing) = (handle(request.map(Body::incoming)), closing.clone());
         async move {
             let mut response = response.await;
@@ -70,9 +73,13 @@ where
             .keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1);
         let mut connection = pin!(builder.serve_connection(io, service));
+        let over = async {
+            asked(&mut draining).await;
+            asked(&mut spoke).await;
+        };
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = asked(&mut draining) => connection.as_mut().graceful_shutdown(),
+            () = over => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
     } else {
@@ -85,9 +92,9 @@ where
     }
 }
 
-/// Returns when the end is asked for. Who can no longer ask never does.
-async fn asked(draining: &mut watch::Receiver<bool>) {
-    if draining.wait_for(|&draining| draining).await.is_err() {
+/// Returns when it turns true. If nobody is left to turn it, that is never.
+async fn asked(signal: &mut watch::Receiver<bool>) {
+    if signal.wait_for(|&turned| turned).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

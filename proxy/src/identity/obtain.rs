@@ -82,7 +82,8 @@ pub async fn obtain(resting: &Resting, ways: Ways) -> Result<Credentials, NoIden
             None => Err(NoIdentity::NoWay),
         };
     };
-    match trade(&token, &ways, still_good).await {
+    let known = before.as_ref().map(|identity| identity.material.anchors.as_slice()).unwrap_or_default();
+    match trade(&token, &ways, known, still_good).await {
         Ok(identity) => {
             resting.write(&identity.material).map_err(NoIdentity::Disk)?;
             spent(file);
@@ -103,10 +104,17 @@ pub async fn obtain(resting: &Resting, ways: Ways) -> Result<Credentials, NoIden
     }
 }
 
-/// Trades the token in, and tries again until the deadline; only once if there is another way.
-async fn trade(token: &str, ways: &Ways, once: bool) -> Result<Credentials, JoinError> {
-    let anchors = ways.trust_anchors.as_deref().unwrap_or_default();
-    let tls = newcomer(&read_anchors(anchors).map_err(|error| JoinError::Unfit(Unfit::Anchors(error)))?)?;
+/// Trades the token in, and tries again until the deadline; only once if there is another way. Whom to believe is set,
+/// or `known` from before.
+async fn trade(token: &str, ways: &Ways, known: &[Vec<u8>], once: bool) -> Result<Credentials, JoinError> {
+    let anchors = match &ways.trust_anchors {
+        Some(text) => read_anchors(text).map_err(|error| JoinError::Unfit(Unfit::Anchors(error)))?,
+        None if known.is_empty() => {
+            return Err(JoinError::Unfit(Unfit::Anchors("SLUICE_TRUST_ANCHORS is not set".into())));
+        }
+        None => known.to_vec(),
+    };
+    let tls = newcomer(&anchors)?;
     let (channel, _) = link::channel(&ways.join_addr, move || Ok(tls.clone()));
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     loop {
@@ -145,8 +153,6 @@ fn spent(file: &Path) {
 fn read_anchors(text: &str) -> Result<Vec<Vec<u8>>, String> {
     let pem = if text.contains("-----BEGIN") {
         text.to_owned()
-    } else if text.is_empty() {
-        return Err("SLUICE_TRUST_ANCHORS is not set".into());
     } else {
         fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"))?
     };

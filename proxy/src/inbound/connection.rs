@@ -43,7 +43,8 @@ impl Inbound {
     /// Serves one connection to its end.
     pub(super) async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr) {
         let greeting = match timeout(HANDSHAKE_TIMEOUT, self.greet(stream)).await {
-            Ok(Ok(greeting)) => greeting,
+            Ok(Ok(Some(greeting))) => greeting,
+            Ok(Ok(None)) => return,
             Ok(Err(reason)) => return self.turn_away(remote, reason),
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
         };
@@ -61,17 +62,17 @@ impl Inbound {
         }
     }
 
-    async fn greet(&self, stream: TcpStream) -> Result<Greeting, &'static str> {
+    /// Finds out who calls. `None`: somebody only looked whether anybody listens.
+    async fn greet(&self, stream: TcpStream) -> Result<Option<Greeting>, &'static str> {
         let mut first = [0];
         let is_tls = match stream.peek(&mut first).await {
             Ok(1) => first[0] == TLS_HANDSHAKE,
-            // Somebody only looked whether anybody listens.
-            _ => return Err("other"),
+            _ => return Ok(None),
         };
         let config = self.config.now();
         let listener = config.inbound.as_ref().ok_or("other")?;
         if !is_tls {
-            return if listener.plaintext.is_some() { Ok(Greeting::Plaintext(stream)) } else { Err("plaintext") };
+            return if listener.plaintext.is_some() { Ok(Some(Greeting::Plaintext(stream))) } else { Err("plaintext") };
         }
         if listener.mutual_tls.is_none() {
             return Err("other");
@@ -80,7 +81,7 @@ impl Inbound {
         let stream = acceptor.accept(stream).await.map_err(|error| reason(&error))?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("no_certificate")?;
         let leaf = Leaf::read(certificate).map_err(|_| "bad_identity")?;
-        Ok(Greeting::Tls(Box::new(stream), leaf.id))
+        Ok(Some(Greeting::Tls(Box::new(stream), leaf.id)))
     }
 
     fn turn_away(&self, remote: SocketAddr, reason: &'static str) {

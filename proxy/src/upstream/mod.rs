@@ -66,7 +66,7 @@ impl Upstream {
             };
             match lease.connection.send(request).await {
                 Ok(mut response) => {
-                    headers::pass_on(response.headers_mut(), Version::HTTP_11);
+                    headers::strip(response.headers_mut());
                     *response.version_mut() = Version::HTTP_11;
                     self.pool.give_back(target, lease);
                     return Ok(response);
