@@ -35,6 +35,7 @@ import { readChangeQuery, readNoQuery, readPageQuery, type Query as QueryValues 
 export function documentController<K extends Kind, Spec extends object>(door: Door<K, Spec>): Type<unknown> {
   const { kind, tag, noun, dto, example } = door;
   const { Change, List } = resultDtos(kind, dto);
+  const aNoun = `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
   const path = `v1/namespaces/:namespace/${KINDS[kind].collection}`;
   const nameParam = ApiParam({ name: 'name', example: example.name });
 
@@ -49,7 +50,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     ) {}
 
     @Put(':name')
-    @ApiOperation({ operationId: `put${kind}`, summary: `Create or replace a ${noun}` })
+    @ApiOperation({ operationId: `put${kind}`, summary: `Create or replace ${aNoun}` })
     @nameParam
     @ApiChangeQuery()
     @ApiBody({ type: dto, examples: { example: { value: exampleDocument(door) } } })
@@ -71,7 +72,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     }
 
     @Get(':name')
-    @ApiOperation({ operationId: `get${kind}`, summary: `Read a ${noun} and its status` })
+    @ApiOperation({ operationId: `get${kind}`, summary: `Read ${aNoun} and its status` })
     @nameParam
     @ApiOkResponse({ type: dto })
     @ApiProblems('not-found')
@@ -91,7 +92,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
 
     @Delete(':name')
     @HttpCode(200)
-    @ApiOperation({ operationId: `delete${kind}`, summary: `Remove a ${noun}` })
+    @ApiOperation({ operationId: `delete${kind}`, summary: `Remove ${aNoun}` })
     @nameParam
     @ApiChangeQuery()
     @ApiOkResponse({ type: ChangeDto })
