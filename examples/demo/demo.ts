@@ -10,7 +10,10 @@ async function main(): Promise<number> {
   let sluice: Sluice | undefined;
   const tell = new Narrator(() => sluice?.rest);
   const interrupted = new Promise<'interrupted'>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('interrupted'));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      // Whoever asks twice means it: what is left then is killed without ceremony.
+      process.once(signal, () => process.on(signal, () => process.exit(130)) && resolve('interrupted'));
+    }
   });
   try {
     const shown = show(tell, (started) => (sluice = started));
@@ -65,7 +68,7 @@ function invite({ sluice, load, web }: Shop, tell: Narrator): void {
     `export SLUICE_HOME=${sluice.home} SLUICE_URL=${sluice.url}`,
     'bin/sluice get proxies',
     "bin/sluice get split shop/cart -o yaml | sed 's/weight: 0/weight: 50/' | bin/sluice apply -f - --wait 100%",
-    `curl -X POST '${`http://127.0.0.1:${load.port}/run?requests=1000`}'`,
+    `curl -X POST 'http://127.0.0.1:${load.port}/run?requests=1000'`,
     `curl http://${web.addresses.admin}/config`,
   );
 }

@@ -116,7 +116,7 @@ async function kill(shop: Shop, tell: Narrator): Promise<Outcome> {
   tell.does('sluice server   # with the same data, on the same ports');
   await sluice.start();
   const took = await streamsBack(sluice);
-  tell.tells(`every sidecar was back ${(took / 1_000).toFixed(1)} s after it was`);
+  tell.tells(`every sidecar was back ${(took / 1_000).toFixed(1)} s after the control plane was`);
   const all = await traffic.end();
   tell.tells(`front pages from before it was killed until now: ${print(all)}`);
   const { status, body } = (await tell.sends({ method: 'GET', path: '/v1/proxies' })) as Answer<{ items: ProxyRow[] }>;

@@ -52,7 +52,10 @@ function explained(error: unknown, document: FoundDocument, index: number, total
   const places = faults.map(({ pointer, detail }) =>
     pointer.startsWith('?') ? detail : `${document.where(pointer)}: ${detail}`,
   );
-  const message = faults.length > 0 ? `${ref} is not valid:` : `${ref} (${document.where('')}): ${error.message}`;
+  // Nothing is wrong with a document that did not get so far as to be read.
+  const isAboutIt = error instanceof Refusal && error.exit !== EXIT.notAuthorised;
+  const about = isAboutIt ? `${ref} (${document.where('')}): ` : '';
+  const message = faults.length > 0 ? `${ref} is not valid:` : `${about}${error.message}`;
   const left = total - index - 1;
   const others = [
     index > 0 && `What is listed as applied stays so (${index} of ${total}).`,

@@ -28,10 +28,10 @@ function strictly(program: Command): { readonly current: () => string } {
       outputError: (text, write) => write(`sluice${path}: ${text.replace(/^error: /, '')}`),
     });
     command.showHelpAfterError(`See "sluice${path} --help".`);
-    command.hook('preAction', (_, action) => void (current = nameOf(action)));
     for (const child of command.commands) prepare(child, `${path} ${child.name()}`);
   };
   prepare(program, '');
+  program.hook('preAction', (_, action) => void (current = nameOf(action)));
   return { current: () => current };
 }
 
@@ -47,6 +47,11 @@ function explain(error: unknown, command: string): Exit {
   }
   // Commander has said it already. Help that was asked for is no failure; help because there was no command is.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const { path, code } = error as NodeJS.ErrnoException;
+  if (path !== undefined) {
+    process.stderr.write(`sluice ${command}: ${path} cannot be used: ${code}\n`);
+    return EXIT.failed;
+  }
   process.stderr.write(`sluice ${command}: this is a bug of sluice:\n${(error as Error).stack ?? String(error)}\n`);
   return EXIT.failed;
 }

@@ -11,9 +11,10 @@ import {
   type Environment,
 } from './client-settings.js';
 import type { Format } from './output.js';
+import { DEFAULT_NAMESPACE } from './resources.js';
 import { Rest } from './rest.js';
 
-export const namespaceOption = (meaning = 'the namespace'): Option =>
+export const namespaceOption = (meaning = `the namespace; by default "${DEFAULT_NAMESPACE}"`): Option =>
   new Option('-n, --namespace <name>', meaning).argParser(readName);
 
 export const outputOption = (formats: readonly Format[]): Option =>

@@ -19,7 +19,7 @@ Environment:
   ${CLIENT_VARIABLES.token}          the token itself; it is never taken from the command line, which others can see
   ${CLIENT_VARIABLES.tokenFile}     a file with it; ${CLIENT_DEFAULTS.tokenFile}
   ${CLIENT_VARIABLES.trustAnchors}  what the control plane is known by; ${CLIENT_DEFAULTS.trustAnchors}
-  ${CLIENT_VARIABLES.home}           where these files and the state of workloads are; ${CLIENT_DEFAULTS.home}
+  ${CLIENT_VARIABLES.home}           where these files, the state of workloads and the data of a server are; ${CLIENT_DEFAULTS.home}
   ${CLIENT_VARIABLES.proxyBinary}      the sidecar that "sluice run" starts
   NO_COLOR              no colours
 
@@ -64,7 +64,7 @@ function addRun(program: Command, env: Environment): void {
     .passThroughOptions()
     .option('-s, --service <name>', 'the service that it is part of; none for a program that only calls', readName)
     .option('-p, --port <port>', 'the port of the program on 127.0.0.1; none for one that only calls', readPort)
-    .addOption(namespaceOption().default(DEFAULT_NAMESPACE))
+    .addOption(namespaceOption('the namespace').default(DEFAULT_NAMESPACE))
     .option(
       '--name <name>',
       'what the workload is called; by default its service and a mark of host and port',
@@ -191,7 +191,7 @@ function addToken(program: Command, env: Environment): void {
     .command('join')
     .description('make a token that lets one sidecar join, once, and print it')
     .requiredOption('--name <name>', 'what the workload will be called', readName)
-    .addOption(namespaceOption().default(DEFAULT_NAMESPACE))
+    .addOption(namespaceOption('the namespace').default(DEFAULT_NAMESPACE))
     .option('-s, --service <name>', 'the service that it is part of', readName)
     .option(
       '--service-account <name>',

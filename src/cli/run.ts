@@ -1,15 +1,5 @@
 /** `sluice run`: gets a join token, and becomes the sidecar that starts the program and stays beside it. */
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { CLIENT_VARIABLES, type ClientSettings, type Environment } from './client-settings.js';
@@ -68,7 +58,6 @@ async function fetchToken(rest: Rest, plan: RunPlan, request: NonNullable<RunPla
 function writePrivately(file: string, text: string): void {
   rmSync(`${file}.new`, { force: true });
   writeFileSync(`${file}.new`, text, { mode: 0o600, flag: 'wx' });
-  chmodSync(`${file}.new`, 0o600);
   renameSync(`${file}.new`, file);
 }
 

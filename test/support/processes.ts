@@ -11,8 +11,6 @@ export interface Exit {
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Is called with each whole line that the process writes to stderr. */
-  readonly onErrorLine?: (line: string) => void;
 }
 
 /** How long things may take that normally take a fraction of it, in milliseconds. */
@@ -20,6 +18,8 @@ export const DEADLINE_MS = 20_000;
 const POLL_MS = 10;
 /** How long a process has to end by itself before it is killed. */
 const GRACE_MS = 8_000;
+/** How long the pipes of one that has ended are waited for. */
+const PIPES_MS = 1_000;
 
 /** Waits until `question` answers with something, which may take until the deadline. Errors count as no answer yet. */
 export async function until<Answer>(
@@ -67,7 +67,7 @@ export class RunningProcess implements AsyncDisposable {
   private readonly child: ChildProcess;
 
   /** Starts `command`, in a process group of its own. `name` is for messages. */
-  constructor(name: string, command: readonly [string, ...string[]], { env, cwd, onErrorLine }: StartOptions = {}) {
+  constructor(name: string, command: readonly [string, ...string[]], { env, cwd }: StartOptions = {}) {
     this.name = name;
     const [program, ...args] = command;
     this.child = spawn(program, args, {
@@ -79,13 +79,7 @@ export class RunningProcess implements AsyncDisposable {
     const { pid, stdout, stderr } = this.child;
     if (pid !== undefined) guard().watch(pid);
     stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout = tail(this.stdout + text)));
-    let line = '';
-    stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr = tail(this.stderr + text);
-      const lines = (line + text).split('\n');
-      line = lines.pop() ?? '';
-      if (onErrorLine) lines.forEach(onErrorLine);
-    });
+    stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr = tail(this.stderr + text)));
     this.exit = new Promise((resolve) => {
       const end = (exit: Exit) => {
         this.ended ??= exit;
@@ -96,8 +90,9 @@ export class RunningProcess implements AsyncDisposable {
         this.stderr += error.message;
         end({ code: 127, signal: null });
       });
-      // A program may outlive the sidecar that started it and hold the pipes: the end of the process is what counts.
-      this.child.on('exit', (code, signal) => void pause(POLL_MS).then(() => end({ code, signal })));
+      // Normally everything has been read when the pipes close, which a program that outlives its sidecar may put off.
+      this.child.on('close', (code, signal) => end({ code, signal }));
+      this.child.on('exit', (code, signal) => setTimeout(() => end({ code, signal }), PIPES_MS).unref());
     });
   }
 
@@ -119,12 +114,16 @@ export class RunningProcess implements AsyncDisposable {
     return until(
       `${this.name}: ${what}`,
       async () => {
-        const answer = await question();
-        if (this.ended && (answer === undefined || answer === false)) {
-          const { code, signal } = this.ended;
-          throw new Hopeless(`${this.name} ended (${code ?? signal}) before ${what}:\n${this.stderr.slice(-4_000)}`);
+        // Asked once more after its end: what it did last may be the answer.
+        const { ended } = this;
+        try {
+          const answer = await question();
+          if (!ended || (answer !== undefined && answer !== false)) return answer;
+        } catch (error) {
+          if (!ended) throw error;
         }
-        return answer;
+        const how = ended.code ?? ended.signal;
+        throw new Hopeless(`${this.name} ended (${how}) before ${what}:\n${this.stderr.slice(-4_000)}`);
       },
       deadlineMs,
     );
@@ -179,16 +178,18 @@ interface Guard {
  * It is told of process groups, and of directories that go with this process.
  */
 const GUARD = `
-pids= dirs=
+pids= dirs= newline='
+'
 while read -r sign what; do
   case $sign in
     +) pids="$pids $what" ;;
     -) left=; for pid in $pids; do [ "$pid" = "$what" ] || left="$left $pid"; done; pids=$left ;;
-    /) dirs="$dirs $what" ;;
+    /) dirs="$dirs$what$newline" ;;
   esac
 done
 for pid in $pids; do kill -KILL "-$pid" 2>/dev/null; done
-for dir in $dirs; do rm -rf "$dir"; done`;
+set -f; IFS=$newline
+for dir in $dirs; do rm -rf -- "$dir"; done`;
 
 let running: Guard | undefined;
 

@@ -95,8 +95,8 @@ export class Sluice implements AsyncDisposable {
   ): Promise<CommandResult> {
     const variables = { ...this.environment(), SLUICE_URL: this.url, ...env };
     // What a shell would do for `<file`.
-    const command = input === undefined ? [BINARY, ...args] : withInput(input, args);
-    const running = new RunningProcess(`sluice ${args.join(' ')}`, command as [string], { env: variables });
+    const command: [string, ...string[]] = input === undefined ? [BINARY, ...args] : withInput(input, args);
+    const running = new RunningProcess(`sluice ${args.join(' ')}`, command, { env: variables });
     const exit = await running.exit;
     return { ...exit, stdout: running.stdout, stderr: running.stderr };
   }
@@ -163,6 +163,11 @@ export class Sluice implements AsyncDisposable {
   }
 }
 
-function withInput(input: string, args: readonly string[]): readonly string[] {
-  return ['/bin/sh', '-c', 'printf %s "$0" | "$@"', input, BINARY, ...args];
-}
+const withInput = (input: string, args: readonly string[]): [string, ...string[]] => [
+  '/bin/sh',
+  '-c',
+  'printf %s "$0" | "$@"',
+  input,
+  BINARY,
+  ...args,
+];
