@@ -67,8 +67,9 @@ export const ApiWaitQuery = () =>
       name: 'timeout',
       required: false,
       description:
-        'How long to wait at most, up to 10m; 504 after that, with the receipt. The change stands all the same.',
-      schema: { type: 'string', default: '30s' },
+        'How long to wait at most, such as `30s` (which it is unless you say), up to `10m`; 504 after that, with the receipt. The change stands all the same.',
+      // No default here: Swagger UI would send it, and without wait it means nothing.
+      schema: { type: 'string' },
     }),
   );
 

@@ -6,7 +6,7 @@ import { RestServer } from '../support/rest-server.js';
 interface Parameter {
   readonly name: string;
   readonly in: string;
-  readonly schema: { readonly example?: string | number };
+  readonly schema: { readonly example?: string | number; readonly default?: string | number };
 }
 
 interface Operation {
@@ -68,10 +68,16 @@ describe('the OpenAPI document', () => {
         expect(example, `${method} ${path} has no example for ${name}`).toBeDefined();
         return String(example);
       });
+      // Swagger UI sends the defaults of parameters as well.
+      const query = (operation.parameters ?? [])
+        .filter((parameter) => parameter.in === 'query')
+        .flatMap(({ name, schema }) =>
+          (schema.example ?? schema.default) === undefined ? [] : `${name}=${schema.example ?? schema.default}`,
+        );
       const examples = Object.values(operation.requestBody?.content['application/json']?.examples ?? {});
       if (operation.requestBody) expect(examples.length, `${method} ${path} has no example`).toBeGreaterThan(0);
       for (const body of operation.requestBody ? examples.map(({ value }) => value) : [undefined]) {
-        const answer = await rest.call(method, target, body ? { body } : {});
+        const answer = await rest.call(method, `${target}?${query.join('&')}`, body ? { body } : {});
         // There is no sidecar here that could be the example of a proxy.
         const expected = operation.operationId === 'getProxy' ? 404 : answer.status < 300 ? answer.status : 200;
         expect(answer.status, `${method} ${target}: ${answer.text}`).toBe(expected);
