@@ -67,11 +67,13 @@ pub enum ProxyError {
     /// There are too many requests at once.
     #[error("this sidecar has too many requests in flight")]
     Overloaded,
-    /// The control plane has not said what to do.
-    #[error("this sidecar has no configuration for {of}: the control plane has not answered")]
+    /// The control plane has not said what to do, or nothing that could be obeyed.
+    #[error("this sidecar has no configuration for {of}: {why}")]
     NoConfiguration {
         /// Of what.
         of: String,
+        /// Why not.
+        why: &'static str,
     },
     /// The endpoint does not take connections.
     #[error("cannot connect to {endpoint}: {source}")]
@@ -107,6 +109,11 @@ pub enum ProxyError {
     #[error("nothing has moved for too long")]
     Idle,
 }
+
+/// Why there is no configuration: nobody has said anything.
+pub const NOT_TOLD: &str = "the control plane has not answered";
+/// Why there is no configuration: what was said is of no use.
+pub const NOT_OBEYED: &str = "what the control plane sent cannot be obeyed; /config on its admin port says why";
 
 /// Who may not do what, and why.
 #[derive(Debug, thiserror::Error)]

@@ -66,7 +66,7 @@ impl Listening {
                 };
                 Some(shares.collect::<Vec<_>>().join(" "))
             }
-            Destination::Unknown | Destination::NoRoute => None,
+            Destination::Unknown | Destination::Refused | Destination::NoRoute => None,
         }
     }
 }
@@ -389,6 +389,17 @@ mod mirror {
         let config = step.config.unwrap();
         assert!(matches!(config.destination(CART, "/"), Destination::Route(..)), "mended without being sent again");
         assert!(mirror.table(Kind::Route).refused.is_empty());
+    }
+
+    #[test]
+    fn a_service_that_was_refused_keeps_nobody_waiting() {
+        let mut mirror = Mirror::new(None, Limits::default());
+        mirror.open();
+        mirror.call([CART.into()].into());
+        let step = mirror.receive(response(Kind::Listener, "1", &[&broken(service(CART))], &[]));
+        assert!(matches!(step.config.unwrap().destination(CART, "/"), Destination::Refused));
+        let step = mirror.receive(response(Kind::Listener, "2", &[&service(CART)], &[]));
+        assert!(matches!(step.config.unwrap().destination(CART, "/"), Destination::Unknown), "mended");
     }
 
     #[test]

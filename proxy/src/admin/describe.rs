@@ -45,6 +45,7 @@ fn answers<T>(answers: &Answers<T>, describe: impl Fn(&T) -> Value) -> Value {
     let describe = |answer: &Answer<T>| match answer {
         Answer::Held(value) => describe(value),
         Answer::Absent => json!("does not exist"),
+        Answer::Refused => json!("was refused"),
     };
     // A map of serde_json is sorted by its keys.
     answers.iter().map(|(name, answer)| (name.to_string(), describe(answer))).collect::<Map<_, _>>().into()

@@ -29,6 +29,8 @@ pub enum Answer<T> {
     Held(Arc<T>),
     /// There is no such thing.
     Absent,
+    /// Something that this proxy cannot obey, and nothing good before it.
+    Refused,
 }
 
 impl<T> Clone for Answer<T> {
@@ -36,6 +38,7 @@ impl<T> Clone for Answer<T> {
         match self {
             Self::Held(value) => Self::Held(value.clone()),
             Self::Absent => Self::Absent,
+            Self::Refused => Self::Refused,
         }
     }
 }
@@ -63,6 +66,8 @@ pub struct Config {
 pub enum Destination<'a> {
     /// The control plane has not told yet.
     Unknown,
+    /// What the control plane told cannot be obeyed.
+    Refused,
     /// There is no such service, or none of its routes wants the call.
     NoRoute,
     /// This way.
@@ -85,11 +90,13 @@ impl Config {
     pub fn destination(&self, authority: &str, path: &str) -> Destination<'_> {
         let listener = match self.services.get(authority) {
             None => return Destination::Unknown,
+            Some(Answer::Refused) => return Destination::Refused,
             Some(Answer::Absent) => return Destination::NoRoute,
             Some(Answer::Held(listener)) => listener,
         };
         match self.routes.get(&listener.route_table) {
             None => Destination::Unknown,
+            Some(Answer::Refused) => Destination::Refused,
             Some(Answer::Absent) => Destination::NoRoute,
             Some(Answer::Held(table)) => match table.route(authority, path) {
                 Some(route) => Destination::Route(listener, route),
@@ -102,12 +109,12 @@ impl Config {
     pub fn backend(&self, cluster: &str) -> Backend<'_> {
         let cluster = match self.clusters.get(cluster) {
             None => return Backend::Unknown,
-            Some(Answer::Absent) => return Backend::Missing,
+            Some(Answer::Absent | Answer::Refused) => return Backend::Missing,
             Some(Answer::Held(cluster)) => cluster,
         };
         match self.endpoints.get(&cluster.endpoints) {
             None => Backend::Unknown,
-            Some(Answer::Absent) => Backend::Found(cluster, Endpoints::none()),
+            Some(Answer::Absent | Answer::Refused) => Backend::Found(cluster, Endpoints::none()),
             Some(Answer::Held(endpoints)) => Backend::Found(cluster, endpoints),
         }
     }

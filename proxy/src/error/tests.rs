@@ -28,7 +28,7 @@ fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
         ),
         (ProxyError::NoEndpoint { backend: "b".into() }, 503, 14, "destination_unavailable"),
         (ProxyError::Overloaded, 503, 14, "connection_limit_reached"),
-        (ProxyError::NoConfiguration { of: authority() }, 503, 14, "proxy_configuration_error"),
+        (ProxyError::NoConfiguration { of: authority(), why: NOT_TOLD }, 503, 14, "proxy_configuration_error"),
         (ProxyError::Connect { endpoint, source: io() }, 502, 14, "connection_refused"),
         (ProxyError::ConnectTimeout { endpoint }, 504, 4, "connection_timeout"),
         (ProxyError::Tls { endpoint, source: io() }, 502, 14, "tls_certificate_error"),

@@ -10,7 +10,7 @@ use crate::{
         cluster::Security,
         inbound::{Door, Incoming, Judged, Judgement, Verdict},
     },
-    error::{Audience, Caller, Denial, ProxyError},
+    error::{Audience, Caller, Denial, NOT_TOLD, ProxyError},
     http::{Activity, Method, Request, Response, Uri, Version, headers},
     upstream::{ConnectFault, Failure, Target},
 };
@@ -36,7 +36,7 @@ impl Inbound {
     async fn answer(&self, mut request: Request, peer: &Peer) -> Result<Response, ProxyError> {
         let pass = self.in_flight.enter().ok_or(ProxyError::Overloaded)?;
         let config = self.config.now();
-        let no_configuration = || ProxyError::NoConfiguration { of: self.workload.to_string() };
+        let no_configuration = || ProxyError::NoConfiguration { of: self.workload.to_string(), why: NOT_TOLD };
         let listener = config.inbound.as_ref().ok_or_else(no_configuration)?;
         if request.method() == Method::CONNECT {
             return Err(ProxyError::Tunnel { authority: request.uri().to_string() });

@@ -12,7 +12,7 @@ use crate::{
         cluster::{Cluster, Protocol},
         route::{Action, Route},
     },
-    error::{Audience, ProxyError},
+    error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError},
     http::{Activity, Request, Response, Version, headers},
     upstream::{Failure, Target},
 };
@@ -104,6 +104,9 @@ impl Outbound {
         self.demand.call(authority);
         let look = |config: &Arc<Config>| match config.destination(authority, path) {
             Destination::Unknown => None,
+            Destination::Refused => {
+                Some(Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_OBEYED }))
+            }
             Destination::NoRoute => Some(Err(ProxyError::NoService { authority: authority.to_owned() })),
             Destination::Route(listener, route) => {
                 Some(Ok(Way { config: config.clone(), route: route.clone(), idle_timeout: listener.idle_timeout }))
@@ -112,7 +115,7 @@ impl Outbound {
         if let Some(way) = look(&self.config.now()) {
             return way;
         }
-        let no_answer = |_| Err(ProxyError::NoConfiguration { of: authority.to_owned() });
+        let no_answer = |_| Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_TOLD });
         timeout(self.patience, self.config.find(look)).await.unwrap_or_else(no_answer)
     }
 
@@ -125,7 +128,7 @@ impl Outbound {
         if let Some(config) = look(&config) {
             return Ok(config);
         }
-        let no_answer = |_| ProxyError::NoConfiguration { of: backend.to_owned() };
+        let no_answer = |_| ProxyError::NoConfiguration { of: backend.to_owned(), why: NOT_TOLD };
         timeout(self.patience, self.config.find(look)).await.map_err(no_answer)
     }
 }

@@ -99,7 +99,8 @@ impl Client {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             let ended = self.stream(&channel, &mut backoff).await;
-            self.mirror.close();
+            let step = self.mirror.close();
+            self.put_in_force(step.config);
             self.connection(false);
             let wait = backoff.after_failure(chance());
             warn!(reason = %ended, ?wait, "the control plane is not heard; serving what is held");
@@ -108,7 +109,10 @@ impl Client {
             loop {
                 tokio::select! {
                     () = sleep_until(until) => break,
-                    () = outlook.demand.changed() => drop(self.mirror.call(outlook.demand.all())),
+                    () = outlook.demand.changed() => {
+                        let step = self.mirror.call(outlook.demand.all());
+                        self.put_in_force(step.config);
+                    }
                     () = due(self.write_at) => self.write().await,
                 }
             }
@@ -118,11 +122,12 @@ impl Client {
     /// Keeps one stream until it ends, and says why it did.
     async fn stream(&mut self, channel: &Channel, backoff: &mut Backoff) -> String {
         let (requests, queue) = mpsc::channel(MOST_REQUESTS);
-        self.mirror.call(self.outlook.demand.all());
+        let step = self.mirror.call(self.outlook.demand.all());
+        self.put_in_force(step.config);
         let mut opening = self.mirror.open();
-        opening[0].node = Some(node(&self.node));
-        for request in opening {
-            let _ = requests.try_send(request);
+        opening.requests[0].node = Some(node(&self.node));
+        if let Err(reason) = self.carry_out(opening, &requests) {
+            return reason.into();
         }
         let mut client =
             AggregatedDiscoveryServiceClient::new(channel.clone()).max_decoding_message_size(LARGEST_MESSAGE);
@@ -167,6 +172,8 @@ impl Client {
         let (brought, removed) = (response.resources.len(), response.removed_resources.len());
         debug!(kind = ?kind, nonce = response.nonce, brought, removed, "the control plane sent something");
         let step = self.mirror.receive(response);
+        // A new version of the same content changes nothing but the copy.
+        self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
         if let Some(kind) = kind {
             let refused = step.refused.iter().filter(|(other, ..)| *other == kind).count();
             self.metrics.updates(kind.word(), "accepted", brought.saturating_sub(refused));
@@ -181,16 +188,19 @@ impl Client {
         for (kind, name, refusal) in &step.refused {
             warn!(kind = kind.word(), %name, version = refusal.version, reason = refusal.reason, "refused a resource");
         }
-        if let Some(config) = step.config {
-            self.outlook.config.swap(config);
-        }
-        self.outlook.report.swap(Arc::new(Report::of(&self.mirror, self.connected)));
-        // What is known to be absent is part of the copy as well, so that every answer is a reason to write it.
-        self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
+        self.put_in_force(step.config);
         for request in step.requests {
             requests.try_send(request).map_err(|_| "the control plane does not take what it is told")?;
         }
         Ok(())
+    }
+
+    fn put_in_force(&mut self, config: Option<Arc<Config>>) {
+        if let Some(config) = config {
+            self.outlook.config.swap(config);
+            self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
+        }
+        self.outlook.report.swap(Arc::new(Report::of(&self.mirror, self.connected)));
     }
 
     fn connection(&mut self, connected: bool) {

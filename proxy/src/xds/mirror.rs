@@ -16,6 +16,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{
 use super::{
     decode::{Decoded, Limits, decode},
     kind::Kind,
+    links::{backends, endpoints_name, refusal, resolved, route_table},
     reply::Pending,
     table::{Change, Held, Refused, Table},
 };
@@ -78,18 +79,19 @@ impl Mirror {
     }
 
     /// A stream begins: what to say on it first, one request for each kind. What is held is not asked for again.
-    pub fn open(&mut self) -> Vec<DeltaDiscoveryRequest> {
-        self.close();
-        self.settle(Vec::new());
+    pub fn open(&mut self) -> Step {
+        let mut step = self.close();
         self.open = true;
-        Kind::ALL.into_iter().map(|kind| opening(kind, self.table(kind))).collect()
+        step.requests = Kind::ALL.into_iter().map(|kind| opening(kind, self.table(kind))).collect();
+        step
     }
 
     /// The stream is gone, and what it left unfinished with it: it will be told again.
-    pub fn close(&mut self) {
+    pub fn close(&mut self) -> Step {
         self.open = false;
         self.pending.clear();
         self.warming.clear();
+        self.settle(Vec::new())
     }
 
     /// Takes in what the control plane says.
@@ -285,49 +287,6 @@ impl Mirror {
             }),
         }
     }
-}
-
-/// The table that a service's listener names.
-fn route_table(held: &Held) -> Option<&Arc<str>> {
-    match &held.decoded {
-        Decoded::Service(service) => Some(&service.route_table),
-        _ => None,
-    }
-}
-
-/// The backends that a route table names.
-fn backends(held: &Held) -> impl Iterator<Item = &Arc<str>> {
-    let backends = match &held.decoded {
-        Decoded::Routes(table) => table.backends.as_slice(),
-        _ => &[],
-    };
-    backends.iter()
-}
-
-/// The name under which the endpoints of a cluster are told.
-fn endpoints_name(held: &Held) -> Option<&Arc<str>> {
-    match &held.decoded {
-        Decoded::Cluster(cluster) => Some(&cluster.endpoints),
-        _ => None,
-    }
-}
-
-/// Whether all is known of a backend that a call could need.
-fn resolved(clusters: &Table, endpoints: &Table, name: &str) -> bool {
-    match clusters.held.get(name).and_then(endpoints_name) {
-        Some(place) => endpoints.knows(place),
-        None => clusters.absent.contains(name),
-    }
-}
-
-/// Why a backend will not be known, as things are.
-fn refusal(clusters: &Table, endpoints: &Table, name: &str) -> Option<String> {
-    let cluster = || clusters.refusal(name).map(|_| format!("names cluster {name:?}, which was refused"));
-    let place = || {
-        let place = clusters.held.get(name).and_then(endpoints_name)?;
-        endpoints.refusal(place).map(|_| format!("names cluster {name:?}, whose endpoints were refused"))
-    };
-    cluster().or_else(place)
 }
 
 /// The first request of a kind on a stream. One for nothing subscribes to nothing: empty lists would mean everything.

@@ -97,6 +97,8 @@ impl Table {
             let value = pick(&held.decoded)?;
             Some((name.clone(), Answer::Held(value.clone())))
         });
-        held.chain(self.absent.iter().map(|name| (name.clone(), Answer::Absent))).collect()
+        let absent = self.absent.iter().map(|name| (name.clone(), Answer::Absent));
+        let refused = self.refused.keys().filter(|name| !self.knows(name)).map(|name| (name.clone(), Answer::Refused));
+        held.chain(absent).chain(refused).collect()
     }
 }

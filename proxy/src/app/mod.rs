@@ -1,0 +1,108 @@
+//! Puts the parts together, and leads the sidecar through its life: `start`, `serve`, end.
+
+mod serve;
+mod start;
+
+use std::{ffi::OsString, io, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle};
+use tonic::transport::Channel;
+use tracing::info;
+
+use crate::{
+    admin::Readiness,
+    child::{Child, Surroundings, environment},
+    env::Settings,
+    gate::Gate,
+    identity::{credentials::Credentials, obtain::NoIdentity},
+    listeners::{Addresses, Listeners, NoListener},
+    proto::Health,
+    published::Published,
+    registration::Workload,
+    signals::{Signals, exit_code},
+    state_dir::{NotOurs, StateDir},
+};
+
+/// Why the sidecar could not start. Each is one line for people.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory is not ours.
+    #[error(transparent)]
+    StateDir(#[from] NotOurs),
+    /// A socket could not be had.
+    #[error(transparent)]
+    Listener(#[from] NoListener),
+    /// We are nobody.
+    #[error(transparent)]
+    Identity(#[from] NoIdentity),
+    /// Nobody says what to do.
+    #[error("the control plane sent no configuration for {workload} within {limit:?}")]
+    NoConfiguration {
+        /// Who we are.
+        workload: String,
+        /// How long we waited.
+        limit: Duration,
+    },
+    /// The program could not be started.
+    #[error("cannot start {command:?}: {source}")]
+    Program {
+        /// What was to be started.
+        command: OsString,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Something that the system ought to give.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Runs a sidecar to its end, beside `command` if there is one, and gives the exit code.
+pub async fn run(
+    settings: Settings,
+    command: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+) -> Result<u8, StartError> {
+    let mut signals = Signals::listen()?;
+    let directory = StateDir::claim(&settings.state_dir)?;
+    Addresses::forget(&directory);
+    let listeners = Listeners::bind(&settings).await?;
+    let addresses = listeners.addresses()?;
+    addresses.tell(&directory)?;
+    let mut sidecar = tokio::select! {
+        started = Sidecar::start(&settings, &directory, listeners, addresses) => started?,
+        signal = signals.end() => return Ok(if command.is_empty() { 0 } else { exit_code(signal) }),
+    };
+    if let Some(program) = command.first() {
+        let workload = sidecar.identity.now().workload();
+        let Addresses { outbound, admin, .. } = addresses;
+        let environment = environment(variables, &Surroundings { outbound, admin, workload });
+        sidecar.child = Some(
+            Child::start(&command, environment)
+                .map_err(|source| StartError::Program { command: program.clone(), source })?,
+        );
+    }
+    info!(?addresses, "ready");
+    sidecar.readiness.swap(Arc::new(Readiness::Ready));
+    Ok(sidecar.serve(&mut signals).await)
+}
+
+/// A sidecar that serves.
+struct Sidecar {
+    identity: Arc<Published<Credentials>>,
+    readiness: Arc<Published<Readiness>>,
+    channel: Channel,
+    workload: Workload,
+    /// What callers are told of the program; nothing changes it any more once we drain.
+    health: watch::Sender<Health>,
+    /// Asks the program how it is, if anybody calls it.
+    probing: Option<JoinHandle<()>>,
+    /// Tells the control plane how the program is.
+    reporting: JoinHandle<()>,
+    /// Turn true when callers, then the program, should go elsewhere.
+    inbound_draining: watch::Sender<bool>,
+    outbound_draining: watch::Sender<bool>,
+    inbound_requests: Gate,
+    outbound_requests: Gate,
+    drain_timeout: Duration,
+    child: Option<Child>,
+}

@@ -1,0 +1,63 @@
+//! Which settings there are, and what is said of bad ones.
+
+use super::*;
+
+fn read(lines: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    let variables = lines.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    Settings::read(variables).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn needs_nothing_but_a_directory() {
+    let settings = read(&[("SLUICE_STATE_DIR", "/tmp/s"), ("HOME", "/root"), ("SLUICE_APP_PORT", "")]).unwrap();
+    assert_eq!(settings.state_dir, PathBuf::from("/tmp/s"));
+    assert_eq!(settings.app_port, None);
+    assert_eq!(settings.advertise_address, IpAddr::from([127, 0, 0, 1]));
+    assert_eq!(settings.drain_timeout, Duration::from_secs(30));
+    assert_eq!(settings.limits, Limits::default());
+}
+
+#[test]
+fn tells_all_faults_at_once() {
+    let faults = read(&[
+        ("SLUICE_STATEDIR", "/tmp/s"),
+        ("SLUICE_JOIN_ADDR", "8445"),
+        ("SLUICE_APP_PORT", "0"),
+        ("SLUICE_INBOUND_LISTEN", "0.0.0.0:1"),
+        ("SLUICE_OUTBOUND_LISTEN", "0.0.0.0:0"),
+        ("SLUICE_ADMIN_LISTEN", "localhost"),
+        ("SLUICE_START_TIMEOUT", "1h"),
+        ("SLUICE_DRAIN_TIMEOUT", "soon"),
+        ("SLUICE_LOG", "loud"),
+        ("SLUICE_MAX_RULES", "0"),
+        ("SLUICE_MAX_ENDPOINTS", "-1"),
+    ]);
+    assert_eq!(
+        faults.unwrap_err(),
+        [
+            "SLUICE_STATEDIR: there is no such setting",
+            "SLUICE_ADVERTISE_ADDRESS: is needed, for no caller can reach 0.0.0.0 or [::]",
+            "SLUICE_STATE_DIR: is required: a directory",
+            "SLUICE_JOIN_ADDR: \"8445\" is not host:port",
+            "SLUICE_APP_PORT: 0 is not a port",
+            "SLUICE_OUTBOUND_LISTEN: must be a loopback address: whoever reaches it speaks for this workload",
+            "SLUICE_ADMIN_LISTEN: \"localhost\" is not an address like 127.0.0.1:0",
+            "SLUICE_START_TIMEOUT: \"1h\" is not a duration like 500ms, 30s or 5m",
+            "SLUICE_DRAIN_TIMEOUT: \"soon\" is not a duration like 500ms, 30s or 5m",
+            "SLUICE_LOG: \"loud\" is not one of error, warn, info, debug, trace",
+            "SLUICE_MAX_RULES: must be at least 1",
+            "SLUICE_MAX_ENDPOINTS: \"-1\" is not a whole number",
+        ]
+    );
+}
+
+#[test]
+fn reads_durations() {
+    let cases = [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("0s", 0)];
+    for (text, milliseconds) in cases {
+        assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+    }
+    for text in ["", "5", "s", "-1s", "1.5s", "1 s", "99999999999999999999s", "18446744073709551615m"] {
+        assert_eq!(parse_duration(text), None, "{text}");
+    }
+}
