@@ -54,11 +54,6 @@ impl Connection {
         Ok(Self::Http1(sender))
     }
 
-    /// Whether it takes many requests at once.
-    pub const fn takes_many(&self) -> bool {
-        matches!(self, Self::Http2(_))
-    }
-
     /// Another handle to the same connection, if it takes many requests at once.
     pub fn share(&self) -> Option<Self> {
         match self {

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{ConnectFault, Target};
 use crate::{
+    config::cluster::Security,
     http::{Connection, Version},
     metrics::Metrics,
 };
@@ -24,11 +25,14 @@ use crate::{
 /// How many idle HTTP/1.1 connections are kept for one target.
 const MOST_IDLE: usize = 128;
 
-/// How long an HTTP/1.1 connection may be idle. Less than our own listeners wait for a head, so that those never close
-/// first.
-const LONGEST_IDLE: Duration = Duration::from_secs(20);
+/// How long an HTTP/1.1 connection to a program may be idle. Less than programs wait (Node: 5 s), so that they do not hang
+/// up just when a request is on its way.
+const LONGEST_IDLE_PROGRAM: Duration = Duration::from_secs(3);
 
-/// How long an HTTP/2 connection may be without a new request; those that it has go on.
+/// How long an HTTP/1.1 connection to a sidecar may be idle. Less than our own listeners wait for a head.
+const LONGEST_IDLE_SIDECAR: Duration = Duration::from_secs(20);
+
+/// How long an HTTP/2 connection may be without a new request; those that it has go on, and its end is announced.
 const LONGEST_IDLE_HTTP2: Duration = Duration::from_mins(5);
 
 /// How old a connection may grow.
@@ -66,6 +70,8 @@ struct Idle {
     connection: Connection,
     born: Instant,
     since: Instant,
+    /// How long it may be idle.
+    longest: Duration,
     id: u64,
 }
 
@@ -112,7 +118,7 @@ impl Pool {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let lease = Lease { connection, reused: false, born: Instant::now(), id };
         if let Some(connection) = lease.connection.share() {
-            slot.keep(Idle { connection, born: lease.born, since: lease.born, id });
+            slot.keep(Idle { connection, born: lease.born, since: lease.born, longest: LONGEST_IDLE_HTTP2, id });
         }
         Ok(lease)
     }
@@ -123,9 +129,14 @@ impl Pool {
             return;
         }
         let slot = self.slot(target);
+        let longest = match target.security {
+            Security::Plaintext => LONGEST_IDLE_PROGRAM,
+            Security::MutualTls(_) => LONGEST_IDLE_SIDECAR,
+        };
         tokio::spawn(async move {
             if lease.connection.ready().await {
-                slot.keep(Idle { connection: lease.connection, born: lease.born, since: Instant::now(), id: lease.id });
+                let Lease { connection, born, id, .. } = lease;
+                slot.keep(Idle { connection, born, since: Instant::now(), longest, id });
             }
         });
     }
@@ -187,8 +198,7 @@ impl Slot {
 
 impl Idle {
     fn is_fresh(&self) -> bool {
-        let longest = if self.connection.takes_many() { LONGEST_IDLE_HTTP2 } else { LONGEST_IDLE };
-        self.since.elapsed() < longest && self.born.elapsed() < OLDEST
+        self.since.elapsed() < self.longest && self.born.elapsed() < OLDEST
     }
 }
 

@@ -12,6 +12,7 @@ use envoy_types::pb::envoy::{
 };
 use tokio::{
     sync::mpsc,
+    task::JoinHandle,
     time::{Instant, sleep_until},
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -65,6 +66,8 @@ pub struct Client {
     copy: Copy,
     /// When the copy on disk is to be written.
     write_at: Option<Instant>,
+    /// The copy that is being written.
+    writing: Option<JoinHandle<()>>,
     connected: bool,
 }
 
@@ -91,7 +94,7 @@ impl Client {
             Err(error) => warn!(%error, "the configuration on disk cannot be used"),
         }
         outlook.report.swap(Arc::new(Report::of(&mirror, false)));
-        Self { node, mirror, outlook, metrics, copy, write_at: None, connected: false }
+        Self { node, mirror, outlook, metrics, copy, write_at: None, writing: None, connected: false }
     }
 
     /// Hears the control plane for ever.
@@ -113,7 +116,7 @@ impl Client {
                         let step = self.mirror.call(outlook.demand.all());
                         self.put_in_force(step.config);
                     }
-                    () = due(self.write_at) => self.write().await,
+                    () = due(self.write_at) => self.write(),
                 }
             }
         }
@@ -157,7 +160,7 @@ impl Client {
                 },
                 () = outlook.demand.changed() => self.mirror.call(outlook.demand.all()),
                 () = due(self.write_at) => {
-                    self.write().await;
+                    self.write();
                     continue;
                 }
             };
@@ -209,15 +212,19 @@ impl Client {
         self.outlook.report.swap(Arc::new(Report::of(&self.mirror, connected)));
     }
 
-    /// Writes the copy, off the thread that serves requests.
-    async fn write(&mut self) {
+    /// Writes the copy, off the thread that serves requests. Nothing waits for that, and only one is written at a time.
+    fn write(&mut self) {
         self.write_at = None;
-        let (copy, responses) = (self.copy.clone(), self.mirror.save());
-        match tokio::task::spawn_blocking(move || copy.write(&responses)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "cannot write the configuration to disk"),
-            Err(error) => warn!(%error, "writing the configuration to disk failed"),
+        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+            self.write_at = Some(Instant::now() + GATHER);
+            return;
         }
+        let (copy, responses) = (self.copy.clone(), self.mirror.save());
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = copy.write(&responses) {
+                warn!(%error, "cannot write the configuration to disk");
+            }
+        }));
     }
 }
 
