@@ -67,6 +67,32 @@ async fn anchors_may_come_in_a_file() {
 }
 
 #[tokio::test]
+async fn without_anchors_nobody_is_shown_a_token() {
+    let pki = Arc::new(Pki::new());
+    let control = ControlPlane::start(&pki).await;
+    let (_directory, resting, file) = place(TOKEN);
+    let cases = [
+        (None, "it is not known which mesh to join: SLUICE_TRUST_ANCHORS is not set"),
+        (
+            Some("-----BEGIN nonsense"),
+            "it is not known which mesh to join: SLUICE_TRUST_ANCHORS holds no well-formed PEM",
+        ),
+        (Some("/no/such/file"), "it is not known which mesh to join: cannot read /no/such/file: No such file"),
+    ];
+    for (trust_anchors, expected) in cases {
+        let ways = Ways { trust_anchors: trust_anchors.map(Into::into), ..ways(&control, &pki, Some(&file)) };
+        let error = obtain(&resting, ways).await.err().unwrap().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    assert_eq!(control.told().joined, 0);
+    // Who has joined before knows whom to believe.
+    resting.write(&pki.material("shop/cart", &Leaf::of("shop/cart"))).unwrap();
+    let ways = Ways { trust_anchors: None, ..ways(&control, &pki, Some(&file)) };
+    obtain(&resting, ways).await.unwrap();
+    assert_eq!(control.told().joined, 1);
+}
+
+#[tokio::test]
 async fn a_bad_token_is_refused_with_advice() {
     let pki = Arc::new(Pki::new());
     let control = ControlPlane::start(&pki).await;

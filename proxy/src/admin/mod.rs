@@ -53,7 +53,8 @@ pub struct Admin {
 impl Admin {
     /// Answers whoever connects to `listener`, for ever.
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
-        let (keep_open, never) = watch::channel(false);
+        // Whoever looks may look until the very end.
+        let (_, never) = watch::channel(false);
         accept(listener, Gate::new(MOST_CONNECTIONS), crate::metrics::uncounted(), |stream, _, open| {
             let (admin, never) = (self.clone(), never.clone());
             tokio::spawn(async move {
@@ -66,7 +67,6 @@ impl Admin {
             });
         })
         .await;
-        drop(keep_open);
     }
 
     fn answer(&self, request: &Request) -> Response {

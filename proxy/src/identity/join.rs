@@ -25,6 +25,9 @@ pub enum JoinError {
     /// Trying again is.
     #[error("the control plane cannot be asked: {}", reason(.0))]
     Unreachable(Box<Status>),
+    /// There is nobody to believe.
+    #[error("it is not known which mesh to join: {0}")]
+    Anchors(String),
     /// What came is of no use.
     #[error("the control plane sent an identity that cannot be used: {0}")]
     Unfit(#[from] Unfit),

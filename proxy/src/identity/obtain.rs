@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
-    credentials::{Credentials, Unfit, newcomer},
+    credentials::{Credentials, newcomer},
     join::{JoinError, join},
     state::Resting,
 };
@@ -108,13 +108,11 @@ pub async fn obtain(resting: &Resting, ways: Ways) -> Result<Credentials, NoIden
 /// or `known` from before.
 async fn trade(token: &str, ways: &Ways, known: &[Vec<u8>], once: bool) -> Result<Credentials, JoinError> {
     let anchors = match &ways.trust_anchors {
-        Some(text) => read_anchors(text).map_err(|error| JoinError::Unfit(Unfit::Anchors(error)))?,
-        None if known.is_empty() => {
-            return Err(JoinError::Unfit(Unfit::Anchors("SLUICE_TRUST_ANCHORS is not set".into())));
-        }
+        Some(text) => read_anchors(text).map_err(JoinError::Anchors)?,
+        None if known.is_empty() => return Err(JoinError::Anchors("SLUICE_TRUST_ANCHORS is not set".into())),
         None => known.to_vec(),
     };
-    let tls = newcomer(&anchors)?;
+    let tls = newcomer(&anchors).map_err(|unfit| JoinError::Anchors(unfit.to_string()))?;
     let (channel, _) = link::channel(&ways.join_addr, move || Ok(tls.clone()));
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     loop {
@@ -157,5 +155,5 @@ fn read_anchors(text: &str) -> Result<Vec<Vec<u8>>, String> {
         fs::read_to_string(text).map_err(|error| format!("cannot read {text}: {error}"))?
     };
     let anchors = CertificateDer::pem_slice_iter(pem.as_bytes()).map(|anchor| anchor.map(|anchor| anchor.to_vec()));
-    anchors.collect::<Result<_, _>>().map_err(|error| format!("SLUICE_TRUST_ANCHORS is not PEM: {error}"))
+    anchors.collect::<Result<_, _>>().map_err(|_| "SLUICE_TRUST_ANCHORS holds no well-formed PEM".into())
 }
