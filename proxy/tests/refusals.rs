@@ -1,6 +1,10 @@
 //! Who cannot prove to be of the mesh is turned away at the door, and counted by the reason.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::Version;
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
@@ -137,6 +141,20 @@ async fn good_proofs_are_let_in_in_both_versions() {
         let mut client = Client::tls(cart.inbound, config, version).await.unwrap();
         assert_eq!(client.get("http://cart/").await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_the_proof_on_which_it_rests() {
+    let pki = Pki::new();
+    let door = Door::to_members().made("shop/cart");
+    let cart = Sidecar::start(pki.credentials("shop/cart"), named("cart").await, &[door]).await;
+    let short = Leaf { not_after: SystemTime::now() + Duration::from_secs(2), ..Leaf::of("shop/web") };
+    let web = Credentials::new(pki.material("shop/web", &short)).unwrap();
+    let cart_id = Expected::OneOf(Arc::new([pki.credentials("shop/cart").leaf.id]));
+    let mut client = Client::tls(cart.inbound, web.client(cart_id, HTTP_1).unwrap(), Version::HTTP_11).await.unwrap();
+    assert_eq!(client.get("http://cart/").await.header("connection"), "");
+    let closed = async || (client.get("http://cart/").await.header("connection") == "close").then_some(());
+    eventually("the end of the connection", closed).await;
 }
 
 #[tokio::test]

@@ -4,10 +4,14 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
 
@@ -35,7 +39,7 @@ pub struct Peer {
 
 /// What a connection turned out to be.
 enum Greeting {
-    Tls(Box<TlsStream<TcpStream>>, SpiffeId),
+    Tls(Box<TlsStream<TcpStream>>, Leaf),
     Plaintext(TcpStream),
 }
 
@@ -48,7 +52,7 @@ impl Inbound {
             Ok(Err(reason)) => return self.turn_away(remote, reason),
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
         };
-        let (settings, draining) = (self.settings, self.draining.clone());
+        let settings = self.settings;
         let handler = |id| {
             let (inbound, peer) = (self.clone(), Arc::new(Peer { id, address: remote.ip() }));
             move |request| {
@@ -57,9 +61,27 @@ impl Inbound {
             }
         };
         match greeting {
-            Greeting::Tls(stream, id) => serve(*stream, settings, draining, handler(Some(id))).await,
-            Greeting::Plaintext(stream) => serve(stream, settings, draining, handler(None)).await,
+            Greeting::Tls(stream, leaf) => {
+                let (over, ending) = watch::channel(false);
+                let serving = serve(*stream, settings, ending, handler(Some(leaf.id)));
+                tokio::select! {
+                    () = serving => {}
+                    () = self.end_with(leaf.not_after, over) => {}
+                }
+            }
+            Greeting::Plaintext(stream) => serve(stream, settings, self.draining.clone(), handler(None)).await,
         }
+    }
+
+    /// Says that a connection is over when we drain, or when the proof ends on which it rests. Never returns.
+    async fn end_with(&self, proof_ends: SystemTime, over: watch::Sender<bool>) {
+        let mut draining = self.draining.clone();
+        tokio::select! {
+            Ok(_) = draining.wait_for(|&draining| draining) => {}
+            () = sleep(proof_ends.duration_since(SystemTime::now()).unwrap_or_default()) => {}
+        }
+        over.send_replace(true);
+        std::future::pending::<()>().await;
     }
 
     /// Finds out who calls. `None`: somebody only looked whether anybody listens.
@@ -81,7 +103,7 @@ impl Inbound {
         let stream = acceptor.accept(stream).await.map_err(|error| reason(&error))?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("no_certificate")?;
         let leaf = Leaf::read(certificate).map_err(|_| "bad_identity")?;
-        Ok(Some(Greeting::Tls(Box::new(stream), leaf.id)))
+        Ok(Some(Greeting::Tls(Box::new(stream), leaf)))
     }
 
     fn turn_away(&self, remote: SocketAddr, reason: &'static str) {
