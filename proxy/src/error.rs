@@ -19,9 +19,9 @@ pub enum ProxyError {
     /// The path cannot be judged.
     #[error(transparent)]
     BadPath(#[from] BadPath),
-    /// A tunnel was asked for.
+    /// A tunnel was asked for that cannot be had.
     #[error(
-        "this sidecar does not tunnel; call http://{authority} without CONNECT, the connection between sidecars is encrypted"
+        "this sidecar has no tunnel to {authority}; call http://, not https://: the connection between sidecars is encrypted"
     )]
     Tunnel {
         /// Where to.

@@ -425,8 +425,13 @@ async fn the_sidecar_itself_answers_what_goes_nowhere() {
         assert_eq!((answer.status, answer.problem_code().as_str()), (status, code), "{url}");
     }
     assert!(web.demand.all().contains("unheard.shop:80"), "the control plane is asked");
-    let tunnel = Request::connect("cart.shop:443").body(empty()).unwrap();
-    let answer = Answer::of(Client::plain(web.outbound, Version::HTTP_11).await.send(tunnel).await).await;
+    for (authority, status, code) in [("cart.shop:443", 405, "no-tunnel"), ("10.0.0.1:80", 404, "no-service")] {
+        let tunnel = Request::connect(authority).body(empty()).unwrap();
+        let answer = Answer::of(Client::plain(web.outbound, Version::HTTP_11).await.send(tunnel).await).await;
+        assert_eq!((answer.status, answer.problem_code().as_str()), (status, code), "{authority}");
+    }
+    let tunnel = Request::connect("cart.shop:80").body(empty()).unwrap();
+    let answer = Answer::of(Client::plain(web.outbound, Version::HTTP_2).await.send(tunnel).await).await;
     assert_eq!((answer.status, answer.problem_code().as_str()), (405, "no-tunnel"));
     let hostless = Request::get("/").body(empty()).unwrap();
     let answer = Answer::of(caller.send(hostless).await).await;
@@ -434,6 +439,24 @@ async fn the_sidecar_itself_answers_what_goes_nowhere() {
     let request = Request::post("http://gone.shop/").header("content-type", "application/grpc");
     let answer = Client::plain(web.outbound, Version::HTTP_2).await.send(request.body(empty()).unwrap()).await;
     assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &"5".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_tunnel_for_http_carries_calls_as_if_there_were_none() {
+    let mesh = Mesh::new(named("cart").await, Door::to_members()).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut caller = Client::through_tunnel(mesh.web.outbound, "cart.shop:80", version).await;
+        for _ in 0..3 {
+            let answer = caller.get("http://cart.shop/a").await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert!(answer.body.starts_with(&format!("cart {version:?} GET")), "{answer:?}");
+        }
+        assert_eq!(caller.get("http://10.0.0.1/").await.status, 404, "each call says itself whom it means");
+    }
+    let mut caller = Client::through_tunnel(mesh.web.outbound, "cart.shop:80", Version::HTTP_11).await;
+    let tunnel = Request::connect("cart.shop:80").body(empty()).unwrap();
+    let answer = Answer::of(caller.send(tunnel).await).await;
+    assert_eq!((answer.status, answer.problem_code().as_str()), (405, "no-tunnel"), "no tunnel in a tunnel");
 }
 
 #[tokio::test]

@@ -219,6 +219,9 @@ describe('a shop', () => {
       async () => (await callTimes(web, 'http://cart.shop/', 3))['shop/cart-v3'] === 1,
     );
     const stop = keepCalling(web, 'http://cart.shop/');
+    const called = () => third.metric('sluice_inbound_requests_total');
+    const before = await called();
+    await until('it is being called', async () => (await called()) > before);
     expect(await third.stop()).toMatchObject({ code: 143 });
     const answers = await stop();
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
@@ -305,6 +308,17 @@ describe('a sidecar', () => {
       () => /"reason":"used"/.test(sluice.server.stderr) && /"reason":"wrong"/.test(sluice.server.stderr),
     );
     expect(sluice.server.stderr).not.toContain(used);
+  });
+
+  it('carries the calls of a program that only knows fetch', async () => {
+    await using sluice = await startSluice();
+    await sluice.rest.put(service('cart'));
+    await sluice.workload('cart', { service: 'cart' });
+    const call = `fetch('http://cart.shop/items?page=2').then((answer) => answer.text()).then(console.log)`;
+    const program = () => [process.execPath, '-e', `${call}; setInterval(() => {}, 1000)`];
+    const job = await sluice.workload('job', { onlyCalls: true, program });
+    const [told] = await job.sidecar.wrote(/\{"workload".*\}/);
+    expect(JSON.parse(told)).toMatchObject({ workload: 'shop/cart', method: 'GET', path: '/items?page=2' });
   });
 
   it('gives its program no secret of the command line', async () => {

@@ -4,6 +4,7 @@
 //! - [`serve`]: the server's side of a connection, both versions on one port
 //! - [`Connection`]: the client's side
 //! - [`Body`]: bytes and trailers on their way, never collected
+//! - [`Tunnel`]: a connection inside of a connection
 //! - [`headers`]: what must not be passed on
 
 mod activity;
@@ -12,12 +13,14 @@ mod client;
 pub mod headers;
 mod rewind;
 mod server;
+mod tunnel;
 
 pub use activity::Activity;
 pub use body::{Body, BodyError};
 pub use client::{Connection, SendFailure};
 pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 pub use server::{ServerSettings, serve};
+pub use tunnel::Tunnel;
 
 /// A request whose body is still coming.
 pub type Request = http::Request<Body>;

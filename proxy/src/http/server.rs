@@ -88,7 +88,8 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(settings.header_timeout)
             .max_buf_size(settings.header_bytes);
-        let _ = builder.serve_connection(io, service).await;
+        // A CONNECT that is answered with 200 takes the connection away; then this is the end of it here.
+        let _ = builder.serve_connection(io, service).with_upgrades().await;
     }
 }
 

@@ -8,16 +8,25 @@ mod request;
 mod target;
 pub mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::{net::TcpListener, sync::watch};
+use target::admits_tunnel;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use turns::Turns;
 
 use crate::{
     accept::accept,
     config::Config,
+    error::Audience,
     gate::Gate,
-    http::{ServerSettings, serve},
+    http::{Method, Request, Response, ServerSettings, Tunnel, serve},
     metrics::Metrics,
     published::Published,
     upstream::Upstream,
@@ -57,15 +66,48 @@ impl Outbound {
         accept(listener, connections, gauge, |stream, _, open| {
             let outbound = self.clone();
             tokio::spawn(async move {
-                let (settings, draining) = (outbound.settings, outbound.draining.clone());
-                let handler = move |request| {
-                    let outbound = outbound.clone();
-                    async move { outbound.serve(request).await }
-                };
-                serve(stream, settings, draining, handler).await;
+                outbound.connection(stream).await;
                 drop(open);
             });
         })
         .await;
     }
+
+    /// Serves a connection to its end, and then the tunnel inside of it, if one was asked for.
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
+        let (settings, draining) = (self.settings, self.draining.clone());
+        let asked: Arc<Mutex<Option<Tunnel>>> = Arc::default();
+        let handler = |asked: Option<Arc<Mutex<Option<Tunnel>>>>| {
+            let outbound = self.clone();
+            move |mut request: Request| {
+                let (outbound, asked) = (outbound.clone(), asked.clone());
+                async move {
+                    match asked {
+                        Some(asked) if request.method() == Method::CONNECT => outbound.tunnel(&mut request, &asked),
+                        _ => outbound.serve(request).await,
+                    }
+                }
+            }
+        };
+        serve(stream, settings, draining.clone(), handler(Some(asked.clone()))).await;
+        let tunnel = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(inside) = opened(tunnel).await {
+            serve(inside, settings, draining, handler(None)).await;
+        }
+    }
+
+    /// Answers a CONNECT, and notes the tunnel that it is to have.
+    fn tunnel(&self, request: &mut Request, asked: &Mutex<Option<Tunnel>>) -> Response {
+        match admits_tunnel(request, &self.namespace) {
+            Ok(()) => {
+                *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tunnel::asked_for_by(request));
+                Response::default()
+            }
+            Err(error) => error.respond(Audience { trusted: true, grpc: false }),
+        }
+    }
+}
+
+async fn opened(tunnel: Option<Tunnel>) -> Option<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+    tunnel?.open().await
 }

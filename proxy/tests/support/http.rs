@@ -95,6 +95,15 @@ impl Client {
         Ok(Self::over(stream, version).await?)
     }
 
+    /// Connects in plaintext, and asks for a tunnel to speak through.
+    pub async fn through_tunnel(address: SocketAddr, authority: &str, version: Version) -> Self {
+        let mut outer = Self::plain(address, Version::HTTP_11).await;
+        let answer = outer.send(Request::connect(authority).body(empty()).unwrap()).await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        let tunnel = soon("a tunnel", hyper::upgrade::on(answer)).await.unwrap();
+        Self::over(TokioIo::new(tunnel), version).await.unwrap()
+    }
+
     async fn over<T>(io: T, version: Version) -> Result<Self, hyper::Error>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,

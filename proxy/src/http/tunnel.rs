@@ -1,0 +1,22 @@
+//! What a CONNECT asks for: the connection itself, to speak on it as if it led elsewhere (RFC 9110 §9.3.6).
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Request;
+
+/// A tunnel that opens once its CONNECT was answered with 200.
+pub struct Tunnel(OnUpgrade);
+
+impl Tunnel {
+    /// The tunnel that `request`, a CONNECT of HTTP/1.1, asks for.
+    pub fn asked_for_by(request: &mut Request) -> Self {
+        Self(hyper::upgrade::on(request))
+    }
+
+    /// The connection inside; none, if the one around it was lost before.
+    pub async fn open(self) -> Option<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+        self.0.await.ok().map(TokioIo::new)
+    }
+}
