@@ -11,22 +11,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const deps = join(dirname(require.resolve('@grpc/grpc-js-xds/package.json')), 'deps');
 const out = join(root, 'src', 'proto');
 
-const roots = [
-  'envoy/service/discovery/v3/ads.proto',
-  'envoy/config/listener/v3/listener.proto',
-  'envoy/config/route/v3/route.proto',
-  'envoy/config/cluster/v3/cluster.proto',
-  'envoy/config/endpoint/v3/endpoint.proto',
-  'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
-  'envoy/extensions/filters/http/rbac/v3/rbac.proto',
-  'envoy/extensions/filters/http/router/v3/router.proto',
-  'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto',
-  'envoy/extensions/transport_sockets/tls/v3/tls.proto',
-  'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
-  'sluice/v1/identity.proto',
-  'sluice/v1/registration.proto',
-  'sluice/v1/refusal.proto',
-];
+/** The xDS messages that are spoken here; what they need comes with them. */
+const xds = require('./xds-roots.json');
+const own = ['sluice/v1/identity.proto', 'sluice/v1/registration.proto', 'sluice/v1/refusal.proto'];
 const paths = [
   join(root, 'proto'),
   ...['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map((part) => join(deps, part)),
@@ -49,7 +36,8 @@ const generate = (file, ...options) =>
     ...paths,
     '-o',
     file,
-    ...roots,
+    ...xds,
+    ...own,
   );
 
 mkdirSync(out, { recursive: true });

@@ -38,6 +38,8 @@ export interface OpenCore extends Core {
 }
 
 export async function openCore(settings: Settings, log: Logger): Promise<OpenCore> {
+  // Whatever is written from here on, the files of the database among it, is nobody else's to read unless that is said.
+  process.umask(0o077);
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   const files = filesOf(settings.dataDir);
   const authority = await Authority.open(files.authority, settings.trustDomain);

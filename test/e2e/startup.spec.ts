@@ -160,7 +160,7 @@ describe('a server that starts again', () => {
   it('keeps secrets in files of their owner, and out of the log', async () => {
     const first = await RestServer.start({ dataDir: directory });
     await first.server.close();
-    for (const file of ['admin.token', 'authority/root.pem', 'authority/issuer.pem']) {
+    for (const file of ['admin.token', 'authority/root.pem', 'authority/issuer.pem', 'sluice.db']) {
       expect(statSync(join(directory, file)).mode & 0o777, file).toBe(0o600);
     }
     expect(readFileSync(join(directory, 'admin.token'), 'utf8').trim()).toBe(first.token);

@@ -58,7 +58,10 @@ function unary<Request extends object, Reply extends object>(
 }
 
 const connect = (port: number, credentials: grpc.ChannelCredentials): grpc.Client =>
-  new grpc.Client(`127.0.0.1:${port}`, credentials, { 'grpc.use_local_subchannel_pool': 1 });
+  new grpc.Client(`127.0.0.1:${port}`, credentials, {
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.ssl_target_name_override': 'localhost',
+  });
 
 /** Joins with `token`; rejects with the status of gRPC. */
 export async function join(doors: Doors, token: string, request: Uint8Array): Promise<sluice.v1.JoinResponse> {

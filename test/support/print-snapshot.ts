@@ -33,10 +33,11 @@ export const printSnapshot = ({ resources, problems }: Snapshot): string =>
 
 interface Any {
   readonly type_url: string;
-  readonly value: Uint8Array;
+  /** Absent: empty. */
+  readonly value?: Uint8Array;
 }
 
-function readable({ type_url, value }: Any): unknown {
+function readable({ type_url, value = new Uint8Array() }: Any): unknown {
   const type = registry.lookupType(type_url.slice(type_url.lastIndexOf('/') + 1));
   return {
     '@type': type_url,
@@ -48,7 +49,7 @@ function readable({ type_url, value }: Any): unknown {
 function expand(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(expand);
   if (typeof value !== 'object' || value === null) return value;
-  if ('type_url' in value && 'value' in value) return readable(value as Any);
+  if ('type_url' in value) return readable(value as Any);
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, expand(member)]));
 }
 
@@ -61,20 +62,6 @@ function loadRegistry(): protobuf.Root {
     target.startsWith('google/protobuf/')
       ? target
       : (search.map((part) => join(deps, part, target)).find((path) => existsSync(path)) ?? target);
-  root.loadSync(
-    [
-      'envoy/config/listener/v3/listener.proto',
-      'envoy/config/route/v3/route.proto',
-      'envoy/config/cluster/v3/cluster.proto',
-      'envoy/config/endpoint/v3/endpoint.proto',
-      'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
-      'envoy/extensions/filters/http/rbac/v3/rbac.proto',
-      'envoy/extensions/filters/http/router/v3/router.proto',
-      'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto',
-      'envoy/extensions/transport_sockets/tls/v3/tls.proto',
-      'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
-    ],
-    { keepCase: true },
-  );
+  root.loadSync(require('../../proto/xds-roots.json') as string[], { keepCase: true });
   return root;
 }
