@@ -13,7 +13,7 @@ export npm_config_update_notifier = false
 PACKAGES := node_modules/.package-lock.json
 MESSAGES := src/proto/messages.js
 SERVER := dist/main.js
-PROTOS := $(wildcard proto/*.mjs proto/sluice/v1/*.proto)
+PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi build proxy-release audit clean
