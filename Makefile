@@ -67,9 +67,10 @@ clean: ## Remove what was built, but not what was downloaded
 tools:
 	@command -v cargo >/dev/null || { echo 'Rust is missing: https://rustup.rs installs it.' >&2; exit 1; }
 
-$(PACKAGES): package.json package-lock.json
+$(PACKAGES): package.json package-lock.json .npmrc
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js, any version from 20.' >&2; exit 1; }
 	npm ci --no-progress --loglevel=error
+	npm rebuild --ignore-scripts=false --loglevel=error node
 	@touch $@
 
 $(MESSAGES): $(PACKAGES) $(PROTOS)
