@@ -126,20 +126,28 @@ export class AdsService {
     return line;
   }
 
-  private receive({ call, connection: { id, session } }: Line, request: ReceivedRequest): void {
+  private receive(line: Line, request: ReceivedRequest): void {
+    const { id, session } = line.connection;
     if (!this.lines.has(session)) return;
     if (request.error)
       this.log.warn({ proxy: id, type: request.type, refused: request.error }, 'proxy refused a resource');
-    for (const response of session.receive(request, Date.now())) call.write(response);
+    this.answer(line, () => session.receive(request, Date.now()));
     this.fleet.changed();
   }
 
   private publish(published: Published): void {
     const now = Date.now();
-    for (const { call, connection } of this.lines.values()) {
-      for (const response of connection.session.publish(published, now)) call.write(response);
-    }
+    for (const line of this.lines.values()) this.answer(line, () => line.connection.session.publish(published, now));
     this.fleet.changed();
+  }
+
+  /** Sends what the session says. A session that fails ends its own stream, and no other. */
+  private answer({ call }: Line, says: () => DeltaResponse[]): void {
+    try {
+      for (const response of says()) call.write(response);
+    } catch (error) {
+      this.refuse(call, error);
+    }
   }
 
   private refuse(call: Call, error: unknown): void {

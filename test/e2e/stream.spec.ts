@@ -214,6 +214,16 @@ describe('a stream', () => {
     expect(await stream.ended).toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
   });
 
+  it('ends when a later request breaks the rules, and the server goes on', async () => {
+    const client = await joined('rude');
+    const stream = opened(client);
+    begin(stream, client);
+    await until(async () => expect(await proxy('rude')).toMatchObject({ state: 'connected' }));
+    stream.send({ type_url: '' });
+    expect(await stream.ended).toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
+    await until(async () => expect(await proxy('rude')).toMatchObject({ status: 404 }));
+  });
+
   it('gives way to a newer one of the same proxy', async () => {
     const client = await joined('twice');
     const [older, newer] = [opened(client), opened(client)];
