@@ -1,5 +1,13 @@
 /** Opens the database: an embedded SQLite file that this process alone uses, brought up to date by its migrations. */
-import { DataSource, type EntityManager, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
+import {
+  DataSource,
+  TypeORMError,
+  type EntityManager,
+  type EntityTarget,
+  type ObjectLiteral,
+  type Repository,
+} from 'typeorm';
+import { MeshError } from '../model/mesh-error.js';
 import { ENTITIES } from './entities.js';
 import { Initial1790000000001 } from './migrations/0001-initial.js';
 
@@ -15,11 +23,14 @@ const LOCK_TIMEOUT_MS = 1_000;
 export class Database {
   private turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(private readonly source: DataSource) {}
+  private constructor(
+    private readonly source: DataSource,
+    private readonly connection: SqliteConnection,
+  ) {}
 
   /** Opens `file` (`:memory:` for one that dies with the process). Throws DatabaseUnusable. */
   static async open(file: string): Promise<Database> {
-    return new Database(await connect(file));
+    return new Database(...(await connect(file)));
   }
 
   /** For reading. */
@@ -29,12 +40,37 @@ export class Database {
 
   /**
    * Runs `work` in a transaction of its own, after all that were asked for before. The driver has one connection, on
-   * which transactions begun at the same time would become parts of each other.
+   * which transactions begun at the same time would become parts of each other. Throws what `work` throws,
+   * and `store-unavailable` when the database does not take it; then nothing was changed.
    */
   write<Result>(work: (transaction: EntityManager) => Promise<Result>): Promise<Result> {
-    const done = this.turn.then(() => this.source.transaction(work));
+    const done = this.turn.then(() => this.transact(work));
     this.turn = done.catch(() => undefined);
     return done;
+  }
+
+  /**
+   * Begins and ends the transaction itself: SQLite ends one by itself when the disk is full, and TypeORM, which does not
+   * notice, would from then on take it for open and commit nothing more.
+   */
+  private async transact<Result>(work: (transaction: EntityManager) => Promise<Result>): Promise<Result> {
+    try {
+      this.run('BEGIN IMMEDIATE');
+      const result = await work(this.source.manager);
+      this.run('COMMIT');
+      return result;
+    } catch (cause) {
+      if (this.connection.inTransaction) this.run('ROLLBACK');
+      throw cause instanceof TypeORMError ? unavailable(cause) : cause;
+    }
+  }
+
+  private run(sql: string): void {
+    try {
+      this.connection.exec(sql);
+    } catch (cause) {
+      throw unavailable(cause);
+    }
   }
 
   /** Waits for the writes under way and closes the file. */
@@ -44,7 +80,11 @@ export class Database {
   }
 }
 
-async function connect(file: string): Promise<DataSource> {
+const unavailable = (cause: unknown): MeshError =>
+  new MeshError('store-unavailable', 'the database did not take the change; nothing was changed', [], {}, { cause });
+
+async function connect(file: string): Promise<[DataSource, SqliteConnection]> {
+  let connection: SqliteConnection | undefined;
   const source = new DataSource({
     type: 'better-sqlite3',
     database: file,
@@ -53,10 +93,15 @@ async function connect(file: string): Promise<DataSource> {
     migrations: [Initial1790000000001],
     migrationsRun: true,
     migrationsTransactionMode: 'each',
-    prepareDatabase: prepare,
+    prepareDatabase: (opened: SqliteConnection) => {
+      prepare(opened);
+      connection = opened;
+    },
   });
   try {
-    return await source.initialize();
+    await source.initialize();
+    if (!connection) throw new Error('TypeORM opened no connection');
+    return [source, connection];
   } catch (cause) {
     const { code = '', message } = cause as NodeJS.ErrnoException;
     const hint = HINTS.find(([pattern]) => pattern.test(`${code} ${message}`))?.[1] ?? message;
@@ -66,6 +111,7 @@ async function connect(file: string): Promise<DataSource> {
 
 /** As much of a better-sqlite3 connection as is used here. */
 interface SqliteConnection {
+  readonly inTransaction: boolean;
   pragma(text: string): unknown;
   exec(sql: string): unknown;
 }

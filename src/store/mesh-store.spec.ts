@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Draft } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
 import { Database } from './database.js';
+import { RevisionRow } from './entities.js';
 import { MeshStore } from './mesh-store.js';
 
 let directory: string;
@@ -191,6 +192,27 @@ describe.each(databases)('a store on $name', ({ file }) => {
       (await store.revisions(limit, before)).map(({ number }) => number);
     expect(await numbers(2)).toEqual([3, 2]);
     expect(await numbers(2, 2)).toEqual([1]);
+  });
+
+  it('keeps nothing open around what it commits after its database has ended transactions by itself', async () => {
+    const failing = await database(file());
+    const store = await MeshStore.open(failing, 'sluice.local');
+    const run = (sql: string): Promise<unknown> => failing.rows(RevisionRow).query(sql);
+    await store.commit(() => ({ put: [split(1)] }), ada);
+    // A full disk ends one statement and lets its transaction go on, and ends another with all that came before.
+    for (const how of ['ROLLBACK', 'ABORT']) {
+      await run(
+        `CREATE TEMP TRIGGER full BEFORE INSERT ON revision BEGIN SELECT RAISE(${how}, 'the disk is full'); END`,
+      );
+      const refused = store.commit(() => ({ put: [split(2)] }), ada);
+      await expect(refused).rejects.toMatchObject({ code: 'store-unavailable' });
+      await run('DROP TRIGGER full');
+    }
+    expect((await store.commit(() => ({ put: [split(4)] }), ada)).revision).toBe(2);
+    // A transaction begins only where none is open.
+    await run('BEGIN');
+    await run('ROLLBACK');
+    expect((await store.revisions(10)).map(({ number }) => number)).toEqual([2, 1]);
   });
 
   it('serves what it knows and refuses writes when its database is gone', async () => {

@@ -91,24 +91,14 @@ export class MeshStore {
     return { ...this.now, changed: true };
   }
 
-  private async write(revision: Revision): Promise<void> {
-    try {
-      await this.database.write(async (transaction) => {
-        await transaction.insert(RevisionRow, { ...revision, changes: JSON.stringify(revision.changes) });
-        for (const { ref, after } of revision.changes) {
-          if (after) await transaction.upsert(ObjectRow, { ...keyColumns(ref), document: JSON.stringify(after) }, KEY);
-          else await transaction.delete(ObjectRow, keyColumns(ref));
-        }
-      });
-    } catch (cause) {
-      throw new MeshError(
-        'store-unavailable',
-        'the database did not take the change; nothing was changed',
-        [],
-        {},
-        { cause },
-      );
-    }
+  private write(revision: Revision): Promise<void> {
+    return this.database.write(async (transaction) => {
+      await transaction.insert(RevisionRow, { ...revision, changes: JSON.stringify(revision.changes) });
+      for (const { ref, after } of revision.changes) {
+        if (after) await transaction.upsert(ObjectRow, { ...keyColumns(ref), document: JSON.stringify(after) }, KEY);
+        else await transaction.delete(ObjectRow, keyColumns(ref));
+      }
+    });
   }
 
   /** The revision of that number, if there is one. */
