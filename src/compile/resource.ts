@@ -17,6 +17,14 @@ export type TypeUrl = (typeof TYPES)[keyof typeof TYPES];
 
 export const TYPE_ORDER: readonly TypeUrl[] = [TYPES.cluster, TYPES.endpoints, TYPES.listener, TYPES.route];
 
+/** Of which types the resources lead to those of a type, at once or through others. */
+export const USERS: Readonly<Record<TypeUrl, readonly TypeUrl[]>> = {
+  [TYPES.listener]: [],
+  [TYPES.route]: [TYPES.listener],
+  [TYPES.cluster]: [TYPES.listener, TYPES.route],
+  [TYPES.endpoints]: [TYPES.listener, TYPES.route, TYPES.cluster],
+};
+
 export interface Resource {
   readonly type: TypeUrl;
   readonly name: string;

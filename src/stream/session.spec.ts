@@ -100,6 +100,33 @@ const rows: Row[] = [
       < C -b`,
   },
   {
+    it: 'takes nothing away that what stays in force after a refusal may still use',
+    talk: `
+      world C:a=1 R:r=toA
+      > C +a +b
+      < C a@1 -b
+      > C ack
+      < nothing
+      > R +r
+      < R r@toA
+      > R ack
+      < nothing
+      world C:b=1 R:r=toB
+      < C b@1
+      < R r@toB
+      > C ack
+      < nothing
+      > R nack r
+      < nothing
+      refuses R:r@toB
+      world C:b=1 R:r=toBAgain
+      < R r@toBAgain
+      > R ack
+      < C -a
+      > C ack
+      serves 3`,
+  },
+  {
     it: 'says at once that a name does not exist, and sends it when it comes to exist',
     like: 'SnapshotCreateWatchWithResourcePreviouslyNotRequested',
     talk: `

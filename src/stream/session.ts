@@ -6,7 +6,7 @@
  * alone; additions before their users and removals after (make before break); a refused resource is not sent again
  * until its content changes; nothing is sent that the client holds already.
  */
-import { TYPES, TYPE_ORDER, type Resource, type TypeUrl } from '../compile/resource.js';
+import { TYPES, TYPE_ORDER, USERS, type Resource, type TypeUrl } from '../compile/resource.js';
 import { SessionViolation, type DeltaRequest, type DeltaResponse, type Published, type Refusal } from './delta.js';
 import { NOTHING, covers, subscribe, type Subscription } from './subscription.js';
 
@@ -174,10 +174,15 @@ export class Session {
     return responses;
   }
 
-  /** Routes and listeners before endpoints and clusters, each when everything before it has been acknowledged. */
+  /**
+   * Routes and listeners before endpoints and clusters, each when everything before it has been acknowledged. Where a
+   * refusal leaves an old one in force, what that may use stays.
+   */
   private removals(now: number): DeltaResponse[] {
+    const refused = new Set(this.refusals.map(({ type }) => type));
     for (const type of [...TYPE_ORDER].reverse()) {
       if (this.isWaiting()) return [];
+      if (USERS[type].some((user) => refused.has(user))) continue;
       const state = this.stateOf(type);
       const gone = this.gone(type, state);
       if (gone.length > 0) return [this.send(type, state, [], gone, now)];
