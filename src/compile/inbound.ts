@@ -1,7 +1,7 @@
 /** What guards a workload: who may connect, and which of their requests reach its program. */
 import { envoy } from '../proto/messages.js';
 import type { AuthorizationPolicy } from '../model/authorization-policy.js';
-import type { MeshSettingsSpec } from '../model/mesh-settings.js';
+import type { MeshSettings, MeshSettingsSpec } from '../model/mesh-settings.js';
 import type { Workload } from '../model/workload.js';
 import { httpConnectionManager } from './http.js';
 import { defaultRules, rbacFilter, xdsPolicy, type NamedRules } from './rbac.js';
@@ -20,15 +20,17 @@ export interface Inbound {
   /** The policies that protect it, by key. */
   readonly policies: readonly AuthorizationPolicy[];
   readonly settings: MeshSettingsSpec;
+  /** The object that says so, if there is one. */
+  readonly written?: MeshSettings;
   readonly trustDomain: string;
 }
 
-export const inboundRecipe = ({ workload, policies, settings, trustDomain }: Inbound): Recipe =>
+export const inboundRecipe = ({ workload, policies, settings, written, trustDomain }: Inbound): Recipe =>
   recipe(
     TYPES.listener,
     inboundName(workload.metadata),
     [workload.spec.address, workload.spec.port ?? 0, policies, settings, trustDomain],
-    [workload, ...policies],
+    [workload, ...policies, ...(written && !policies.some(closes) ? [written] : [])],
     inboundListener,
   );
 
@@ -75,9 +77,12 @@ const NORMALISED = {
 const readsPaths = ({ spec }: AuthorizationPolicy): boolean =>
   spec.rules.some(({ to }) => to?.some(({ paths }) => paths !== undefined));
 
+/** A workload that such a policy protects is closed to all that none of them names; the default mode says nothing then. */
+const closes = ({ spec }: AuthorizationPolicy): boolean => spec.action === 'Allow' && spec.mode === 'Enforce';
+
 /** A plaintext caller is worth listening to only if some enforced rule could ever let one pass. */
 function admitsPlaintext(policies: readonly AuthorizationPolicy[], { defaultMode }: MeshSettingsSpec): boolean {
-  const allows = policies.filter(({ spec }) => spec.action === 'Allow' && spec.mode === 'Enforce');
+  const allows = policies.filter(closes);
   if (allows.length === 0) return ['audit', 'all-unauthenticated', 'cluster-unauthenticated'].includes(defaultMode);
   return allows.some(({ spec }) =>
     spec.rules.some(({ from }) => from.some((source) => 'anyone' in source && source.anyone === 'Everyone')),

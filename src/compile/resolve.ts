@@ -1,6 +1,7 @@
 /** Finds what every reference of the mesh leads to. The rest of `compile` only translates what is found here. */
 import { protects } from '../model/authorization-policy.js';
 import { keyOf, type Document } from '../model/document.js';
+import { MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
 import { settingsOf, type Mesh } from '../model/mesh.js';
 import { SERVICE_LABEL, byName } from '../model/names.js';
 import { standsBehind, type Service, type ServicePort } from '../model/service.js';
@@ -99,6 +100,7 @@ export function callable(workloads: readonly Workload[]): readonly Workload[] {
 /** A workload without an identity has no sidecar to guard it, and one without a port is never called. */
 function inboundsOf(mesh: Mesh, services: readonly Service[]): Inbound[] {
   const settings = settingsOf(mesh);
+  const written = mesh.MeshSettings.get(MESH_SETTINGS_NAME);
   const policies = sorted(mesh.AuthorizationPolicy.values());
   const servicesOf = Map.groupBy(services, ({ metadata }) => metadata.namespace);
   return sorted(mesh.Workload.values())
@@ -109,6 +111,7 @@ function inboundsOf(mesh: Mesh, services: readonly Service[]): Inbound[] {
         protects(policy, workload, servicesOf.get(workload.metadata.namespace) ?? []),
       ),
       settings,
+      ...(written && { written }),
       trustDomain: mesh.trustDomain,
     }));
 }
