@@ -96,7 +96,9 @@ export async function readSigningRequest(der: Uint8Array): Promise<x509.PublicKe
   if (name !== P256.name || namedCurve !== P256.namedCurve) {
     return { fault: 'the key of the signing request is not ECDSA P-256' };
   }
-  return (await request.verify()) ? request.publicKey : { fault: 'the signing request is not signed by its own key' };
+  // It is a rejection rather than an answer where the key is no point of the curve.
+  const verified = await request.verify().catch(() => false);
+  return verified ? request.publicKey : { fault: 'the signing request is not signed by its own key' };
 }
 
 /** The trust domain that an authority signs for, as its own SPIFFE id says (X509-SVID §4.1: no path). */

@@ -147,6 +147,16 @@ describe('a signing request', () => {
       /not ECDSA P-256/,
     ],
     [
+      'is for a key that is no point of the curve',
+      async () => {
+        const der = await request(await generateKeys(), { name: 'ECDSA', hash: 'SHA-256' });
+        // The last byte of the uncompressed point: BIT STRING of 66 bytes, of which the first says that none is unused.
+        const point = Buffer.from(der).indexOf(Buffer.from([0x03, 0x42, 0x00, 0x04]));
+        return der.map((byte, index) => (index === point + 67 ? byte ^ 1 : byte));
+      },
+      /not signed by its own key/,
+    ],
+    [
       'was signed by somebody else',
       async () => {
         const [one, other] = [await generateKeys(), await generateKeys()];
