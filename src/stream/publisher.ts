@@ -8,12 +8,15 @@ const GATHER_MS = 10;
 
 export class Publisher {
   private snapshot: Snapshot = EMPTY_SNAPSHOT;
-  /** The revision that `snapshot` was compiled from, and the one that sessions were last given. */
+  /** The revision that `snapshot` was compiled from (0: none yet), and the one that sessions were last given. */
   private revision = 0;
   private pushed = 0;
   private pending: { readonly revision: number; readonly mesh: Mesh } | undefined;
   private gathering: NodeJS.Timeout | undefined;
   private readonly listeners = new Set<(published: Published) => void>();
+
+  /** @param onFailure hears of a mesh that could not be compiled, which is a fault of ours: the one before stays in force */
+  constructor(private readonly onFailure: (error: unknown) => void) {}
 
   /** Takes in a newer mesh. */
   publish(now: { readonly revision: number; readonly mesh: Mesh }): void {
@@ -21,19 +24,25 @@ export class Publisher {
     if (!this.gathering) this.push();
   }
 
-  /** The newest mesh, compiled. */
+  /** The newest mesh that could be compiled. */
   get compiled(): Snapshot {
-    if (this.pending) {
-      this.snapshot = compile(this.pending.mesh, this.snapshot);
-      this.revision = this.pending.revision;
-      this.pending = undefined;
+    const { pending } = this;
+    this.pending = undefined;
+    try {
+      if (pending) {
+        this.snapshot = compile(pending.mesh, this.snapshot);
+        this.revision = pending.revision;
+      }
+    } catch (error) {
+      this.onFailure(error);
     }
     return this.snapshot;
   }
 
-  /** What a new session starts from. */
+  /** What a new session starts from. Throws when there is nothing yet: a client that is told so would drop what it has. */
   get published(): Published {
     const { resources } = this.compiled;
+    if (this.revision === 0) throw new Error('no mesh has been compiled yet');
     return { revision: this.revision, resources };
   }
 
@@ -54,8 +63,9 @@ export class Publisher {
       this.gathering = undefined;
       if (this.pending || this.revision !== this.pushed) this.push();
     }, GATHER_MS);
-    const { published } = this;
-    this.pushed = published.revision;
-    for (const listener of this.listeners) listener(published);
+    const { resources } = this.compiled;
+    if (this.revision === this.pushed) return;
+    this.pushed = this.revision;
+    for (const listener of this.listeners) listener({ revision: this.revision, resources });
   }
 }
