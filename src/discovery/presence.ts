@@ -4,7 +4,7 @@ import type { Draft } from '../model/document.js';
 import { keyOf } from '../model/document.js';
 import type { Mesh } from '../model/mesh.js';
 import { SERVER } from '../model/revision.js';
-import type { Workload } from '../model/workload.js';
+import type { Health, Workload } from '../model/workload.js';
 import type { EnrolmentStore } from '../store/enrolment-store.js';
 import type { CommitEvent, MeshStore } from '../store/mesh-store.js';
 import type { AdsService } from '../stream/ads.js';
@@ -19,6 +19,8 @@ const SWEEP_MS = 600_000;
 const FORGET_AFTER_MS = 86_400_000;
 
 export class Presence {
+  /** What the sidecars last said of their workloads. */
+  private readonly reported = new Map<string, Health>();
   private readonly timers: NodeJS.Timeout[];
   private readonly stop: () => void;
 
@@ -31,7 +33,7 @@ export class Presence {
   ) {
     const every = (ms: number, work: () => Promise<void>) =>
       setInterval(() => void work().catch(onFailure), ms).unref();
-    this.timers = [every(LEASE_CHECK_MS, () => this.endLeases()), every(SWEEP_MS, () => this.sweep())];
+    this.timers = [every(LEASE_CHECK_MS, () => this.lookAfterLeases()), every(SWEEP_MS, () => this.sweep())];
     this.stop = store.onCommit((event) => void this.evict(event).catch(onFailure));
   }
 
@@ -40,14 +42,36 @@ export class Presence {
     this.stop();
   }
 
-  /** A workload whose sidecar is lost gets no more calls; its sidecar says otherwise when it is back. */
-  async endLeases(): Promise<void> {
-    const { mesh } = this.store.current;
-    if (lostWorkloads(mesh, this.fleet.proxies(mesh)).length === 0) return;
-    const wish = (now: { readonly mesh: Mesh }) => ({
-      put: lostWorkloads(now.mesh, this.fleet.proxies(now.mesh)).map(asUnhealthy),
-    });
-    await this.store.commit(wish, { author: SERVER, comment: 'their sidecars have gone silent' });
+  /** Notes what a sidecar says of its workload. Call it in the order in which reports take effect. */
+  heard(id: string, health: Health): void {
+    this.reported.set(id, health);
+    this.fleet.heard(id);
+  }
+
+  /** A workload whose sidecar is lost gets no more calls, and gets them again when the sidecar is back. */
+  async lookAfterLeases(): Promise<void> {
+    await this.setHealth(lost, 'their sidecars have gone silent');
+    await this.setHealth((proxy, { spec }) => this.regained(proxy, spec.health), 'their sidecars are back');
+  }
+
+  /** A sidecar reports what changes, and may not have noticed that it was given up. */
+  private regained({ id, state }: Proxy, health: Health): Health | undefined {
+    return state === 'connected' && health === 'Unhealthy' ? this.reported.get(id) : undefined;
+  }
+
+  private async setHealth(
+    healthOf: (proxy: Proxy, workload: Workload) => Health | undefined,
+    comment: string,
+  ): Promise<void> {
+    const changed = ({ mesh }: { readonly mesh: Mesh }): Draft[] =>
+      this.fleet.proxies(mesh).flatMap((proxy) => {
+        const workload = mesh.Workload.get(proxy.id);
+        if (workload?.metadata.origin !== 'sidecar') return [];
+        const health = healthOf(proxy, workload) ?? workload.spec.health;
+        return health === workload.spec.health ? [] : withHealth(workload, health);
+      });
+    if (changed(this.store.current).length === 0) return;
+    await this.store.commit((now) => ({ put: changed(now) }), { author: SERVER, comment });
   }
 
   /** Notes who is there, and forgets who has been away for longer than a certificate lasts. */
@@ -71,6 +95,7 @@ export class Presence {
   private async evict({ by }: CommitEvent): Promise<void> {
     for (const { ref, before, after } of by.changes) {
       if (after || !before || before.metadata.origin !== 'sidecar' || before.kind !== 'Workload') continue;
+      this.reported.delete(keyOf(ref));
       if (by.author === (before as Workload).spec.identity) continue;
       await this.enrolments.evict(ref.namespace, ref.name);
       this.ads.end(
@@ -81,14 +106,10 @@ export class Presence {
   }
 }
 
-const lostWorkloads = (mesh: Mesh, fleet: readonly Proxy[]): Workload[] =>
-  fleet
-    .filter(({ state }) => state === 'lost')
-    .flatMap(({ id }) => mesh.Workload.get(id) ?? [])
-    .filter(({ spec }) => spec.health !== 'Unhealthy');
+const lost = ({ state }: Proxy): Health | undefined => (state === 'lost' ? 'Unhealthy' : undefined);
 
-const asUnhealthy = ({ kind, metadata, spec }: Workload): Draft => ({
+const withHealth = ({ kind, metadata, spec }: Workload, health: Health): Draft => ({
   kind,
   ...metadata,
-  spec: { ...spec, health: 'Unhealthy' },
+  spec: { ...spec, health },
 });

@@ -1,7 +1,7 @@
 /** Lets sidecars say where their workloads are and how they fare; who they are was settled when they joined. */
 import { isIP } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import type { Draft } from '../model/document.js';
+import { keyOf, type Draft } from '../model/document.js';
 import { find } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Health, WorkloadSpec } from '../model/workload.js';
@@ -9,6 +9,7 @@ import { sluice } from '../proto/messages.js';
 import type { Claims, EnrolmentStore } from '../store/enrolment-store.js';
 import type { MeshStore } from '../store/mesh-store.js';
 import { GrpcRefusal, callerOf, handleUnary, unary } from '../stream/grpc.js';
+import type { Presence } from './presence.js';
 
 const { ReportRequest, ReportResponse, LeaveRequest, LeaveResponse, Health: WireHealth } = sluice.v1;
 
@@ -24,6 +25,7 @@ export class Registration {
   constructor(
     private readonly store: MeshStore,
     private readonly enrolments: EnrolmentStore,
+    private readonly presence: Presence,
     private readonly onFailure: (error: unknown) => void,
   ) {}
 
@@ -50,7 +52,9 @@ export class Registration {
     call: Call<sluice.v1.ReportRequest, sluice.v1.IReportResponse>,
   ): Promise<sluice.v1.IReportResponse> {
     const claims = await this.claimsOf(call);
-    const draft = workloadOf(claims, specOf(call.request, claims));
+    const spec = specOf(call.request, claims);
+    const draft = workloadOf(claims, spec);
+    this.presence.heard(keyOf(claims), spec.health);
     try {
       const { revision } = await this.store.commit(() => ({ put: [draft] }), {
         author: claims.identity,
@@ -89,7 +93,8 @@ export class Registration {
 
 function specOf({ address, port, health }: sluice.v1.ReportRequest, { identity }: Claims): WorkloadSpec {
   const known = HEALTH[health];
-  if (isIP(address) === 0 || port > 65_535 || !known) {
+  // Of an address with a zone, nobody else can make sense.
+  if (isIP(address) === 0 || address.includes('%') || port > 65_535 || !known) {
     throw new GrpcRefusal(
       grpc.status.INVALID_ARGUMENT,
       'a report needs an IP address, a port up to 65535 and a health',

@@ -12,7 +12,7 @@ export interface Connection {
   readonly session: Session;
 }
 
-/** What remains of a stream when it has ended. */
+/** What is known of a sidecar that has no stream: when it was last heard of, and what it served. */
 interface Trace {
   readonly at: number;
   readonly serves: number | undefined;
@@ -46,6 +46,13 @@ export class Fleet {
     if (this.connections.get(id)?.session !== session) return;
     this.connections.delete(id);
     this.traces.set(id, { at: this.clock(), serves: session.serves });
+    this.changed();
+  }
+
+  /** Notes that a sidecar has spoken in another way than over its stream: it has a lease to open one. */
+  heard(id: string): void {
+    if (this.connections.has(id)) return;
+    this.traces.set(id, { at: this.clock(), serves: this.traces.get(id)?.serves });
     this.changed();
   }
 

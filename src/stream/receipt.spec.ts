@@ -101,6 +101,18 @@ describe('the fleet', () => {
     expect(states()[0]).toBe('shop/a lost');
   });
 
+  it('gives a lease to a sidecar that is heard of before it opens its stream', () => {
+    let now = 5_000;
+    const fleet = new Fleet(1_000, () => now);
+    const mesh = withChanges(emptyMesh('sluice.local'), [workload('a')]);
+    now = 9_000;
+    fleet.heard('shop/a');
+    now = 9_999;
+    expect(fleet.proxies(mesh)).toMatchObject([{ state: 'disconnected' }]);
+    now = 10_000;
+    expect(fleet.proxies(mesh)).toMatchObject([{ state: 'lost' }]);
+  });
+
   it('remembers what a proxy served when its stream ended: it goes on with that', () => {
     const fleet = new Fleet(1_000, () => 0);
     const mesh = withChanges(emptyMesh('sluice.local'), [workload('a')]);
@@ -153,6 +165,34 @@ describe('waiting for a receipt', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it('ends when nobody listens any more', async () => {
+    const { receipts } = setUp();
+    const caller = new AbortController();
+    const waiting = receipts.wait(1, { percent: 100 }, 60_000, caller.signal);
+    caller.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'not-applied-in-time' });
+  });
+
+  it('is not begun when too many wait, and the receipt is given all the same', async () => {
+    const { fleet, a, receipts } = setUp();
+    const waiting = Array.from({ length: 1_000 }, () => receipts.wait(1, { percent: 100 }, 60_000));
+    await expect(receipts.wait(1, { percent: 100 }, 60_000)).rejects.toMatchObject({
+      message: expect.stringContaining('1000 callers are waiting already') as string,
+      extensions: { revision: 1, receipt: { proxies: 1, serving: 0 } },
+    });
+    a.session.receive({ type: TYPES.cluster, nonce: '', subscribe: ['*'], unsubscribe: ['*'], initialVersions: {} }, 0);
+    fleet.changed();
+    expect(await Promise.all(waiting)).toHaveLength(1_000);
+  });
+
+  it('says so when more proxies are asked for than there are', async () => {
+    const { a, receipts } = setUp();
+    a.session.receive({ type: TYPES.cluster, nonce: '', subscribe: ['*'], unsubscribe: ['*'], initialVersions: {} }, 0);
+    await expect(receipts.wait(1, { proxies: 5 }, 1)).rejects.toMatchObject({
+      message: expect.stringContaining('1 of 1 proxies serve it; 5 were asked for.') as string,
+    });
   });
 
   it('ends at once when a refusal has put the target out of reach', async () => {
