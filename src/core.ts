@@ -10,6 +10,7 @@ import { Authority } from './identity/authority.js';
 import { Enrolment } from './identity/enrolment.js';
 import { ServerCertificate } from './identity/server-certificate.js';
 import { INITIAL_SETTINGS, MESH_SETTINGS_NAME } from './model/mesh-settings.js';
+import { keyOf } from './model/document.js';
 import { SERVER } from './model/revision.js';
 import type { Settings } from './settings.js';
 import { ApiTokenStore } from './store/api-token-store.js';
@@ -42,9 +43,10 @@ export async function openCore(settings: Settings, log: Logger): Promise<OpenCor
   process.umask(0o077);
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   const files = filesOf(settings.dataDir);
+  // The database first: it keeps a second server out, which would make an authority of its own.
+  const database = await Database.open(files.database);
   const authority = await Authority.open(files.authority, settings.trustDomain);
   write(files.trustAnchors, authority.anchorsPem, 0o644);
-  const database = await Database.open(files.database);
   const store = await MeshStore.open(database, settings.trustDomain);
   const tokens = new ApiTokenStore(database);
   const enrolments = new EnrolmentStore(database);
@@ -56,7 +58,7 @@ export async function openCore(settings: Settings, log: Logger): Promise<OpenCor
     settings.serverNames,
     failed('the certificate was not renewed'),
   );
-  const publisher = new Publisher();
+  const publisher = new Publisher(failed('the mesh could not be compiled; proxies keep what they have'));
   const fleet = new Fleet(settings.proxyLeaseMs);
   const receipts = new Receipts(fleet, () => store.current.mesh);
   const ads = new AdsService(publisher, fleet, gatekeeper(enrolments, settings.trustDomain), log);
@@ -70,7 +72,7 @@ export async function openCore(settings: Settings, log: Logger): Promise<OpenCor
   const xdsPort = new GrpcPort(certificate.material, true);
   xdsPort.add(ads.definition, ads.handlers);
   xdsPort.add(...enrolment.renewing);
-  xdsPort.add(...new Registration(store, enrolments, failed('a report could not be taken in')).service);
+  xdsPort.add(...new Registration(store, enrolments, presence, failed('a report could not be taken in')).service);
   certificate.onRenewal((material) => {
     joinPort.replaceCertificate(material);
     xdsPort.replaceCertificate(material);
@@ -115,7 +117,8 @@ const gatekeeper = (enrolments: EnrolmentStore, trustDomain: string) => ({
   admit: async (id: string, identity: string): Promise<void> => {
     const [namespace = '', name = ''] = id.split('/');
     const claims = await enrolments.find(namespace, name);
-    if (claims?.identity === identity) return;
+    // Written in one way only: by another, one sidecar would pass for several, and outlive its eviction.
+    if (claims?.identity === identity && keyOf({ namespace, name }) === id) return;
     throw new GrpcRefusal(
       grpc.status.PERMISSION_DENIED,
       `${identity} does not speak for ${id}; it never joined as that one, or was evicted`,

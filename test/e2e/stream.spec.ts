@@ -199,6 +199,8 @@ describe('a stream', () => {
 
   it.each([
     ['for somebody else', { id: 'shop/somebody-else' }, grpc.status.PERMISSION_DENIED],
+    ['for oneself under a longer name', { id: 'shop/pretender/1' }, grpc.status.PERMISSION_DENIED],
+    ['for oneself with a slash at the end', { id: 'shop/pretender/' }, grpc.status.PERMISSION_DENIED],
     ['for nobody', { id: '' }, grpc.status.INVALID_ARGUMENT],
     ['without a node', undefined, grpc.status.INVALID_ARGUMENT],
   ])('is not opened %s', async (_, node, code) => {
@@ -296,7 +298,7 @@ describe('a stream', () => {
     await until(async () => expect(await proxy('stubborn')).not.toHaveProperty('lastRefusal'));
   });
 
-  it('that is gone for longer than the lease leaves a workload that gets no calls, until its sidecar says otherwise', async () => {
+  it('that is gone for longer than the lease leaves a workload that gets no calls, until it is back', async () => {
     const client = await joined('silent');
     await client.report({});
     const stream = client.stream();
@@ -306,8 +308,7 @@ describe('a stream', () => {
     await until(async () => expect(await workload('silent')).toMatchObject({ spec: { health: 'Unhealthy' } }));
     expect(await proxy('silent')).toMatchObject({ state: 'lost' });
     begin(opened(client), client);
-    await client.report({});
-    expect(await workload('silent')).toMatchObject({ spec: { health: 'Healthy' } });
+    await until(async () => expect(await workload('silent')).toMatchObject({ spec: { health: 'Healthy' } }));
   });
 
   it('ends when its workload is evicted, and is not opened again before its sidecar has joined again', async () => {
