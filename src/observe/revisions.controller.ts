@@ -58,7 +58,7 @@ export class RevisionDto {
 }
 
 export class RevisionListDto {
-  @ApiProperty({ type: [RevisionDto], description: 'Newest first.' })
+  @ApiProperty({ type: [RevisionDto], description: 'Newest first. Fewer than `limit` when they are large.' })
   items!: RevisionDto[];
 
   @ApiPropertyOptional({ description: 'Send it as `cursor` to get what came before. Absent on the last page.' })
@@ -80,12 +80,11 @@ export class RevisionsController {
   @ApiProblems('invalid')
   async list(@Query() query: QueryValues): Promise<RevisionListDto> {
     const { limit, after } = readPageQuery(query);
-    const found = await this.store.revisions(limit + 1, after === '' ? undefined : Number(after));
-    const items = found.slice(0, limit);
-    const last = items.at(-1);
+    const { revisions, more } = await this.store.revisions(limit, after === '' ? undefined : Number(after));
+    const last = revisions.at(-1);
     return {
-      items: items.map(printed),
-      ...(found.length > limit && last && { next: writeCursor(String(last.number)) }),
+      items: revisions.map(printed),
+      ...(more && last && { next: writeCursor(String(last.number)) }),
     };
   }
 

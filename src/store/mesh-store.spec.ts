@@ -90,7 +90,7 @@ describe.each(databases)('a store on $name', ({ file }) => {
     const same = await store.commit(() => ({ put: [split(1)] }), ada);
     expect(same).toMatchObject({ revision: 1, changed: false });
     expect(store.current).toBe(before);
-    expect(await store.revisions(10)).toHaveLength(1);
+    expect((await store.revisions(10)).revisions).toHaveLength(1);
   });
 
   it('does not care in which order the fields of an object come', async () => {
@@ -114,7 +114,7 @@ describe.each(databases)('a store on $name', ({ file }) => {
     await expect(store.commit(() => ({ put: [split(1)], remove: [missing] }), ada)).rejects.toThrow('there is no');
     expect(store.current).toMatchObject({ revision: 0 });
     expect(store.current.mesh.TrafficSplit.size).toBe(0);
-    expect(await store.revisions(10)).toEqual([]);
+    expect((await store.revisions(10)).revisions).toEqual([]);
   });
 
   it('removes an object and remembers what it was', async () => {
@@ -189,9 +189,24 @@ describe.each(databases)('a store on $name', ({ file }) => {
     const store = await openStore();
     for (const weight of [1, 2, 3]) await store.commit(() => ({ put: [split(weight)] }), ada);
     const numbers = async (limit: number, before?: number) =>
-      (await store.revisions(limit, before)).map(({ number }) => number);
+      (await store.revisions(limit, before)).revisions.map(({ number }) => number);
     expect(await numbers(2)).toEqual([3, 2]);
     expect(await numbers(2, 2)).toEqual([1]);
+    expect((await store.revisions(3)).more).toBe(false);
+    expect((await store.revisions(2)).more).toBe(true);
+  });
+
+  it('lists fewer revisions when they are large, but one at least', async () => {
+    const store = await openStore();
+    const large = (size: number) => ({ put: [split(1, { annotations: { note: 'x'.repeat(size) } })] });
+    for (const size of [5_000_000, 1_000_000, 1_000_001, 10]) await store.commit(() => large(size), ada);
+    const page = async (before?: number) => {
+      const { revisions, more } = await store.revisions(10, before);
+      return [...revisions.map(({ number }) => number), more];
+    };
+    expect(await page()).toEqual([4, 3, true]);
+    expect(await page(3)).toEqual([2, true]);
+    expect(await page(2)).toEqual([1, false]);
   });
 
   it('keeps nothing open around what it commits after its database has ended transactions by itself', async () => {
@@ -212,7 +227,7 @@ describe.each(databases)('a store on $name', ({ file }) => {
     // A transaction begins only where none is open.
     await run('BEGIN');
     await run('ROLLBACK');
-    expect((await store.revisions(10)).map(({ number }) => number)).toEqual([2, 1]);
+    expect((await store.revisions(10)).revisions.map(({ number }) => number)).toEqual([2, 1]);
   });
 
   it('serves what it knows and refuses writes when its database is gone', async () => {

@@ -1,5 +1,5 @@
 /** The durable log of the mesh and the mesh itself: one immutable value in memory, rebuilt at start, changed here alone. */
-import { LessThan } from 'typeorm';
+import { In, LessThan } from 'typeorm';
 import type { Document, Ref } from '../model/document.js';
 import { emptyMesh, withChanges, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
@@ -107,13 +107,37 @@ export class MeshStore {
     return row ? revisionOf(row) : undefined;
   }
 
-  /** Up to `limit` revisions, newest first, older than `before`. */
-  async revisions(limit: number, before = Number.MAX_SAFE_INTEGER): Promise<Revision[]> {
-    const rows = await this.database
-      .rows(RevisionRow)
-      .find({ where: { number: LessThan(before) }, order: { number: 'DESC' }, take: limit });
-    return rows.map(revisionOf);
+  /**
+   * Up to `limit` revisions, newest first, older than `before`; fewer when they are large, but one at least. `more`
+   * tells whether there are older ones.
+   */
+  async revisions(
+    limit: number,
+    before = Number.MAX_SAFE_INTEGER,
+  ): Promise<{ readonly revisions: Revision[]; readonly more: boolean }> {
+    const rows = this.database.rows(RevisionRow);
+    const sizes = await rows
+      .createQueryBuilder('revision')
+      .select('revision.number', 'number')
+      .addSelect('LENGTH(revision.changes)', 'size')
+      .where({ number: LessThan(before) })
+      .orderBy('revision.number', 'DESC')
+      .limit(limit + 1)
+      .getRawMany<{ number: number; size: number }>();
+    const numbers = sizes.slice(0, Math.min(limit, fitting(sizes.map(({ size }) => size)))).map(({ number }) => number);
+    const found = await rows.find({ where: { number: In(numbers) }, order: { number: 'DESC' } });
+    return { revisions: found.map(revisionOf), more: sizes.length > numbers.length };
   }
+}
+
+/** As much as a page of revisions may hold, in characters of their changes. */
+const PAGE_SIZE = 4 * 1024 * 1024;
+
+/** How many of `sizes` from the first come to no more than a page, but one at least. */
+function fitting(sizes: readonly number[]): number {
+  let sum = 0;
+  const over = sizes.findIndex((size, index) => (sum += size) > PAGE_SIZE && index > 0);
+  return over < 0 ? sizes.length : over;
 }
 
 const revisionOf = (row: RevisionRow): Revision => ({ ...row, changes: JSON.parse(row.changes) as Change[] });
