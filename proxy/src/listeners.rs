@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, process};
 
+use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -39,7 +40,7 @@ pub enum NoListener {
 }
 
 /// Where the sockets are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Addresses {
     /// For callers; none: the program only calls.
     pub inbound: Option<SocketAddr>,
@@ -50,16 +51,20 @@ pub struct Addresses {
 }
 
 impl Listeners {
-    /// Takes them all.
-    pub async fn bind(settings: &Settings) -> Result<Self, NoListener> {
+    /// Takes them all. Where any port will do, it is the one of `before` if that is free: others still call it there.
+    pub async fn bind(settings: &Settings, before: Option<Addresses>) -> Result<Self, NoListener> {
         let inbound = match settings.app_port {
-            Some(_) => Some(bind("SLUICE_INBOUND_LISTEN", settings.inbound_listen).await?),
+            Some(_) => {
+                let before = before.and_then(|before| before.inbound);
+                Some(bind("SLUICE_INBOUND_LISTEN", settings.inbound_listen, before).await?)
+            }
             None => None,
         };
         Ok(Self {
             inbound,
-            outbound: bind("SLUICE_OUTBOUND_LISTEN", settings.outbound_listen).await?,
-            admin: bind("SLUICE_ADMIN_LISTEN", settings.admin_listen).await?,
+            outbound: bind("SLUICE_OUTBOUND_LISTEN", settings.outbound_listen, before.map(|before| before.outbound))
+                .await?,
+            admin: bind("SLUICE_ADMIN_LISTEN", settings.admin_listen, before.map(|before| before.admin)).await?,
         })
     }
 
@@ -74,10 +79,13 @@ impl Listeners {
 }
 
 impl Addresses {
-    /// Removes what an earlier sidecar wrote: nobody must take it for ours.
-    pub fn forget(directory: &StateDir) {
+    /// Removes what an earlier sidecar wrote, for nobody must take it for ours, and gives it.
+    pub fn take(directory: &StateDir) -> Option<Self> {
+        let file = directory.path().join(ADDRESSES);
+        let before = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         // If it cannot be removed, it cannot be replaced either, and that is told.
-        let _ = std::fs::remove_file(directory.path().join(ADDRESSES));
+        let _ = std::fs::remove_file(file);
+        before
     }
 
     /// Writes them where whoever started this sidecar looks.
@@ -88,6 +96,15 @@ impl Addresses {
     }
 }
 
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, NoListener> {
+async fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+    before: Option<SocketAddr>,
+) -> Result<TcpListener, NoListener> {
+    if let Some(before) = before.filter(|before| address.port() == 0 && before.ip() == address.ip())
+        && let Ok(listener) = TcpListener::bind(before).await
+    {
+        return Ok(listener);
+    }
     TcpListener::bind(address).await.map_err(|source| NoListener::Bind { setting, address, source })
 }

@@ -64,8 +64,8 @@ pub async fn run(
 ) -> Result<u8, StartError> {
     let mut signals = Signals::listen()?;
     let directory = StateDir::claim(&settings.state_dir)?;
-    Addresses::forget(&directory);
-    let listeners = Listeners::bind(&settings).await?;
+    let before = Addresses::take(&directory);
+    let listeners = Listeners::bind(&settings, before).await?;
     let addresses = listeners.addresses()?;
     addresses.tell(&directory)?;
     let mut sidecar = tokio::select! {
