@@ -87,6 +87,21 @@ impl Scene {
     fn listening(&self) -> Listening {
         Listening::to(&self.control, &self.pki, self.directory.path())
     }
+
+    /// As a sidecar that has ended leaves its directory, with all about cart and its own listener.
+    async fn leave_a_copy(&self) {
+        let listening = self.listening();
+        let mut stream = self.control.stream().await;
+        stream.opening().await;
+        teach_cart(&mut stream, &listening).await;
+        stream.teach(Kind::Listener, &[&Door::to_members().made("shop/web")], &[]).await;
+        let copy = Copy::within(self.directory.path());
+        let whole = async || {
+            let saved = copy.read().unwrap()?;
+            saved.iter().map(|response| response.resources.len()).eq([1, 1, 2, 1]).then_some(())
+        };
+        eventually("the copy on disk", whole).await;
+    }
 }
 
 fn backend(name: &str) -> [Made; 2] {
@@ -266,19 +281,7 @@ async fn a_new_stream_asks_for_nothing_that_is_held() {
 #[tokio::test]
 async fn the_copy_on_disk_serves_before_and_without_the_control_plane() {
     let scene = Scene::new().await;
-    {
-        let listening = scene.listening();
-        let mut stream = scene.control.stream().await;
-        stream.opening().await;
-        teach_cart(&mut stream, &listening).await;
-        stream.teach(Kind::Listener, &[&Door::to_members().made("shop/web")], &[]).await;
-        let copy = Copy::within(scene.directory.path());
-        let whole = async || {
-            let saved = copy.read().unwrap()?;
-            saved.iter().map(|response| response.resources.len()).eq([1, 1, 2, 1]).then_some(())
-        };
-        eventually("the copy on disk", whole).await;
-    }
+    scene.leave_a_copy().await;
     let Scene { pki, control, directory } = scene;
     let ports = control.ports();
     let address = control.members;
@@ -292,12 +295,44 @@ async fn the_copy_on_disk_serves_before_and_without_the_control_plane() {
     let mut tasks = JoinSet::new();
     tasks.spawn(client.run(channel));
     let listening = Listening { outlook, _tasks: tasks };
-    assert_eq!(listening.route().as_deref(), Some("cart.shop:80=1"), "without a control plane");
+    eventually("the copy in force, without a control plane", async || listening.route().is_some().then_some(())).await;
+    assert_eq!(listening.route().as_deref(), Some("cart.shop:80=1"));
     assert!(listening.config().inbound.is_some());
     let control = ControlPlane::start_as(&pki, How { ports, ..How::default() }).await;
     let opening = control.stream().await.opening().await;
     let held: Vec<usize> = opening.iter().map(|request| request.initial_resource_versions.len()).collect();
     assert_eq!(held, [1, 1, 2, 1], "nothing is asked for twice");
+}
+
+#[tokio::test]
+async fn the_copy_on_disk_is_not_served_to_whom_the_control_plane_answers() {
+    let scene = Scene::new().await;
+    scene.leave_a_copy().await;
+    let listening = scene.listening();
+    let mut stream = scene.control.stream().await;
+    let opening = stream.opening().await;
+    assert!(opening.iter().all(|request| request.initial_resource_versions.is_empty()), "all is asked for anew");
+    assert_eq!(opening[2].resource_names_subscribe, [CART, WEB], "what was called before as well");
+    stream.teach(Kind::Listener, &[], &[CART]).await;
+    assert_eq!(listening.config().services.get(CART), Some(&Answer::Absent));
+    assert!(listening.config().inbound.is_none(), "what was in force once says nothing now");
+    drop(stream);
+    eventually("the copy in force, for want of an answer", async || listening.config().inbound.clone()).await;
+}
+
+#[tokio::test]
+async fn the_copy_on_disk_is_the_last_good_one_where_the_newest_is_refused() {
+    let scene = Scene::new().await;
+    scene.leave_a_copy().await;
+    let listening = scene.listening();
+    let mut stream = scene.control.stream().await;
+    stream.opening().await;
+    let mut bad = Door::to_members().made("shop/web");
+    bad.resource.resource.as_mut().unwrap().value.extend([0x40, 1]);
+    stream.send(Kind::Listener, &[&bad], &[]).await;
+    let opening = scene.control.stream().await.opening().await;
+    assert!(opening[2].initial_resource_versions.contains_key(WEB));
+    assert!(listening.config().inbound.is_some());
 }
 
 #[tokio::test]

@@ -268,6 +268,27 @@ describe('a sidecar', () => {
     await until('it knows more again', async () => (await web.call('http://basket.shop/')).status === 404);
   });
 
+  it('that is started again is where it was, and obeys from its first answer on what was said meanwhile', async () => {
+    await using sluice = await startSluice();
+    await sluice.rest.put(service('cart'));
+    await using cart = await sluice.workload('cart', { service: 'cart' });
+    const doors = doorsOf(sluice);
+    const job = await JoinedClient.join(doors, 'shop', { name: 'job' });
+    const { inbound } = cart.addresses;
+    const callCart = () =>
+      callDirectly(inbound ?? '', { certificate: job.certificate, key: job.key, trustAnchors: doors.trustAnchors });
+    expect((await callCart()).status).toBe(200);
+    await until('what it has is on disk', () =>
+      readFileSync(join(cart.stateDir, 'last-config.bin'), 'latin1').includes('inbound/shop/cart'),
+    );
+    await cart.stop();
+    await sluice.rest.put(allow('cart', 'cart', 'web'));
+    const [first] = await Promise.all([until('it answers', () => callCart().catch(() => undefined)), cart.start()]);
+    expect(first).toMatchObject({ status: 403 });
+    expect(cart.addresses.inbound).toBe(inbound);
+    job.close();
+  });
+
   it('that refuses a resource keeps the old one in force, and the object shows why', async () => {
     await using sluice = await startSluice();
     await sluice.rest.put(service('cart'));

@@ -20,6 +20,7 @@ use tonic::{Status, Streaming, transport::Channel};
 use tracing::{debug, info, warn};
 
 use super::{
+    decode::INBOUND_PREFIX,
     demand::Demand,
     disk::Copy,
     kind::Kind,
@@ -39,6 +40,9 @@ const LARGEST_MESSAGE: usize = 64 << 20;
 
 /// How many requests may wait for the control plane to take them. More, and the stream is given up.
 const MOST_REQUESTS: usize = 256;
+
+/// How long the control plane is given to answer before what is on disk goes into force.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long changes are gathered before the copy on disk is written.
 const GATHER: Duration = Duration::from_millis(200);
@@ -64,6 +68,8 @@ pub struct Client {
     outlook: Arc<Outlook>,
     metrics: Arc<Metrics>,
     copy: Copy,
+    /// What is on disk, until the control plane has been heard: it may have been changed since by whoever asks us to obey.
+    reserve: Option<Vec<DeltaDiscoveryResponse>>,
     /// When the copy on disk is to be written.
     write_at: Option<Instant>,
     /// The copy that is being written.
@@ -72,29 +78,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for the workload `node` (`namespace/name`), with what is on disk in force.
+    /// A client for the workload `node` (`namespace/name`), with what is on disk in reserve.
     pub fn new(node: String, mut mirror: Mirror, copy: Copy, outlook: Arc<Outlook>, metrics: Arc<Metrics>) -> Self {
-        match copy.read() {
-            Ok(None) => {}
-            Ok(Some(responses)) => {
-                // Calls to come must find what was called before, or it would be forgotten at once.
-                let listeners = responses.iter().filter(|response| response.type_url == Kind::Listener.type_url());
-                let names = listeners.flat_map(|response| {
-                    response.resources.iter().map(|resource| &resource.name).chain(&response.removed_resources)
-                });
-                names
-                    .filter(|name| !name.starts_with(super::decode::INBOUND_PREFIX))
-                    .for_each(|name| outlook.demand.call(name));
-                mirror.call(outlook.demand.all());
-                if let Some(config) = mirror.restore(responses).config {
-                    info!("serving from the configuration on disk");
-                    outlook.config.swap(config);
-                }
-            }
-            Err(error) => warn!(%error, "the configuration on disk cannot be used"),
+        let reserve = copy.read().unwrap_or_else(|error| {
+            warn!(%error, "the configuration on disk cannot be used");
+            None
+        });
+        // What was called before is asked for at once, and so stays in the copy.
+        for name in reserve.iter().flatten().flat_map(services) {
+            outlook.demand.call(name);
         }
+        mirror.call(outlook.demand.all());
         outlook.report.swap(Arc::new(Report::of(&mirror, false)));
-        Self { node, mirror, outlook, metrics, copy, write_at: None, writing: None, connected: false }
+        Self { node, mirror, outlook, metrics, copy, reserve, write_at: None, writing: None, connected: false }
     }
 
     /// Hears the control plane for ever.
@@ -107,6 +103,7 @@ impl Client {
             self.connection(false);
             let wait = backoff.after_failure(chance());
             warn!(reason = %ended, ?wait, "the control plane is not heard; serving what is held");
+            self.fall_back();
             let until = Instant::now() + wait;
             let outlook = self.outlook.clone();
             loop {
@@ -137,6 +134,7 @@ impl Client {
         let mut opened = Box::pin(client.delta_aggregated_resources(ReceiverStream::new(queue)));
         let mut responses: Option<Streaming<DeltaDiscoveryResponse>> = None;
         let outlook = self.outlook.clone();
+        let patience = Instant::now() + PATIENCE;
         loop {
             // A server may say nothing at all, not even that it listens, until it has a resource to send: nothing here
             // waits for that.
@@ -159,13 +157,20 @@ impl Client {
                     Err(status) => return reason(&status),
                 },
                 () = outlook.demand.changed() => self.mirror.call(outlook.demand.all()),
+                () = sleep_until(patience), if responses.is_none() && self.reserve.is_some() => {
+                    return format!("it did not answer within {PATIENCE:?}");
+                }
                 () = due(self.write_at) => {
                     self.write();
                     continue;
                 }
             };
+            let refused = !step.refused.is_empty();
             if let Err(reason) = self.carry_out(step, &requests) {
                 return reason.into();
+            }
+            if refused && self.reserve.is_some() {
+                return "it sent what cannot be obeyed, where what is on disk could".into();
             }
         }
     }
@@ -175,6 +180,9 @@ impl Client {
         let (brought, removed) = (response.resources.len(), response.removed_resources.len());
         debug!(kind = ?kind, nonce = response.nonce, brought, removed, "the control plane sent something");
         let step = self.mirror.receive(response);
+        if step.refused.is_empty() {
+            self.forget_reserve();
+        }
         // A new version of the same content changes nothing but the copy.
         self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
         if let Some(kind) = kind {
@@ -206,16 +214,35 @@ impl Client {
         self.outlook.report.swap(Arc::new(Report::of(&self.mirror, self.connected)));
     }
 
+    /// Puts in force what is on disk, unless the control plane has said what is true now.
+    fn fall_back(&mut self) {
+        let Some(responses) = self.reserve.take() else { return };
+        let step = self.mirror.restore(responses);
+        if step.config.is_some() {
+            info!("serving from the configuration on disk");
+        }
+        self.put_in_force(step.config);
+    }
+
     fn connection(&mut self, connected: bool) {
         self.connected = connected;
+        self.forget_reserve();
         self.metrics.xds_connected.set(connected.into());
         self.outlook.report.swap(Arc::new(Report::of(&self.mirror, connected)));
     }
 
+    /// What is on disk is of no use any more once all that is asked for has been answered.
+    fn forget_reserve(&mut self) {
+        if self.connected && self.mirror.is_complete() {
+            self.reserve = None;
+        }
+    }
+
     /// Writes the copy, off the thread that serves requests. Nothing waits for that, and only one is written at a time.
+    /// The one on disk stays while it may be needed.
     fn write(&mut self) {
         self.write_at = None;
-        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+        if self.reserve.is_some() || self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
             self.write_at = Some(Instant::now() + GATHER);
             return;
         }
@@ -226,6 +253,13 @@ impl Client {
             }
         }));
     }
+}
+
+/// The services that a copy speaks of.
+fn services(response: &DeltaDiscoveryResponse) -> impl Iterator<Item = &str> {
+    let is_listener = response.type_url == Kind::Listener.type_url();
+    let names = response.resources.iter().map(|resource| &resource.name).chain(&response.removed_resources);
+    names.map(String::as_str).filter(move |name| is_listener && !name.starts_with(INBOUND_PREFIX))
 }
 
 async fn next(

@@ -170,6 +170,12 @@ impl Mirror {
         Kind::ALL.into_iter().map(save).collect()
     }
 
+    /// Whether all that is asked for has been answered, and there is a listener before the program, if it needs one.
+    pub fn is_complete(&self) -> bool {
+        Kind::ALL.into_iter().all(|kind| self.table(kind).is_answered())
+            && self.inbound.is_some() == self.config.inbound.is_some()
+    }
+
     /// What is known of the resources of one kind.
     pub fn table(&self, kind: Kind) -> &Table {
         match kind {

@@ -66,6 +66,13 @@ impl Table {
         Change { subscribe, unsubscribe }
     }
 
+    /// Whether something is known of all that is asked for.
+    pub fn is_answered(&self) -> bool {
+        let known =
+            |name| self.held.contains_key(name) || self.absent.contains(name) || self.refused.contains_key(name);
+        self.subscribed.iter().all(known)
+    }
+
     /// Puts a resource in force.
     pub fn hold(&mut self, name: Arc<str>, resource: Held) {
         self.absent.remove(&name);
