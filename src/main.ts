@@ -1,4 +1,5 @@
 /** `sluice server`: reads the settings, starts, says where everything is, and stops when it is told to. */
+import { existsSync } from 'node:fs';
 import { AuthorityUnusable } from './identity/authority.js';
 import { SettingsFaulty, readSettings, type Settings } from './settings.js';
 import { DatabaseUnusable } from './store/database.js';
@@ -60,6 +61,6 @@ const welcome = ({ xdsListen, joinListen }: Settings, { url, xdsPort, joinPort, 
   Swagger UI     ${url}/docs
   OpenAPI        ${url}/openapi.json
   sidecars       join at ${joinListen.host}:${joinPort}, stream from ${xdsListen.host}:${xdsPort}
-  first token    ${files.adminToken}
+  first token    ${existsSync(files.adminToken) ? files.adminToken : 'not kept here any more'}
   trust anchors  ${files.trustAnchors}
 `;

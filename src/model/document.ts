@@ -1,4 +1,4 @@
-/** The one shape that every object of the mesh has, whichever door it comes by (architecture decision D12). */
+/** The one shape that every object of the mesh has, whichever door it comes by. */
 import type { Labels } from './names.js';
 
 export const API_VERSION = 'sluice.mesh/v1';
