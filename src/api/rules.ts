@@ -1,6 +1,6 @@
 /** Validation rules in the words of the mesh, for the fields of request bodies. */
-import { isIP } from 'node:net';
 import { ValidateBy, type ValidationOptions } from 'class-validator';
+import { isCidr, isIpAddress } from '../model/addresses.js';
 import { parseDuration } from '../model/duration.js';
 import { isDnsLabel, isLabelKey, isLabelValue, parseSpiffeId } from '../model/names.js';
 
@@ -20,8 +20,8 @@ export const IsName = rule(
 
 export const IsIpAddress = rule(
   'isIpAddress',
-  (value) => isText(value) && isIP(value) !== 0,
-  '$property must be an IP address, not a host name',
+  (value) => isText(value) && isIpAddress(value),
+  '$property must be an IP address, not a host name, and without a zone',
 );
 
 export const IsWholeNumber = (from: number, to: number): PropertyDecorator =>
@@ -48,14 +48,8 @@ export const IsDuration = rule(
 export const IsCidr = rule(
   'isCidr',
   (value) => isText(value) && isCidr(value),
-  'each of $property must be a CIDR, such as 10.0.0.0/8 or fd00::/8',
+  'each of $property must be a CIDR without a zone, such as 10.0.0.0/8 or fd00::/8',
 );
-
-function isCidr(text: string): boolean {
-  const [address = '', length = '', ...rest] = text.split('/');
-  const family = isIP(address);
-  return rest.length === 0 && family !== 0 && /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
-}
 
 /** How many labels or annotations an object may have. */
 const MAX_LABELS = 64;

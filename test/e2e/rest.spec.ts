@@ -206,6 +206,12 @@ describe('what is not a valid document', () => {
       { '/spec/address': 'IP address' },
     ],
     [
+      'an address with a zone, which only one machine knows',
+      'workloads/x',
+      { spec: { address: 'fe80::1%eth0', port: 1 } },
+      { '/spec/address': 'without a zone' },
+    ],
+    [
       'an identity of another mesh',
       'workloads/x',
       { spec: { address: '::1', identity: 'spiffe://other/ns/a/sa/b' } },
@@ -454,6 +460,7 @@ describe('the settings of the mesh', () => {
     [{ defaultMode: 'open' }, '/spec/defaultMode'],
     [{ defaultMode: 'deny', clusterNetworks: ['10.0.0.0/33'] }, '/spec/clusterNetworks'],
     [{ defaultMode: 'deny', clusterNetworks: ['10.0.0.0'] }, '/spec/clusterNetworks'],
+    [{ defaultMode: 'deny', clusterNetworks: ['fe80::%eth0/64'] }, '/spec/clusterNetworks'],
     [{ defaultMode: 'deny', clusterNetworks: 'fd00::/8' }, '/spec/clusterNetworks'],
   ])('are refused when they are %j', async (spec, pointer) => {
     const { status, body } = await rest.call('PUT', '/v1/mesh-settings', { body: { spec } });
