@@ -40,6 +40,9 @@ export class ProblemDto implements Problem {
 
   @ApiPropertyOptional({ type: [FaultDto] })
   errors?: FaultDto[];
+
+  @ApiPropertyOptional({ type: 'integer', description: 'How many faults there are beside those in `errors`.' })
+  moreErrors?: number;
 }
 
 /** The refusals that an operation may answer with; being unauthenticated is one of every operation. */

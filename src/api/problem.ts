@@ -32,8 +32,13 @@ export interface Problem {
   /** The request, as the log names it. */
   readonly instance: string;
   readonly errors?: readonly Fault[];
+  /** How many there are beside those in `errors`; absent when there are none. */
+  readonly moreErrors?: number;
   readonly [extension: string]: unknown;
 }
+
+/** How many faults are told: nobody mends more at once, and an answer need not be longer than what it answers. */
+const MAX_FAULTS = 100;
 
 /** The problem document for a refusal. */
 export function problemOf({ code, message, faults, extensions }: MeshError, requestId: string): Problem {
@@ -42,7 +47,8 @@ export function problemOf({ code, message, faults, extensions }: MeshError, requ
     ...STATUS[code],
     detail: message,
     instance: `urn:sluice:request:${requestId}`,
-    ...(faults.length > 0 && { errors: faults }),
+    ...(faults.length > 0 && { errors: faults.slice(0, MAX_FAULTS) }),
+    ...(faults.length > MAX_FAULTS && { moreErrors: faults.length - MAX_FAULTS }),
     ...extensions,
   };
 }
