@@ -1,5 +1,5 @@
 /** What a feature says of one of its kinds so that REST can offer it; the rest is the same for all and said once. */
-import type { ClassConstructor } from 'class-transformer';
+import type { Type } from '@nestjs/common';
 import { API_VERSION, KINDS, type Draft, type Kind } from '../model/document.js';
 import { pointer, type Fault } from '../model/fault.js';
 import type { DocumentOf } from '../model/mesh.js';
@@ -16,7 +16,7 @@ export interface Door<K extends Kind = Kind, Spec extends object = object> {
   readonly tag: string;
   /** What it is, in words: `traffic split`. */
   readonly noun: string;
-  readonly dto: ClassConstructor<Incoming<Spec>>;
+  readonly dto: Type<Incoming<Spec>>;
   /** The spec in the words of the model, with defaults filled in. */
   readonly spec: (spec: Spec) => DocumentOf[K]['spec'];
   /** What the class cannot know to be wrong. Must bear a spec that is wrong in other ways too. */

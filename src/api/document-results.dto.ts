@@ -1,6 +1,6 @@
 /** What operations on documents answer with. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import type { ClassConstructor } from 'class-transformer';
+import type { Type } from '@nestjs/common';
 import type { Kind } from '../model/document.js';
 import type { Laggard, Receipt } from '../stream/receipt.js';
 
@@ -47,7 +47,7 @@ export class ChangeDto {
 }
 
 /** The classes of a kind's answers: what a write came to, and a page of a list. */
-export function resultDtos(kind: Kind, dto: ClassConstructor<object>) {
+export function resultDtos(kind: Kind, dto: Type<object>) {
   class Change extends ChangeDto {
     @ApiProperty({ type: dto })
     document!: object;

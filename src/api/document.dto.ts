@@ -1,32 +1,33 @@
 /** The parts of a document that all kinds share, as they pass over HTTP. */
+import type { Type } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Allow, IsIn, IsOptional } from 'class-validator';
-import type { ClassConstructor } from 'class-transformer';
+import { Allow, IsIn } from 'class-validator';
 import { API_VERSION, type Kind } from '../model/document.js';
 import { CONDITION_TYPES, type Condition } from '../stream/status.js';
-import { IsKind, Nested } from './fields.js';
+import { Ignored, IsKind, MayBeLeftOut, Nested } from './fields.js';
 import { IsAnnotations, IsLabels, IsName, IsWholeNumber } from './rules.js';
 
+const IGNORED = 'Ignored when sent.';
 const TEXT_MAP = { type: 'object', additionalProperties: { type: 'string' } } as const;
 
 export class MetadataDto {
   @ApiPropertyOptional({ description: 'As in the path; may be left out.', example: 'cart' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsName()
   name?: string;
 
   @ApiPropertyOptional({ description: 'As in the path; may be left out.', example: 'shop' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsName()
   namespace?: string;
 
   @ApiPropertyOptional({ ...TEXT_MAP, description: 'Marks that selectors choose by.', example: { team: 'checkout' } })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsLabels()
   labels?: Record<string, string>;
 
   @ApiPropertyOptional({ ...TEXT_MAP, description: 'Notes that nothing chooses by.', example: {} })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsAnnotations()
   annotations?: Record<string, string>;
 
@@ -36,20 +37,20 @@ export class MetadataDto {
       'The revision that last changed the object. Sent back, it guards against overwriting what somebody else changed' +
       ' since: the answer is then 409. Left out, the object is replaced whatever it was.',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsWholeNumber(0, Number.MAX_SAFE_INTEGER)
   revision?: number;
 
-  @ApiPropertyOptional({ readOnly: true, enum: ['rest', 'sidecar'], description: 'Who registered it.' })
-  @Allow()
+  @ApiPropertyOptional({ readOnly: true, enum: ['rest', 'sidecar'], description: `Who registered it. ${IGNORED}` })
+  @Ignored()
   origin?: string;
 
-  @ApiPropertyOptional({ readOnly: true, format: 'date-time' })
-  @Allow()
+  @ApiPropertyOptional({ readOnly: true, format: 'date-time', description: IGNORED })
+  @Ignored()
   createdAt?: string;
 
-  @ApiPropertyOptional({ readOnly: true, format: 'date-time' })
-  @Allow()
+  @ApiPropertyOptional({ readOnly: true, format: 'date-time', description: IGNORED })
+  @Ignored()
   updatedAt?: string;
 }
 
@@ -75,7 +76,7 @@ export class StatusDto {
 /** A document of some kind, without its spec. */
 export class DocumentDto {
   @ApiPropertyOptional({ enum: [API_VERSION], description: 'May be left out.' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIn([API_VERSION])
   apiVersion?: string;
 
@@ -85,13 +86,13 @@ export class DocumentDto {
   @Nested(() => MetadataDto, { optional: true })
   metadata?: MetadataDto;
 
-  @ApiPropertyOptional({ type: StatusDto, readOnly: true, description: 'What has become of it. Ignored when sent.' })
-  @Allow()
+  @ApiPropertyOptional({ type: StatusDto, readOnly: true, description: `What has become of it. ${IGNORED}` })
+  @Ignored()
   status?: StatusDto;
 }
 
 /** The class of documents of `kind` whose spec is of class `spec`. */
-export function documentDto<Spec extends object>(kind: Kind, spec: ClassConstructor<Spec>) {
+export function documentDto<Spec extends object>(kind: Kind, spec: Type<Spec>) {
   class KindDto extends DocumentDto {
     @IsKind(kind)
     declare kind?: string;

@@ -1,8 +1,27 @@
-/** Decorators for fields that hold objects: how they are described and how they are checked, said once. */
+/** Decorators for fields: what may be left out, and how what holds objects is described, read and checked, said once. */
+import type { Type } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { Type, type ClassConstructor } from 'class-transformer';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsObject, IsOptional, ValidateNested } from 'class-validator';
+import {
+  Allow,
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsIn,
+  IsObject,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
 import type { Kind } from '../model/document.js';
+import { Holds } from './shape.js';
+
+/**
+ * A field whose rules count when it is there. Not class-validator's IsOptional: that one lets null past every rule,
+ * and null is none of the things that a field without a value means.
+ */
+export const MayBeLeftOut = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
+
+/** A field that may be sent back as it was read, and has no effect: nothing in it is looked at. */
+export const Ignored = (): PropertyDecorator => all(Allow(), Holds({ is: 'ignored' }));
 
 interface FieldOptions {
   readonly description?: string;
@@ -10,37 +29,34 @@ interface FieldOptions {
 }
 
 /** A field that holds an object of class `type()`. Swagger knows a function that gives a class by its name, `type`. */
-export const Nested = (
-  type: () => ClassConstructor<object>,
-  { optional, ...about }: FieldOptions = {},
-): PropertyDecorator =>
+export const Nested = (type: () => Type<object>, { optional, ...about }: FieldOptions = {}): PropertyDecorator =>
   all(
     ApiProperty({ type: () => type(), required: !optional, ...about }),
-    ...(optional ? [IsOptional()] : []),
+    ...(optional ? [MayBeLeftOut()] : []),
     IsObject(),
     ValidateNested(),
-    Type(type),
+    Holds({ is: 'object', type }),
   );
 
 /** A field that holds a list of objects of class `type()`. */
 export const ListOf = (
-  type: () => ClassConstructor<object>,
+  type: () => Type<object>,
   { optional, min, max, ...about }: FieldOptions & { readonly min: number; readonly max: number },
 ): PropertyDecorator =>
   all(
     ApiProperty({ type: () => type(), isArray: true, required: !optional, minItems: min, maxItems: max, ...about }),
-    ...(optional ? [IsOptional()] : []),
+    ...(optional ? [MayBeLeftOut()] : []),
     IsArray(),
     ArrayMinSize(min),
     ArrayMaxSize(max),
     IsObject({ each: true }),
     ValidateNested({ each: true }),
-    Type(type),
+    Holds({ is: 'list', type, max }),
   );
 
 /** The field that says which kind of document it is. */
 export const IsKind = (kind: Kind): PropertyDecorator =>
-  all(ApiProperty({ enum: [kind], required: false, description: 'May be left out.' }), IsOptional(), IsIn([kind]));
+  all(ApiProperty({ enum: [kind], required: false, description: 'May be left out.' }), MayBeLeftOut(), IsIn([kind]));
 
 /** All of `decorators` as one. */
 export const all =

@@ -88,6 +88,36 @@ describe('a document', () => {
     );
   });
 
+  it('keeps every label, whatever JavaScript means by its name', async () => {
+    const labels = { valueOf: 'x', constructor: 'y', hasOwnProperty: 'z', app: 'b' };
+    const target = await rest.call('PUT', `${shop}/authorization-policies/odd-labels`, {
+      body: { spec: { target: { labels }, action: 'Deny', rules: [{ from: [{ anyone: 'Everyone' }] }] } },
+    });
+    expect(target.body.document.spec.target).toEqual({ labels });
+    const service = await rest.call('PUT', `${shop}/services/odd-labels`, {
+      body: { metadata: { labels, annotations: labels }, spec: { selector: labels, ports: [{ port: 80 }] } },
+    });
+    expect(service.body.document).toMatchObject({
+      metadata: { labels, annotations: labels },
+      spec: { selector: labels },
+    });
+    const read = await rest.call('GET', `${shop}/services/odd-labels`);
+    expect(read.body.spec.selector).toEqual(labels);
+    for (const key of ['__proto__', '__proto', 'to String', '']) {
+      const text = `{"metadata": {"labels": {${JSON.stringify(key)}: "x"}}, "spec": {"ports": [{"port": 80}]}}`;
+      expect((await rest.call('PUT', `${shop}/services/odd-labels`, { text })).status, key).toBe(400);
+    }
+  });
+
+  it('may bring back what is ignored, whatever is in it', async () => {
+    const ignored = { origin: null, createdAt: [null], updatedAt: {} };
+    const { status, body } = await rest.call('PUT', `${shop}/traffic-splits/ignored`, {
+      body: { ...split(1, 1), metadata: ignored, status: { conditions: null } },
+    });
+    expect(status).toBe(201);
+    expect(body.document.metadata.origin).toBe('rest');
+  });
+
   it('is listed page by page, in order of name', async () => {
     const names = ['p1', 'p2', 'p3', 'p4', 'p5'];
     for (const name of [...names].reverse()) {
@@ -281,6 +311,34 @@ describe('what is not a valid document', () => {
       { '/spec/mode': 'Enforce' },
     ],
     [
+      'a mode that is null: a rule that denies would only be counted',
+      'authorization-policies/x',
+      { spec: { target: { service: 'a' }, action: 'Deny', mode: null, rules: [{ from: [{ namespace: 'a' }] }] } },
+      { '/spec/mode': 'leave the field out' },
+    ],
+    [
+      'nulls where objects are, told once each',
+      'authorization-policies/x',
+      { metadata: null, spec: { target: null, action: 'Allow', rules: [null, { from: null }] } },
+      {
+        '/metadata': 'leave the field out',
+        '/spec/target': 'leave the field out',
+        '/spec/rules/0': 'leave the item out',
+        '/spec/rules/1/from': 'leave the field out',
+      },
+    ],
+    [
+      'fields that every JavaScript object has',
+      'services/x',
+      { constructor: 'x', spec: { toString: 1, ports: [{ port: 80, valueOf: 'x', hasOwnProperty: null }] } },
+      {
+        '/constructor': 'no field "constructor"',
+        '/spec/toString': 'no field "toString"',
+        '/spec/ports/0/valueOf': 'no field "valueOf"',
+        '/spec/ports/0/hasOwnProperty': 'no field "hasOwnProperty"',
+      },
+    ],
+    [
       'everything at once',
       'traffic-splits/X',
       {
@@ -315,6 +373,49 @@ describe('what is not a valid document', () => {
     expect(Object.keys(found).sort()).toEqual(Object.keys(faults).sort());
     for (const [pointer, words] of Object.entries(faults)) expect(found[pointer]).toContain(words);
     expect(await newest(), 'nothing is stored').toBe(before);
+  });
+
+  it.each([
+    ['labels', (deep: string) => `{"metadata": {"labels": ${deep}}, "spec": {"ports": [{"port": 80}]}}`],
+    ['what is ignored', (deep: string) => `{"status": ${deep}, "spec": {"ports": [{"port": 80}]}}`],
+    ['a field that there is not', (deep: string) => `{"colour": ${deep}}`],
+  ])('is refused for being nested too deep: %s', async (_, textOf) => {
+    for (const [open, close] of [
+      ['{"a":', '}'],
+      ['[', ']'],
+    ] as const) {
+      const deep = `${open.repeat(3_000)}1${close.repeat(3_000)}`;
+      const { status, body } = await rest.call('PUT', `${shop}/services/deep`, { text: textOf(deep) });
+      expect(status).toBe(400);
+      expect(body.errors).toMatchObject([{ detail: expect.stringMatching(/nested at most 32 deep/) }]);
+    }
+  });
+
+  it('is told its first hundred faults, and how many more there are', async () => {
+    const fields = Array.from({ length: 80_000 }, (_, index) => [`f${index}`, 1]);
+    const { status, body } = await rest.call('PUT', `${shop}/services/x`, { body: Object.fromEntries(fields) });
+    expect(status).toBe(400);
+    expect(body.errors).toHaveLength(100);
+    expect(body.errors[0]).toEqual({ pointer: '/f0', detail: 'there is no field "f0" here' });
+    // Those, and that there is no spec.
+    expect(body.moreErrors).toBe(80_001 - 100);
+    expect(body.detail).toContain('and 80000 more');
+  });
+
+  it.each([
+    ['backends', 'traffic-splits', (list: unknown[]) => ({ service: 'a', backends: list })],
+    ['ports', 'services', (list: unknown[]) => ({ ports: list })],
+    [
+      'rules',
+      'authorization-policies',
+      (list: unknown[]) => ({ target: { service: 'a' }, action: 'Allow', rules: list }),
+    ],
+  ])('is not looked through to its end when it has far too many %s', async (field, collection, specOf) => {
+    const spec = specOf(Array.from({ length: 100_000 }, () => ({})));
+    const { status, body } = await rest.call('PUT', `${shop}/${collection}/x`, { body: { spec } });
+    expect(status).toBe(400);
+    expect(body.moreErrors ?? 0).toBeLessThan(1_000);
+    expect(JSON.stringify(body.errors)).toContain(`${field} must contain no more than`);
   });
 
   it('is refused in the namespace of the control plane', async () => {
