@@ -11,9 +11,9 @@ import {
   ApiPropertyOptional,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsOptional } from 'class-validator';
 import { parseDuration } from '../model/duration.js';
 import { ApiTokenStore, type ApiToken } from '../store/api-token-store.js';
+import { MayBeLeftOut } from './fields.js';
 import { ApiProblems } from './openapi-decorators.js';
 import { parse } from './parse.js';
 import { readNoQuery, type Query as QueryValues } from './query.js';
@@ -25,7 +25,7 @@ export class ApiTokenRequestDto {
   name!: string;
 
   @ApiPropertyOptional({ description: 'Until when it can be used. Absent: until it is revoked.', example: '90d' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsDuration()
   expiresIn?: string;
 }

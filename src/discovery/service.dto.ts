@@ -1,8 +1,8 @@
 /** A Service as it passes over HTTP. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayUnique, IsIn, IsOptional } from 'class-validator';
+import { ArrayUnique, IsIn } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
-import { ListOf } from '../api/fields.js';
+import { ListOf, MayBeLeftOut } from '../api/fields.js';
 import { IsPortNumber, IsSelector } from '../api/rules.js';
 import { SERVICE_LABEL } from '../model/names.js';
 import { PROTOCOLS, type Protocol } from '../model/service.js';
@@ -25,7 +25,7 @@ export class ServicePortDto {
     default: 'HTTP',
     description: 'HTTP: HTTP/1.1 or HTTP/2, as the caller spoke. HTTP2: always HTTP/2, as gRPC servers want.',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIn(PROTOCOLS)
   protocol?: Protocol;
 }
@@ -37,7 +37,7 @@ export class ServiceSpecDto {
     description: `Labels of the workloads behind it. Absent: \`${SERVICE_LABEL}\` with its own name.`,
     example: { [SERVICE_LABEL]: 'cart', version: 'v1' },
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsSelector()
   selector?: Record<string, string>;
 

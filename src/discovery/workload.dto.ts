@@ -1,7 +1,8 @@
 /** A Workload as it passes over HTTP. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional } from 'class-validator';
+import { IsIn } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
+import { MayBeLeftOut } from '../api/fields.js';
 import { IsIdentity, IsIpAddress, IsPortNumber } from '../api/rules.js';
 import { HEALTHS, type Health } from '../model/workload.js';
 
@@ -17,7 +18,7 @@ export class WorkloadSpecDto {
     description: 'Where it is reached. Absent: it only calls.',
     example: 9001,
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsPortNumber()
   port?: number;
 
@@ -25,12 +26,12 @@ export class WorkloadSpecDto {
     description: 'Who it proves to be by mutual TLS. Absent: it has no sidecar and is called in plaintext.',
     example: 'spiffe://sluice.local/ns/shop/sa/cart',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIdentity()
   identity?: string;
 
   @ApiPropertyOptional({ enum: HEALTHS, default: 'Healthy', description: 'Only a healthy one gets calls.' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIn(HEALTHS)
   health?: Health;
 }

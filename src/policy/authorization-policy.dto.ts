@@ -1,8 +1,8 @@
 /** An AuthorizationPolicy as it passes over HTTP. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsOptional, Matches, ValidateBy } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, Matches, ValidateBy } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
-import { ListOf, Nested } from '../api/fields.js';
+import { ListOf, MayBeLeftOut, Nested } from '../api/fields.js';
 import { HasOneOf, HasSomeOf, IsName, IsSelector } from '../api/rules.js';
 import {
   ACTIONS,
@@ -47,7 +47,7 @@ const ArePathPatterns = (): PropertyDecorator =>
 
 export class TargetDto {
   @ApiPropertyOptional({ description: 'The workloads behind this service of the namespace.', example: 'cart' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsName()
   service?: string;
 
@@ -56,12 +56,12 @@ export class TargetDto {
     additionalProperties: { type: 'string' },
     description: 'The workloads of the namespace with all of these labels.',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsSelector()
   labels?: Record<string, string>;
 
   @ApiPropertyOptional({ enum: SCOPES, description: 'All workloads of the namespace, or of the mesh.' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIn(SCOPES)
   scope?: Scope;
 }
@@ -71,12 +71,12 @@ export class SourceDto {
     description: 'One identity, or all that begin so: `spiffe://sluice.local/ns/shop/sa/*`.',
     example: 'spiffe://sluice.local/ns/shop/sa/web',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIdentityPattern()
   identity?: string;
 
   @ApiPropertyOptional({ description: 'Every identity of this namespace.' })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsName()
   namespace?: string;
 
@@ -84,14 +84,14 @@ export class SourceDto {
     enum: ANYONE,
     description: 'Everybody with an identity of the mesh, or really everybody, plaintext callers included.',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIn(ANYONE)
   anyone?: Anyone;
 }
 
 export class OperationDto {
   @ApiPropertyOptional({ type: [String], description: 'Any of these methods. Absent: all.', example: ['GET'] })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(MAX_PER_RULE)
@@ -106,7 +106,7 @@ export class OperationDto {
     description: 'Any of these paths: `/exact` or `/prefix/*`. Absent: all.',
     example: ['/items', '/items/*'],
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(MAX_PER_RULE)
@@ -147,7 +147,7 @@ export class AuthorizationPolicySpecDto {
     default: 'Enforce',
     description: 'Audit: evaluated and counted, never enforced.',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsIn(MODES)
   mode?: Mode;
 

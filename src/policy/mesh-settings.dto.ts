@@ -1,7 +1,8 @@
 /** The settings of the mesh as they pass over HTTP. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayMaxSize, IsArray, IsIn, IsOptional } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsIn } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
+import { MayBeLeftOut } from '../api/fields.js';
 import { IsCidr } from '../api/rules.js';
 import { DEFAULT_MODES, INITIAL_SETTINGS, type DefaultMode } from '../model/mesh-settings.js';
 
@@ -21,7 +22,7 @@ export class MeshSettingsSpecDto {
     description: 'CIDRs, read by the two `cluster-` modes. Absent: private addresses.',
     example: INITIAL_SETTINGS.clusterNetworks,
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsArray()
   @ArrayMaxSize(1_000)
   @IsCidr({ each: true })

@@ -1,6 +1,7 @@
 /** The OpenAPI document: valid, committed as it is served, and good enough to be sent as it stands. `make openapi` renews it. */
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pointer } from '../../src/model/fault.js';
 import { RestServer } from '../support/rest-server.js';
 
 interface Parameter {
@@ -9,11 +10,23 @@ interface Parameter {
   readonly schema: { readonly example?: string | number; readonly default?: string | number };
 }
 
+interface Schema {
+  readonly $ref?: string;
+  readonly allOf?: readonly Schema[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly readOnly?: boolean;
+}
+
 interface Operation {
   readonly operationId: string;
   readonly summary?: string;
   readonly parameters?: readonly Parameter[];
-  readonly requestBody?: { content: Record<string, { examples: Record<string, { value: object }> }> };
+  readonly requestBody?: {
+    readonly content: Readonly<
+      Record<string, { examples: Readonly<Record<string, { value: object }>>; schema: Schema }>
+    >;
+  };
   readonly responses: Record<string, unknown>;
 }
 
@@ -62,12 +75,7 @@ describe('the OpenAPI document', () => {
     const order = ['PUT', 'POST', 'GET', 'DELETE'];
     const inOrder = [...operations].sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
     for (const { method, path, operation } of inOrder) {
-      const target = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-        const parameter = operation.parameters?.find((one) => one.in === 'path' && one.name === name);
-        const example = parameter?.schema.example;
-        expect(example, `${method} ${path} has no example for ${name}`).toBeDefined();
-        return String(example);
-      });
+      const target = targetOf(path, operation);
       // Swagger UI sends the defaults of parameters as well.
       const query = (operation.parameters ?? [])
         .filter((parameter) => parameter.in === 'query')
@@ -84,4 +92,64 @@ describe('the OpenAPI document', () => {
       }
     }
   });
+
+  it('knows no field that may be null, but for those that are ignored', async () => {
+    const writes = operations.filter(({ operation }) => operation.requestBody);
+    expect(writes.length).toBeGreaterThan(5);
+    for (const { method, path, operation } of writes) {
+      const { schema, examples } = operation.requestBody!.content['application/json']!;
+      const target = targetOf(path, operation);
+      for (const { value } of Object.values(examples)) {
+        for (const place of placesIn(value, schema)) {
+          const answer = await rest.call(method, target, { body: withNull(value, place) });
+          const what = `${method} ${target} with null at ${pointer(...place)}: ${answer.text}`;
+          expect(answer.status, what).toBe(400);
+          const faults = answer.body.errors as { pointer: string; detail: string }[];
+          const fault = faults.find((one) => one.pointer === pointer(...place));
+          expect(fault?.detail, what).toMatch(/must not be null; leave the (field|item) out instead/);
+        }
+      }
+    }
+  });
 });
+
+/** The path of an operation with its examples filled in. */
+const targetOf = (path: string, { operationId, parameters }: Operation): string =>
+  path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const example = parameters?.find((one) => one.in === 'path' && one.name === name)?.schema.example;
+    expect(example, `${operationId} has no example for ${name}`).toBeDefined();
+    return String(example);
+  });
+
+type Place = readonly (string | number)[];
+
+/** Every field, item and member of a map that is in `value`, and every field that the schema would have there as well. */
+function placesIn(value: unknown, schema: Schema | undefined, above: Place = []): Place[] {
+  const { properties = {}, items } = resolved(schema);
+  if (Array.isArray(value)) {
+    return value.flatMap((item, index) => [[...above, index], ...placesIn(item, items, [...above, index])]);
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  const fields = new Set([...Object.keys(value), ...Object.keys(properties)]);
+  return [...fields]
+    .filter((field) => !resolved(properties[field]).readOnly)
+    .flatMap((field) => {
+      const at = [...above, field];
+      return [at, ...placesIn((value as Record<string, unknown>)[field], properties[field], at)];
+    });
+}
+
+/** A schema with all that it refers to. */
+function resolved(schema: Schema = {}): Schema {
+  const name = schema.$ref?.replace('#/components/schemas/', '');
+  const named = name === undefined ? {} : resolved(JSON.parse(text).components.schemas[name] as Schema);
+  return Object.assign({}, schema, named, ...(schema.allOf ?? []).map(resolved)) as Schema;
+}
+
+/** `value` with null at `place`. */
+function withNull(value: unknown, [step, ...rest]: Place): unknown {
+  if (step === undefined) return null;
+  if (Array.isArray(value))
+    return value.map((item, index) => (index === step ? withNull(item, rest) : (item as unknown)));
+  return { ...(value as object), [step]: withNull((value as Record<string, unknown>)[step], rest) };
+}
