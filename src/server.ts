@@ -1,13 +1,14 @@
 /** Starts and stops the server: the core first, then the ports of the sidecars, then REST. */
 import type { Server } from 'node:https';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { LogController, type FastifyInstance } from 'fastify';
 import { pino, type Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { requireToken } from './api/authentication.js';
+import { httpAdapter } from './api/http-adapter.js';
 import { serveOpenApi } from './api/openapi.js';
-import { BODY_LIMIT, ProblemFilter, sendProblem } from './api/problem.filter.js';
+import { ProblemFilter } from './api/problem.filter.js';
 import { requestLog } from './api/request-log.js';
 import { filesOf, openCore, type OpenCore } from './core.js';
 import type { ListenAddress, Settings } from './settings.js';
@@ -61,16 +62,13 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
 }
 
 async function createApp(core: OpenCore, log: Logger): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({
+  const adapter = httpAdapter({
     https: tls(core.certificate.material),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request' }),
-    bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
-    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      void sendProblem(error, request, reply),
-  } as ConstructorParameters<typeof FastifyAdapter>[0]);
+  });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.around(core), adapter, {
     logger: false,
     abortOnError: false,

@@ -27,11 +27,18 @@ function refusalOf(error: unknown, { method, url }: FastifyRequest): MeshError {
   if (error instanceof MeshError) return error;
   // Nest wraps what Fastify throws, and has no other refusal of its own than that a path leads nowhere.
   const thrown = error instanceof HttpException && error.cause ? error.cause : error;
-  if (thrown instanceof HttpException && thrown.getStatus() === 404) {
+  const { code = '', statusCode } = thrown as Partial<FastifyError>;
+  const known = FASTIFY[code];
+  if (known) return known();
+  const status = thrown instanceof HttpException ? thrown.getStatus() : statusCode;
+  // The files of the documentation say 403 of a path that climbs out of their folder: there is nothing for anybody.
+  if (status === 403 || status === 404 || status === 405) {
     return MeshError.notFound(`operation ${method} ${url.split('?', 1)[0]}; /docs lists those that there are`);
   }
-  const { code = '' } = thrown as Partial<FastifyError>;
-  return FASTIFY[code]?.() ?? new MeshError('internal', 'the control plane failed; its log says why');
+  if (status !== undefined && status >= 400 && status < 500) {
+    return MeshError.invalid([{ pointer: '', detail: 'the request is not one that can be answered' }]);
+  }
+  return new MeshError('internal', 'the control plane failed; its log says why');
 }
 
 const bodyFault = (detail: string): MeshError => MeshError.invalid([{ pointer: '', detail }]);

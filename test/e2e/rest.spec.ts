@@ -20,6 +20,7 @@ const split = (v1: unknown, v2: unknown) => ({
   },
 });
 const policy = (rules: unknown) => ({ spec: { target: { service: 'cart' }, action: 'Allow', rules } });
+const LONG = 'a'.repeat(5_000);
 const newest = async (): Promise<number> => (await rest.call('GET', '/v1/revisions?limit=1')).body.items[0].number;
 
 describe('a document', () => {
@@ -447,6 +448,30 @@ describe('a request', () => {
     ['for an object that there is not', () => rest.call('GET', `${shop}/services/missing`), 404, 'not-found'],
     ['for a revision that there is not', () => rest.call('GET', '/v1/revisions/999999'), 404, 'not-found'],
     ['for a revision that is none', () => rest.call('GET', '/v1/revisions/latest/receipt'), 404, 'not-found'],
+    ['for an object with a very long name', () => rest.call('GET', `${shop}/services/${LONG}`), 404, 'not-found'],
+    [
+      'to give an object a very long name',
+      () => rest.call('PUT', `${shop}/services/${LONG}`, { body: { spec: { ports: [{ port: 80 }] } } }),
+      400,
+      'invalid',
+    ],
+    ['to revoke a token with a very long name', () => rest.call('DELETE', `/v1/tokens/${LONG}`), 404, 'not-found'],
+    [
+      'that climbs out of the documentation',
+      () => rest.call('GET', '/docs/../v1/tokens', { token: '' }),
+      404,
+      'not-found',
+    ],
+    ['that climbs out of it in code', () => rest.call('GET', '/docs/%2e%2e', { token: '' }), 404, 'not-found'],
+    ['with a method of its own', () => rest.call('FOO', '/v1/revisions'), 400, 'invalid'],
+    ['with a method that is none of ours', () => rest.call('PROPFIND', '/v1/revisions'), 404, 'not-found'],
+    ['with a query of 20 KB', () => rest.call('GET', `/v1/nowhere?${'a'.repeat(20_000)}`), 431, 'too-large'],
+    [
+      'with headers of 20 KB',
+      () => rest.call('GET', '/v1/nowhere', { headers: { 'x-much': 'a'.repeat(20_000) } }),
+      431,
+      'too-large',
+    ],
     ['with a path that cannot be decoded', () => rest.call('GET', '/v1/%zz'), 400, 'invalid'],
     ['with malformed JSON', () => rest.call('PUT', `${shop}/services/a`, { text: '{"spec": ' }), 400, 'invalid'],
     [

@@ -1,0 +1,82 @@
+/** The HTTP server as this API wants it: its bounds, and an answer of our own even to what is no request. */
+import { randomUUID } from 'node:crypto';
+import { maxHeaderSize, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { MeshError, type MeshErrorCode } from '../model/mesh-error.js';
+import { BODY_LIMIT, sendProblem } from './problem.filter.js';
+import { PROBLEM_CONTENT_TYPE, problemOf } from './problem.js';
+
+type Options = ConstructorParameters<typeof FastifyAdapter>[0];
+
+/** The adapter with `options`, which are those of Fastify, and with what no operation can say for itself. */
+export function httpAdapter(options: object) {
+  const adapter = new FastifyAdapter({
+    ...options,
+    bodyLimit: BODY_LIMIT,
+    // No name in a path is too long for the router: it is the rule of names that answers.
+    routerOptions: { maxParamLength: maxHeaderSize },
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      void sendProblem(error, request, reply),
+    clientErrorHandler: answerNoRequest,
+  } as Options);
+  return adapter;
+}
+
+/** What Node can say of what it could not read as a request. */
+interface ClientError extends Error {
+  readonly code?: string;
+}
+
+/** Called with a connection on which something came that is no request; there is nothing but its socket to answer on. */
+function answerNoRequest(this: FastifyInstance, error: ClientError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const id = randomUUID();
+  const { code, status, title, detail } = REFUSALS[error.code ?? ''] ?? NO_REQUEST;
+  this.log.info({ request: id, status, code: error.code }, 'no request');
+  if (!socket.writable) return void socket.destroy();
+  const body = JSON.stringify({ ...problemOf(new MeshError(code, detail), id), status, title });
+  socket.write(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `Content-Type: ${PROBLEM_CONTENT_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+  // What else is coming on it cannot be told apart.
+  socket.destroySoon();
+}
+
+interface Refusal {
+  readonly code: MeshErrorCode;
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+}
+
+const NO_REQUEST: Refusal = {
+  code: 'invalid',
+  status: 400,
+  title: 'This is no request',
+  detail: 'send a request as HTTP/1.1 has it, with a method that there is',
+};
+
+/** By the codes of Node. */
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  HPE_HEADER_OVERFLOW: {
+    code: 'too-large',
+    status: 431,
+    title: 'The head of the request is too large',
+    detail: `the path, its query and the headers must have at most ${maxHeaderSize} bytes together`,
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    code: 'invalid',
+    status: 408,
+    title: 'The request did not arrive in time',
+    detail: 'send the whole request at once',
+  },
+};
