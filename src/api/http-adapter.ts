@@ -1,6 +1,6 @@
 /** The HTTP server as this API wants it: its bounds, and an answer of our own even to what is no request. */
 import { randomUUID } from 'node:crypto';
-import { maxHeaderSize, STATUS_CODES } from 'node:http';
+import { maxHeaderSize, STATUS_CODES, type IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -21,8 +21,17 @@ export function httpAdapter(options: object) {
       void sendProblem(error, request, reply),
     clientErrorHandler: answerNoRequest,
   } as Options);
+  adapter.getInstance().addHook('onRequest', async ({ method, headers }) => {
+    if (NEED_NO_BODY.has(method) && isEmpty(headers)) delete headers['content-type'];
+  });
   return adapter;
 }
+
+const NEED_NO_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
+
+/** The type of a body that there is not says nothing; Fastify would read the body all the same, and miss it. */
+const isEmpty = (headers: IncomingHttpHeaders): boolean =>
+  headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
 
 /** What Node can say of what it could not read as a request. */
 interface ClientError extends Error {

@@ -525,6 +525,17 @@ describe('a request', () => {
     expect(headers['www-authenticate']).toMatch(/^Bearer/);
   });
 
+  it('that needs no body may say of which type it would be, as curl does when told so for all', async () => {
+    const headers = { 'content-type': 'application/json' };
+    await rest.call('PUT', `${shop}/traffic-splits/typed`, { body: split(1, 1) });
+    expect((await rest.call('GET', `${shop}/traffic-splits/typed`, { headers })).status).toBe(200);
+    expect((await rest.call('DELETE', `${shop}/traffic-splits/typed`, { headers })).status).toBe(200);
+    await rest.call('PUT', `${shop}/traffic-splits/typed`, { body: split(1, 1) });
+    const empty = { ...headers, 'content-length': '0' };
+    expect((await rest.call('DELETE', `${shop}/traffic-splits/typed`, { headers: empty })).status).toBe(200);
+    expect((await rest.call('PUT', `${shop}/traffic-splits/typed`, { headers })).status).toBe(400);
+  });
+
   it.each(['/livez', '/readyz', '/openapi.json', '/docs'])('to %s needs no token', async (path) => {
     expect((await rest.call('GET', path, { token: '' })).status).toBe(200);
   });
