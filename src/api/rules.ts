@@ -45,6 +45,17 @@ export const IsDuration = rule(
   '$property must be a duration, such as 500ms, 30s, 5m or 24h',
 );
 
+/** A duration within bounds, both of them durations as people write them. */
+export const IsDurationFrom = (from: string, to: string): PropertyDecorator =>
+  rule(
+    'isDurationFrom',
+    (value) => {
+      const ms = isText(value) ? parseDuration(value) : undefined;
+      return ms !== undefined && ms >= (parseDuration(from) ?? 0) && ms <= (parseDuration(to) ?? 0);
+    },
+    `$property must be a duration from ${from} to ${to}`,
+  )();
+
 export const IsCidr = rule(
   'isCidr',
   (value) => isText(value) && isCidr(value),

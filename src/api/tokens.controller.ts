@@ -12,21 +12,33 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { parseDuration } from '../model/duration.js';
+import { pointer, type Fault } from '../model/fault.js';
+import { SERVER } from '../model/revision.js';
 import { ApiTokenStore, type ApiToken } from '../store/api-token-store.js';
 import { MayBeLeftOut } from './fields.js';
 import { ApiProblems } from './openapi-decorators.js';
 import { parse } from './parse.js';
 import { readNoQuery, type Query as QueryValues } from './query.js';
-import { IsDuration, IsName } from './rules.js';
+import { IsDurationFrom, IsName } from './rules.js';
+
+/** How long a token with an end may last. */
+const SHORTEST = '1s';
+const LONGEST = '3650d';
 
 export class ApiTokenRequestDto {
-  @ApiProperty({ description: 'Unique; the author of the revisions that it makes.', example: 'deploy-pipeline' })
+  @ApiProperty({
+    description: `Unique; the author of the revisions that it makes. Not \`${SERVER}\`: that is the server itself.`,
+    example: 'deploy-pipeline',
+  })
   @IsName()
   name!: string;
 
-  @ApiPropertyOptional({ description: 'Until when it can be used. Absent: until it is revoked.', example: '90d' })
+  @ApiPropertyOptional({
+    description: `How long it can be used, from \`${SHORTEST}\` to \`${LONGEST}\` (10 years). Absent: until it is revoked.`,
+    example: '90d',
+  })
   @MayBeLeftOut()
-  @IsDuration()
+  @IsDurationFrom(SHORTEST, LONGEST)
   expiresIn?: string;
 }
 
@@ -69,7 +81,7 @@ export class TokensController {
   @ApiProblems('invalid', 'conflict', 'too-large', 'store-unavailable')
   async create(@Body() body: unknown, @Query() query: QueryValues): Promise<NewApiTokenDto> {
     readNoQuery(query);
-    const { name, expiresIn } = parse(ApiTokenRequestDto, body);
+    const { name, expiresIn } = parse(ApiTokenRequestDto, body, faultsOf);
     const { text, ...token } = await this.tokens.create(
       name,
       expiresIn === undefined ? undefined : parseDuration(expiresIn),
@@ -97,3 +109,9 @@ export class TokensController {
     await this.tokens.revoke(name);
   }
 }
+
+/** Nobody may write in the name of the server. The names of sidecars are SPIFFE ids, which no token can be called. */
+const faultsOf = ({ name }: ApiTokenRequestDto): Fault[] =>
+  name === SERVER
+    ? [{ pointer: pointer('name'), detail: `"${SERVER}" is the server itself; choose another name` }]
+    : [];

@@ -61,7 +61,8 @@ export class ApiTokenStore {
     if (!claimed) return undefined;
     const row = await this.rows.findOneBy({ id: claimed.id });
     if (!row || !sameHash(row.hash, claimed.hash)) return undefined;
-    return row.expiresAt !== null && row.expiresAt <= this.clock().toISOString() ? undefined : tokenOf(row);
+    const hasExpired = row.expiresAt !== null && Date.parse(row.expiresAt) <= this.clock().getTime();
+    return hasExpired ? undefined : tokenOf(row);
   }
 
   /** Throws `not-found`. */

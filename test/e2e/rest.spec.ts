@@ -631,6 +631,34 @@ describe('tokens', () => {
     expect((await rest.call('GET', `/v1/revisions/${body.revision}`)).body.author).toBe('pipeline');
   });
 
+  it.each([
+    [{ name: 'x', expiresIn: '99999999d' }, '/expiresIn', 'from 1s to 3650d'],
+    [{ name: 'x', expiresIn: '9999999d' }, '/expiresIn', 'from 1s to 3650d'],
+    [{ name: 'x', expiresIn: '3651d' }, '/expiresIn', 'from 1s to 3650d'],
+    [{ name: 'x', expiresIn: '0s' }, '/expiresIn', 'from 1s to 3650d'],
+    [{ name: 'x', expiresIn: '999ms' }, '/expiresIn', 'from 1s to 3650d'],
+    [{ name: 'x', expiresIn: 'soon' }, '/expiresIn', 'from 1s to 3650d'],
+    [{ name: 'sluice' }, '/name', 'the server itself'],
+    [{ name: 'A token' }, '/name', 'DNS label'],
+    [{}, '/name', 'DNS label'],
+  ])('are refused for %j', async (body, pointer, words) => {
+    const refused = await rest.call('POST', '/v1/tokens', { body });
+    expect(refused.status).toBe(400);
+    expect(refused.body.errors).toMatchObject([{ pointer, detail: expect.stringContaining(words) }]);
+  });
+
+  it('may last from a second to ten years', async () => {
+    for (const [name, expiresIn, lifetimeMs] of [
+      ['brief', '1s', 1_000],
+      ['long', '3650d', 3_650 * 86_400_000],
+    ] as const) {
+      const { status, body } = await rest.call('POST', '/v1/tokens', { body: { name, expiresIn } });
+      expect(status).toBe(201);
+      expect(Date.parse(body.expiresAt) - Date.parse(body.createdAt)).toBe(lifetimeMs);
+      await rest.call('DELETE', `/v1/tokens/${name}`);
+    }
+  });
+
   it('for joining say who the sidecar will be', async () => {
     const made = await rest.call('POST', `${shop}/join-tokens`, {
       body: { name: 'cart-v1', service: 'cart', labels: { version: 'v1' } },
