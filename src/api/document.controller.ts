@@ -56,7 +56,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @ApiBody({ type: dto, examples: { example: { value: exampleDocument(door) } } })
     @ApiOkResponse({ type: Change, description: 'It was replaced, or was so already.' })
     @ApiCreatedResponse({ type: Change, description: 'It was created.' })
-    @ApiProblems('invalid', 'conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+    @ApiProblems('conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
     async put(
       @Param('namespace') namespace: string,
       @Param('name') name: string,
@@ -85,7 +85,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @ApiOperation({ operationId: `list${plural(kind)}`, summary: `List the ${plural(noun)} of a namespace` })
     @ApiPageQuery()
     @ApiOkResponse({ type: List })
-    @ApiProblems('invalid')
+    @ApiProblems()
     list(@Param('namespace') namespace: string, @Query() query: QueryValues) {
       return this.documents.list(kind, namespace, readPageQuery(query));
     }
@@ -96,7 +96,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @nameParam
     @ApiChangeQuery()
     @ApiOkResponse({ type: ChangeDto })
-    @ApiProblems('invalid', 'not-found', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+    @ApiProblems('not-found', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
     remove(
       @Param('namespace') namespace: string,
       @Param('name') name: string,

@@ -45,14 +45,19 @@ export class ProblemDto implements Problem {
   moreErrors?: number;
 }
 
-/** The refusals that an operation may answer with; being unauthenticated is one of every operation. */
-export const ApiProblems = (...codes: readonly MeshErrorCode[]) =>
-  applyDecorators(
-    ...(['unauthenticated', ...codes] as const).map((code) => {
+/**
+ * The refusals that an operation may answer with. Two are those of every operation: there may be no token, and there may
+ * be a parameter that nobody knows. What reads a body, and may find it too large, may also find that it is no JSON.
+ */
+export const ApiProblems = (...codes: readonly MeshErrorCode[]) => {
+  const ofBodies = codes.includes('too-large') ? (['unsupported-media-type'] as const) : [];
+  return applyDecorators(
+    ...(['unauthenticated', 'invalid', ...codes, ...ofBodies] as const).map((code) => {
       const { status, title } = statusOf(code);
       return ApiResponse({ status, description: title, content: { [PROBLEM_CONTENT_TYPE]: { schema: PROBLEM_REF } } });
     }),
   );
+};
 
 const PROBLEM_REF = { $ref: '#/components/schemas/ProblemDto' };
 

@@ -6,7 +6,12 @@ import { ProblemDto } from './openapi-decorators.js';
 const DESCRIPTION = `Policy and traffic splits for a service mesh, and the proof that its sidecars obey.
 
 Every write makes a **revision** and answers with its number; with \`?wait=100%\` it answers when every proxy serves it.
-Every refusal is a problem document (RFC 9457) with all that is wrong at once.
+Every refusal is a problem document (RFC 9457) with all that is wrong at once. So is the answer to what is not read as far
+as its operation: 404 where there is none, 400 for what is no HTTP, 408 for what does not arrive in time, 431 for a path with
+its query and headers of more than 16 KiB.
+
+No field may be null: what has no value is left out. What is read may be sent back as it is; fields that are read-only are
+ignored then.
 
 To try it here, press *Authorize* and paste the token from the file \`admin.token\` in the data directory of the server.`;
 

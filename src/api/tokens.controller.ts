@@ -78,7 +78,7 @@ export class TokensController {
     examples: { example: { value: { name: 'deploy-pipeline', expiresIn: '90d' } } },
   })
   @ApiCreatedResponse({ type: NewApiTokenDto })
-  @ApiProblems('invalid', 'conflict', 'too-large', 'store-unavailable')
+  @ApiProblems('conflict', 'too-large', 'store-unavailable')
   async create(@Body() body: unknown, @Query() query: QueryValues): Promise<NewApiTokenDto> {
     readNoQuery(query);
     const { name, expiresIn } = parse(ApiTokenRequestDto, body, faultsOf);
@@ -92,7 +92,7 @@ export class TokensController {
   @Get()
   @ApiOperation({ operationId: 'listApiTokens', summary: 'List the tokens of this API, without their texts' })
   @ApiOkResponse({ type: ApiTokenListDto })
-  @ApiProblems('invalid')
+  @ApiProblems()
   async list(@Query() query: QueryValues): Promise<ApiTokenListDto> {
     readNoQuery(query);
     return { items: await this.tokens.list() };

@@ -36,7 +36,7 @@ export class MeshSettingsController {
   @ApiChangeQuery()
   @ApiBody({ type: MeshSettingsDto, examples: { example: { value: exampleDocument(meshSettingsDoor) } } })
   @ApiOkResponse({ type: Change })
-  @ApiProblems('invalid', 'conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+  @ApiProblems('conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
   async put(@Body() body: unknown, @Query() query: QueryValues, @Req() request: ApiRequest) {
     const draft = readDraft(meshSettingsDoor, PLACE, body, this.store.current.mesh);
     const { created: _, ...result } = await this.documents.put(draft, actorOf(request), readChangeQuery(query));

@@ -2,7 +2,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pointer } from '../../src/model/fault.js';
-import { RestServer } from '../support/rest-server.js';
+import { RestServer, type RestOptions } from '../support/rest-server.js';
 
 interface Parameter {
   readonly name: string;
@@ -29,6 +29,8 @@ interface Operation {
   };
   readonly responses: Record<string, unknown>;
 }
+
+type Refused = readonly [status: number, path: string, options: RestOptions];
 
 let rest: RestServer;
 let text: string;
@@ -89,6 +91,28 @@ describe('the OpenAPI document', () => {
         // There is no sidecar here that could be the example of a proxy.
         const expected = operation.operationId === 'getProxy' ? 404 : answer.status < 300 ? answer.status : 200;
         expect(answer.status, `${method} ${target}: ${answer.text}`).toBe(expected);
+      }
+    }
+  });
+
+  it('lists what every operation refuses', async () => {
+    const form = { text: 'a=b', headers: { 'content-type': 'application/x-www-form-urlencoded' } };
+    for (const { method, path, operation } of operations.filter(({ path }) => path.startsWith('/v1/'))) {
+      const target = targetOf(path, operation);
+      const [body] = Object.values(operation.requestBody?.content['application/json']?.examples ?? {});
+      const whole = body ? { body: body.value } : {};
+      const ofBodies: Refused[] = [
+        [415, target, form],
+        [413, target, { body: 'x'.repeat(1_100_000) }],
+      ];
+      const refusals: Refused[] = [
+        [401, target, { ...whole, token: '' }],
+        [400, `${target}?colour=red`, whole],
+        ...(body ? ofBodies : []),
+      ];
+      // The client of these tests fails when the status is not among those that are listed.
+      for (const [status, sent, options] of refusals) {
+        expect((await rest.call(method, sent, options)).status, `${method} ${sent}`).toBe(status);
       }
     }
   });

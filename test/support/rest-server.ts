@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Claims, Doors } from './grpc-client.js';
+import { statusesOf, type OpenApiDocument } from './rest-operations.js';
 import { readSettings } from '../../src/settings.js';
 import { startServer, type RunningServer } from '../../src/server.js';
 
@@ -27,6 +28,8 @@ export interface RestOptions {
 }
 
 export class RestServer implements Doors {
+  private document: Promise<OpenApiDocument> | undefined;
+
   private constructor(
     readonly server: RunningServer,
     readonly dataDir: string,
@@ -42,11 +45,24 @@ export class RestServer implements Doors {
     return new RestServer(server, dataDir, readFileSync(adminToken, 'utf8').trim(), readFileSync(trustAnchors, 'utf8'));
   }
 
-  /** The path is sent as it is written, escapes and all. */
-  call(
+  /**
+   * The path is sent as it is written, escapes and all. Whatever a test asks for besides: an operation that answers with
+   * a status that its OpenAPI document does not list is wrong, or the document is.
+   */
+  async call(method: string, path: string, options: RestOptions = {}): Promise<RestAnswer> {
+    const answer = await this.send(method, path, options);
+    this.document ??= this.send('GET', '/openapi.json', {}).then(({ body }) => body as OpenApiDocument);
+    const listed = statusesOf(await this.document, method, path);
+    if (listed && !listed.includes(String(answer.status))) {
+      throw new Error(`${method} ${path} lists ${listed.join(', ')}, and answered ${answer.status}: ${answer.text}`);
+    }
+    return answer;
+  }
+
+  private send(
     method: string,
     path: string,
-    { body, text, headers = {}, token = this.token }: RestOptions = {},
+    { body, text, headers = {}, token = this.token }: RestOptions,
   ): Promise<RestAnswer> {
     const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
     const { hostname, port } = new URL(this.server.url);
