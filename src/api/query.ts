@@ -47,18 +47,27 @@ export function readWaitQuery(query: Query): Wait | undefined {
   return wait;
 }
 
-/** `limit` and `cursor` of a list. */
+export interface RevisionPageQuery {
+  readonly limit: number;
+  /** The number before which the page begins; absent for the first page, which begins with the newest. */
+  readonly before?: number;
+}
+
+/** `limit` and `cursor` of a list of names. */
 export function readPageQuery(query: Query): PageQuery {
   const reader = new Reader(query);
-  const limit = reader.text('limit') ?? String(DEFAULT_LIMIT);
-  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LIMIT) {
-    reader.fault('limit', `it must be a whole number from 1 to ${MAX_LIMIT}`);
-  }
-  const cursor = reader.text('cursor') ?? '';
-  const after = readCursor(cursor);
-  if (after === undefined) reader.fault('cursor', 'it must be the `next` of an earlier answer');
+  const page = { limit: readLimit(reader), after: readCursor(reader, () => true) ?? '' };
   reader.finish();
-  return { limit: Number(limit), after: after ?? '' };
+  return page;
+}
+
+/** `limit` and `cursor` of a list of revisions, which goes back in time. */
+export function readRevisionPageQuery(query: Query): RevisionPageQuery {
+  const reader = new Reader(query);
+  const limit = readLimit(reader);
+  const before = readCursor(reader, (text) => /^\d{1,15}$/.test(text));
+  reader.finish();
+  return { limit, ...(before !== undefined && { before: Number(before) }) };
 }
 
 /** For operations that take no parameter at all. */
@@ -67,10 +76,22 @@ export const readNoQuery = (query: Query): void => new Reader(query).finish();
 /** What an answer gives as `next`, to be sent back as `cursor`. Opaque to clients. */
 export const writeCursor = (after: string): string => Buffer.from(`after:${after}`).toString('base64url');
 
-function readCursor(cursor: string): string | undefined {
-  if (cursor === '') return '';
-  const text = Buffer.from(cursor, 'base64url').toString();
-  return text.startsWith('after:') ? text.slice('after:'.length) : undefined;
+function readLimit(reader: Reader): number {
+  const limit = reader.text('limit') ?? String(DEFAULT_LIMIT);
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LIMIT) {
+    reader.fault('limit', `it must be a whole number from 1 to ${MAX_LIMIT}`);
+  }
+  return Number(limit);
+}
+
+/** Where the page before ended, if this is not the first one. */
+function readCursor(reader: Reader, isEnd: (text: string) => boolean): string | undefined {
+  const cursor = reader.text('cursor') ?? '';
+  if (cursor === '') return undefined;
+  const [, end] = /^after:(.*)$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (end !== undefined && isEnd(end)) return end;
+  reader.fault('cursor', 'it must be the `next` of an earlier answer');
+  return undefined;
 }
 
 function readWait(reader: Reader): Wait | undefined {
