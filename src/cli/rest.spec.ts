@@ -29,4 +29,19 @@ describe('a list', () => {
     expect(await listAll(list, '/v1/revisions', limit)).toEqual(Array.from({ length: got }, (_, index) => index));
     expect(list.asked).toHaveLength(requests);
   });
+
+  it('goes on while there is a next page, however short or empty this one is', async () => {
+    const pages: Record<string, object> = {
+      '': { items: [1, 2], next: 'a' },
+      a: { items: [], next: 'b' },
+      b: { items: [3], next: 'c' },
+      c: { items: [4, 5] },
+    };
+    const list = {
+      request: (_method: string, _path: string, { query = {} }: RequestOptions = {}) =>
+        Promise.resolve({ status: 200, body: pages[query.cursor ?? ''] }),
+    };
+    expect(await listAll(list, '/v1/revisions')).toEqual([1, 2, 3, 4, 5]);
+    expect(await listAll(list, '/v1/revisions', 3)).toEqual([1, 2, 3]);
+  });
 });
