@@ -3,6 +3,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import type { Fault } from '../model/fault.js';
 import type { MeshErrorCode } from '../model/mesh-error.js';
+import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
 import { PROBLEM_CONTENT_TYPE, statusOf, type Problem } from './problem.js';
 
 export class FaultDto implements Fault {
@@ -75,7 +76,8 @@ export const ApiWaitQuery = () =>
       name: 'timeout',
       required: false,
       description:
-        'How long to wait at most, such as `30s` (which it is unless you say), up to `10m`; 504 after that, with the receipt. The change stands all the same.',
+        `How long to wait at most, such as \`${DEFAULT_WAIT}\` (which it is unless you say), up to \`${LONGEST_WAIT}\`; 504` +
+        ' after that, with the receipt. The change stands all the same.',
       // No default here: Swagger UI would send it, and without wait it means nothing.
       schema: { type: 'string' },
     }),

@@ -2,11 +2,9 @@
 import { parseDuration } from '../model/duration.js';
 import type { Fault } from '../model/fault.js';
 import { MeshError } from '../model/mesh-error.js';
+import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
 import type { Target } from '../stream/receipt.js';
 
-/** How long to wait for proxies when nobody says, and at most, in milliseconds. */
-const DEFAULT_WAIT_MS = 30_000;
-const MAX_WAIT_MS = 600_000;
 const MAX_COMMENT = 1_000;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
@@ -96,9 +94,9 @@ function readCursor(reader: Reader, isEnd: (text: string) => boolean): string | 
 
 function readWait(reader: Reader): Wait | undefined {
   const [wait, timeout] = [reader.text('wait'), reader.text('timeout')];
-  const timeoutMs = timeout === undefined ? DEFAULT_WAIT_MS : parseDuration(timeout);
-  if (timeoutMs === undefined || timeoutMs > MAX_WAIT_MS) {
-    reader.fault('timeout', 'it must be a duration of at most 10m, such as 30s');
+  const timeoutMs = parseDuration(timeout ?? DEFAULT_WAIT);
+  if (timeoutMs === undefined || timeoutMs > (parseDuration(LONGEST_WAIT) ?? 0)) {
+    reader.fault('timeout', `it must be a duration of at most ${LONGEST_WAIT}, such as ${DEFAULT_WAIT}`);
   }
   if (wait === undefined) {
     if (timeout !== undefined) reader.fault('timeout', 'it means nothing without wait; add wait=100%');
@@ -107,7 +105,7 @@ function readWait(reader: Reader): Wait | undefined {
   const target = readTarget(wait);
   if (!target)
     reader.fault('wait', 'it must be a share of the proxies from 1% to 100%, or a number of them, such as 3');
-  return target && { target, timeoutMs: timeoutMs ?? DEFAULT_WAIT_MS };
+  return target && { target, timeoutMs: timeoutMs ?? 0 };
 }
 
 function readTarget(text: string): Target | undefined {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readDuration, readLabel, readLimit, readName, readPort, readTarget } from './arguments.js';
+import { readDuration, readLabel, readLimit, readName, readPort, readTarget, readTimeout } from './arguments.js';
 
 describe('labels', () => {
   it('are collected', () => {
@@ -24,6 +24,7 @@ describe('labels', () => {
 describe.each([
   ['a name', readName, ['cart', 'cart-v1', '9'], ['', 'Cart', '-a', 'a.b', 'a'.repeat(64)]],
   ['a duration', readDuration, ['500ms', '30s', '5m'], ['', '30', 's', '1.5s', '-1s']],
+  ['a time to wait', readTimeout, ['0s', '500ms', '30s', '10m', '600s'], ['', '30', '20m', '601s', '1h', '99999999d']],
   ['a target', readTarget, ['1%', '100%', '1', '250'], ['', '0', '0%', '101%', '50.5%', '%', '-1']],
   ['a port', readPort, ['1', '65535'], ['', '0', '65536', '80x', '-1']],
   ['a limit', readLimit, ['1', '5000'], ['', '0', 'all', '-1']],

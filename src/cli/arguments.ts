@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { parseDuration } from '../model/duration.js';
 import { isDnsLabel, isLabelKey, isLabelValue, SERVICE_LABEL, type Labels } from '../model/names.js';
+import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
 
 const refuse = (sentence: string): never => {
   throw new InvalidArgumentError(sentence);
@@ -14,6 +15,14 @@ export const readName = (text: string): string =>
 
 export const readDuration = (text: string): string =>
   parseDuration(text) === undefined ? refuse('It must be a duration, such as 500ms, 30s or 5m.') : text;
+
+/** How long to wait for proxies. Checked here, since a change is committed before the server is asked to wait for it. */
+export const readTimeout = (text: string): string => {
+  const [ms, most] = [parseDuration(text), parseDuration(LONGEST_WAIT)];
+  return ms === undefined || most === undefined || ms > most
+    ? refuse(`It must be a duration of at most ${LONGEST_WAIT}, such as ${DEFAULT_WAIT}.`)
+    : text;
+};
 
 /** A share of the proxies or a number of them. */
 export const readTarget = (text: string): string => {

@@ -1,5 +1,6 @@
 /** What every command takes that changes something: whether to wait for proxies, how long, and why it is done. */
 import { parseDuration } from '../model/duration.js';
+import { DEFAULT_WAIT } from '../model/wait.js';
 import { EXIT } from './exit.js';
 import { Failure } from './failure.js';
 import { Refusal, segment, type Receipt, type Rest } from './rest.js';
@@ -14,8 +15,6 @@ export interface WaitOptions {
 export interface ChangeOptions extends WaitOptions {
   readonly comment?: string;
 }
-
-export const DEFAULT_TIMEOUT = '30s';
 
 /** Throws a usage failure for options that only make sense together. */
 export function checkChangeOptions({ wait, timeout }: ChangeOptions): void {
@@ -35,7 +34,7 @@ export async function waitForProxies(
   rest: Rest,
   revision: number,
   wait: string,
-  timeout = DEFAULT_TIMEOUT,
+  timeout = DEFAULT_WAIT,
 ): Promise<Waited> {
   terminal.progress(`waiting up to ${timeout} for ${wait} of the proxies to serve revision ${revision} ...`);
   try {

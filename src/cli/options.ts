@@ -1,7 +1,7 @@
 /** Options that several commands have, and what they come to. */
 import { Option, type Command } from 'commander';
-import { readDuration, readName, readTarget } from './arguments.js';
-import { DEFAULT_TIMEOUT } from './change-options.js';
+import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
+import { readName, readTarget, readTimeout } from './arguments.js';
 import {
   CLIENT_DEFAULTS,
   CLIENT_VARIABLES,
@@ -28,7 +28,7 @@ export function withChange(command: Command): void {
       'end only when this share of the proxies (100%), or this number (3), serves it',
       readTarget,
     )
-    .option('--timeout <duration>', `how long to wait at most; by default ${DEFAULT_TIMEOUT}`, readDuration)
+    .option('--timeout <duration>', `how long to wait, up to ${LONGEST_WAIT}; by default ${DEFAULT_WAIT}`, readTimeout)
     .option('--comment <text>', 'why; kept with the revision');
 }
 

@@ -1,7 +1,17 @@
 /** Every command with its options; what a command does is loaded when it is called, so that each starts fast. */
 import { Command, Option } from 'commander';
-import { collect, readDuration, readLabel, readLimit, readName, readPort, readTarget } from './arguments.js';
-import { DEFAULT_TIMEOUT, type ChangeOptions } from './change-options.js';
+import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
+import {
+  collect,
+  readDuration,
+  readLabel,
+  readLimit,
+  readName,
+  readPort,
+  readTarget,
+  readTimeout,
+} from './arguments.js';
+import type { ChangeOptions } from './change-options.js';
 import { CLIENT_DEFAULTS, CLIENT_VARIABLES, type Environment } from './client-settings.js';
 import { exitCodeHelp } from './exit.js';
 import { namespaceOption, outputOption, withChange, withClient } from './options.js';
@@ -149,7 +159,11 @@ function addWait(program: Command, env: Environment): void {
     .addOption(
       new Option('--for <share>', 'a share of the proxies, or a number of them').default('100%').argParser(readTarget),
     )
-    .addOption(new Option('--timeout <duration>', 'how long at most').default(DEFAULT_TIMEOUT).argParser(readDuration))
+    .addOption(
+      new Option('--timeout <duration>', `how long, up to ${LONGEST_WAIT}`)
+        .default(DEFAULT_WAIT)
+        .argParser(readTimeout),
+    )
     .addOption(outputOption(['table', 'json', 'yaml']));
   withClient(
     command,
