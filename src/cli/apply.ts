@@ -4,7 +4,7 @@ import { findDocuments, readSources, type FoundDocument, type Source } from './d
 import { EXIT } from './exit.js';
 import { Failure } from './failure.js';
 import { objectPath, resourceOfKind } from './resources.js';
-import { Refusal, type Rest } from './rest.js';
+import { Refusal, printFaults, type Rest } from './rest.js';
 import { terminal } from './terminal.js';
 
 export interface ApplyOptions extends ChangeOptions {
@@ -48,14 +48,16 @@ const printRef = ({ kind, place: { namespace, name } }: Pick<FoundDocument, 'kin
 function explained(error: unknown, document: FoundDocument, index: number, total: number): unknown {
   if (!(error instanceof Failure)) return error;
   const ref = printRef(document);
-  const faults = error instanceof Refusal ? (error.problem.errors ?? []) : [];
-  const places = faults.map(({ pointer, detail }) =>
-    pointer.startsWith('?') ? detail : `${document.where(pointer)}: ${detail}`,
-  );
+  const places =
+    error instanceof Refusal
+      ? printFaults(error.problem, ({ pointer, detail }) =>
+          pointer.startsWith('?') ? detail : `${document.where(pointer)}: ${detail}`,
+        )
+      : [];
   // Nothing is wrong with a document that did not get so far as to be read.
   const isAboutIt = error instanceof Refusal && error.exit !== EXIT.notAuthorised;
   const about = isAboutIt ? `${ref} (${document.where('')}): ` : '';
-  const message = faults.length > 0 ? `${ref} is not valid:` : `${about}${error.message}`;
+  const message = places.length > 0 ? `${ref} is not valid:` : `${about}${error.message}`;
   const left = total - index - 1;
   const others = [
     index > 0 && `What is listed as applied stays so (${index} of ${total}).`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { listAll, type RequestOptions } from './rest.js';
+import { listAll, Refusal, type RequestOptions } from './rest.js';
 
 /** A list of the numbers below `length`, in pages of at most `most`. */
 function listOf(length: number, most: number) {
@@ -44,4 +44,13 @@ describe('a list', () => {
     expect(await listAll(list, '/v1/revisions')).toEqual([1, 2, 3, 4, 5]);
     expect(await listAll(list, '/v1/revisions', 3)).toEqual([1, 2, 3]);
   });
+});
+
+it('tells of faults that it was not told', () => {
+  const errors = [{ pointer: '/spec/colour', detail: 'there is no field "colour" here' }];
+  const problem = { type: 'urn:sluice:problem:invalid', title: 'The request is not valid', status: 400, detail: '' };
+  expect(new Refusal({ ...problem, errors, moreErrors: 7 }).places).toEqual([
+    '/spec/colour: there is no field "colour" here',
+    'and 7 more',
+  ]);
 });

@@ -12,6 +12,8 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly errors?: readonly Fault[];
+  /** How many faults there are beside those. */
+  readonly moreErrors?: number;
   readonly receipt?: Receipt;
 }
 
@@ -34,11 +36,17 @@ export class Refusal extends Failure {
     super(
       exitOfProblem(problem),
       message,
-      errors.map((fault) => [fault.pointer, fault.detail].filter(Boolean).join(': ')),
+      printFaults(problem, ({ pointer, detail }) => [pointer, detail].filter(Boolean).join(': ')),
       advice,
     );
   }
 }
+
+/** A line for each fault, as `print` says it, and one for those that were not told. */
+export const printFaults = ({ errors = [], moreErrors }: Problem, print: (fault: Fault) => string): string[] => [
+  ...errors.map(print),
+  ...(moreErrors === undefined ? [] : [`and ${moreErrors} more`]),
+];
 
 export interface Answer {
   readonly status: number;
