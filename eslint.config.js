@@ -32,8 +32,6 @@ export default tseslint.config(
       'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
     },
   },
-  // Its nulls are refused all the same, where bodies are read; to go with the next change of that file.
-  { files: ['src/identity/join-tokens.controller.ts'], rules: { 'no-restricted-imports': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
   {
     files: ['**/*.spec.ts'],

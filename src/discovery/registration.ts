@@ -1,6 +1,6 @@
 /** Lets sidecars say where their workloads are and how they fare; who they are was settled when they joined. */
-import { isIP } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
+import { isIpAddress } from '../model/addresses.js';
 import { keyOf, type Draft } from '../model/document.js';
 import { find } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
@@ -94,7 +94,7 @@ export class Registration {
 function specOf({ address, port, health }: sluice.v1.ReportRequest, { identity }: Claims): WorkloadSpec {
   const known = HEALTH[health];
   // Of an address with a zone, nobody else can make sense.
-  if (isIP(address) === 0 || address.includes('%') || port > 65_535 || !known) {
+  if (!isIpAddress(address) || port > 65_535 || !known) {
     throw new GrpcRefusal(
       grpc.status.INVALID_ARGUMENT,
       'a report needs an IP address, a port up to 65535 and a health',

@@ -9,7 +9,7 @@ import {
   ApiPropertyOptional,
   ApiTags,
 } from '@nestjs/swagger';
-import { IsOptional } from 'class-validator';
+import { MayBeLeftOut } from '../api/fields.js';
 import { ApiProblems } from '../api/openapi-decorators.js';
 import { parse } from '../api/parse.js';
 import { readNoQuery, type Query as QueryValues } from '../api/query.js';
@@ -32,7 +32,7 @@ export class JoinTokenRequestDto {
     description: 'The account of its identity. Absent: as its service, or else as its name.',
     example: 'cart',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsName()
   serviceAccount?: string;
 
@@ -40,7 +40,7 @@ export class JoinTokenRequestDto {
     description: `The service it belongs to: becomes its label \`${SERVICE_LABEL}\`.`,
     example: 'cart',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsName()
   service?: string;
 
@@ -50,7 +50,7 @@ export class JoinTokenRequestDto {
     description: 'Its other labels. A sidecar cannot choose them itself: selectors and policies go by them.',
     example: { version: 'v1' },
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsLabels()
   labels?: Record<string, string>;
 
@@ -59,7 +59,7 @@ export class JoinTokenRequestDto {
     default: DEFAULT_LIFETIME,
     example: '10m',
   })
-  @IsOptional()
+  @MayBeLeftOut()
   @IsDuration()
   expiresIn?: string;
 }

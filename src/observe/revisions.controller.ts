@@ -3,7 +3,13 @@ import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { ReceiptDto } from '../api/document-results.dto.js';
 import { ApiPageQuery, ApiProblems, ApiWaitQuery } from '../api/openapi-decorators.js';
-import { readNoQuery, readPageQuery, readWaitQuery, writeCursor, type Query as QueryValues } from '../api/query.js';
+import {
+  readNoQuery,
+  readRevisionPageQuery,
+  readWaitQuery,
+  writeCursor,
+  type Query as QueryValues,
+} from '../api/query.js';
 import { KINDS, type Kind } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Change, Revision } from '../model/revision.js';
@@ -79,8 +85,8 @@ export class RevisionsController {
   @ApiOkResponse({ type: RevisionListDto })
   @ApiProblems('invalid')
   async list(@Query() query: QueryValues): Promise<RevisionListDto> {
-    const { limit, after } = readPageQuery(query);
-    const { revisions, more } = await this.store.revisions(limit, after === '' ? undefined : Number(after));
+    const { limit, before } = readRevisionPageQuery(query);
+    const { revisions, more } = await this.store.revisions(limit, before);
     const last = revisions.at(-1);
     return {
       items: revisions.map(printed),

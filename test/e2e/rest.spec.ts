@@ -501,6 +501,7 @@ describe('a request', () => {
     ['with a parameter that there is not', () => rest.call('GET', '/v1/revisions?colour=red'), 400, 'invalid'],
     ['with a limit that is none', () => rest.call('GET', '/v1/revisions?limit=0'), 400, 'invalid'],
     ['with a cursor that is none', () => rest.call('GET', '/v1/revisions?cursor=abc'), 400, 'invalid'],
+    ['with a cursor of another list', () => rest.call('GET', '/v1/revisions?cursor=YWZ0ZXI6YWJj'), 400, 'invalid'],
     ['that waits for more than all', () => rest.call('GET', '/v1/revisions/1/receipt?wait=101%25'), 400, 'invalid'],
     ['that waits for an hour', () => rest.call('GET', '/v1/revisions/1/receipt?wait=1&timeout=1h'), 400, 'invalid'],
     [
