@@ -8,9 +8,17 @@ export type ApiReply = FastifyReply;
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The name of the token that the request came with. */
-    actor?: string;
+    /** Who sends the request, once that is known. */
+    caller?: Caller;
   }
+}
+
+/** Who sends a request. */
+export interface Caller {
+  /** The name of the token that it came with, under which its changes are kept. */
+  readonly author: string;
+  /** Aborted when the caller has hung up, or has its answer. */
+  readonly signal: AbortSignal;
 }
 
 /** Health, and the description of the API with what is needed to read it. */
@@ -18,8 +26,8 @@ const PUBLIC = [/^\/livez$/, /^\/readyz$/, /^\/openapi\.json$/, /^\/docs(\/|$)/,
 
 /** Asks for a token before a body is read and before it is known whether the path leads anywhere. */
 export function requireToken(server: FastifyInstance, tokens: ApiTokenStore): void {
-  server.decorateRequest('actor');
-  server.addHook('onRequest', async (request) => {
+  server.decorateRequest('caller');
+  server.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
     if (PUBLIC.some((pattern) => pattern.test(path))) return;
     const [, text] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
@@ -32,12 +40,15 @@ export function requireToken(server: FastifyInstance, tokens: ApiTokenStore): vo
           : 'the token is not known or has expired; make a new one with "sluice token create"',
       );
     }
-    request.actor = token.name;
+    const over = new AbortController();
+    // The signal of Fastify's requests is aborted as soon as a body has been read.
+    reply.raw.once('close', () => over.abort());
+    request.caller = { author: token.name, signal: over.signal };
   });
 }
 
-/** The name under which the changes of a request are kept. */
-export function actorOf({ actor }: ApiRequest): string {
-  if (actor === undefined) throw new MeshError('unauthenticated', 'send a token');
-  return actor;
+/** Who sends `request`. Throws `unauthenticated`. */
+export function callerOf({ caller }: ApiRequest): Caller {
+  if (caller === undefined) throw new MeshError('unauthenticated', 'send a token');
+  return caller;
 }

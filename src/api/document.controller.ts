@@ -24,7 +24,7 @@ import {
 } from '@nestjs/swagger';
 import { KINDS, type Kind } from '../model/document.js';
 import { MeshStore } from '../store/mesh-store.js';
-import { actorOf, type ApiReply, type ApiRequest } from './authentication.js';
+import { callerOf, type ApiReply, type ApiRequest } from './authentication.js';
 import { exampleDocument, readDraft, type Door } from './document-door.js';
 import { ChangeDto, resultDtos } from './document-results.dto.js';
 import { Documents } from './documents.js';
@@ -66,7 +66,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
       @Res({ passthrough: true }) reply: ApiReply,
     ) {
       const draft = readDraft(door, { namespace, name }, body, this.store.current.mesh);
-      const { created, ...result } = await this.documents.put(draft, actorOf(request), readChangeQuery(query));
+      const { created, ...result } = await this.documents.put(draft, callerOf(request), readChangeQuery(query));
       reply.code(created ? 201 : 200);
       return result;
     }
@@ -103,7 +103,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
       @Query() query: QueryValues,
       @Req() request: ApiRequest,
     ) {
-      return this.documents.remove({ kind, namespace, name }, actorOf(request), readChangeQuery(query));
+      return this.documents.remove({ kind, namespace, name }, callerOf(request), readChangeQuery(query));
     }
   }
   Object.defineProperty(DocumentController, 'name', { value: `${kind}Controller` });

@@ -11,6 +11,7 @@ import { Publisher } from '../stream/publisher.js';
 import type { Receipt } from '../stream/receipt.js';
 import { Receipts } from '../stream/receipts.js';
 import { conditionsOf } from '../stream/status.js';
+import type { Caller } from './authentication.js';
 import { writeCursor, type ChangeQuery, type PageQuery } from './query.js';
 
 /** What a write came to. */
@@ -53,16 +54,16 @@ export class Documents {
   }
 
   /** Creates or replaces an object. `created` tells which. */
-  async put(draft: Draft, author: string, query: ChangeQuery): Promise<ChangeResult & { readonly created: boolean }> {
+  async put(draft: Draft, caller: Caller, query: ChangeQuery): Promise<ChangeResult & { readonly created: boolean }> {
     let created = false;
     const committed = await this.store.commit(
       ({ mesh }) => {
         created = !find(mesh, draft);
         return { put: [draft] };
       },
-      { author, comment: query.comment },
+      { author: caller.author, comment: query.comment },
     );
-    const receipt = await this.waited(committed, query);
+    const receipt = await this.waited(committed, query, caller);
     const document = find(committed.mesh, draft);
     return {
       ...this.result(committed, receipt),
@@ -72,13 +73,18 @@ export class Documents {
   }
 
   /** Removes an object. Throws `not-found`. */
-  async remove(ref: Ref, author: string, query: ChangeQuery): Promise<ChangeResult> {
+  async remove(ref: Ref, caller: Caller, query: ChangeQuery): Promise<ChangeResult> {
+    const { author } = caller;
     const committed = await this.store.commit(() => ({ remove: [ref] }), { author, comment: query.comment });
-    return this.result(committed, await this.waited(committed, query));
+    return this.result(committed, await this.waited(committed, query, caller));
   }
 
-  private async waited({ revision }: Committed, { wait }: ChangeQuery): Promise<Receipt | undefined> {
-    return wait && this.receipts.wait(revision, wait.target, wait.timeoutMs);
+  private async waited(
+    { revision }: Committed,
+    { wait }: ChangeQuery,
+    { signal }: Caller,
+  ): Promise<Receipt | undefined> {
+    return wait && this.receipts.wait(revision, wait.target, wait.timeoutMs, signal);
   }
 
   private result({ revision, changed }: Committed, receipt: Receipt | undefined): ChangeResult {

@@ -1,6 +1,7 @@
 /** What was changed, by whom and why, and which proxies serve it. */
-import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { callerOf, type ApiRequest } from '../api/authentication.js';
 import { ReceiptDto } from '../api/document-results.dto.js';
 import { ApiPageQuery, ApiProblems, ApiWaitQuery } from '../api/openapi-decorators.js';
 import {
@@ -115,10 +116,16 @@ export class RevisionsController {
   @ApiWaitQuery()
   @ApiOkResponse({ type: ReceiptDto })
   @ApiProblems('invalid', 'not-found', 'refused-by-proxy', 'not-applied-in-time')
-  receipt(@Param('number') number: string, @Query() query: QueryValues): ReceiptDto | Promise<ReceiptDto> {
+  receipt(
+    @Param('number') number: string,
+    @Query() query: QueryValues,
+    @Req() request: ApiRequest,
+  ): ReceiptDto | Promise<ReceiptDto> {
     const wait = readWaitQuery(query);
     const revision = this.known(number);
-    const receipt = wait ? this.receipts.wait(revision, wait.target, wait.timeoutMs) : this.receipts.now(revision);
+    const receipt = wait
+      ? this.receipts.wait(revision, wait.target, wait.timeoutMs, callerOf(request).signal)
+      : this.receipts.now(revision);
     return receipt as ReceiptDto | Promise<ReceiptDto>;
   }
 

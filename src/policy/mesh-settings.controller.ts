@@ -1,7 +1,7 @@
 /** The settings of the mesh: one object, always there, replaced as a whole. */
 import { Body, Controller, Get, Inject, Put, Query, Req } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { actorOf, type ApiRequest } from '../api/authentication.js';
+import { callerOf, type ApiRequest } from '../api/authentication.js';
 import { readDraft, exampleDocument, type Door } from '../api/document-door.js';
 import { resultDtos } from '../api/document-results.dto.js';
 import { Documents } from '../api/documents.js';
@@ -39,7 +39,7 @@ export class MeshSettingsController {
   @ApiProblems('conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
   async put(@Body() body: unknown, @Query() query: QueryValues, @Req() request: ApiRequest) {
     const draft = readDraft(meshSettingsDoor, PLACE, body, this.store.current.mesh);
-    const { created: _, ...result } = await this.documents.put(draft, actorOf(request), readChangeQuery(query));
+    const { created: _, ...result } = await this.documents.put(draft, callerOf(request), readChangeQuery(query));
     return result;
   }
 

@@ -1,6 +1,7 @@
 /** The REST API as its clients find it: real sockets, a real database, and everything that people send by mistake. */
 import { statSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Receipts } from '../../src/stream/receipts.js';
 import { RestServer } from '../support/rest-server.js';
 
 let rest: RestServer;
@@ -22,6 +23,26 @@ const split = (v1: unknown, v2: unknown) => ({
 const policy = (rules: unknown) => ({ spec: { target: { service: 'cart' }, action: 'Allow', rules } });
 const LONG = 'a'.repeat(5_000);
 const newest = async (): Promise<number> => (await rest.call('GET', '/v1/revisions?limit=1')).body.items[0].number;
+
+describe('a caller that waits', () => {
+  it.each([
+    ['PUT', `${shop}/traffic-splits/waiting`, { body: split(1, 2) }],
+    ['GET', '/v1/revisions/1/receipt', {}],
+  ])('and hangs up is waited for no more: %s', async (method, path, options) => {
+    const wait = vi.spyOn(Receipts.prototype, 'wait');
+    try {
+      const caller = new AbortController();
+      const call = rest.call(method, `${path}?wait=5&timeout=10m`, { ...options, signal: caller.signal });
+      const hungUp = expect(call).rejects.toThrow('aborted');
+      await vi.waitFor(() => expect(wait).toHaveBeenCalled());
+      caller.abort();
+      await hungUp;
+      await expect(wait.mock.results[0]?.value).rejects.toMatchObject({ code: 'not-applied-in-time' });
+    } finally {
+      wait.mockRestore();
+    }
+  });
+});
 
 describe('a document', () => {
   it('is created, replaced, read, listed and removed, and each change has its revision', async () => {

@@ -25,6 +25,8 @@ export interface RestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Absent: the first token of the server. Empty: none. */
   readonly token?: string;
+  /** Hangs up. */
+  readonly signal?: AbortSignal;
 }
 
 export class RestServer implements Doors {
@@ -62,7 +64,7 @@ export class RestServer implements Doors {
   private send(
     method: string,
     path: string,
-    { body, text, headers = {}, token = this.token }: RestOptions,
+    { body, text, headers = {}, token = this.token, signal }: RestOptions,
   ): Promise<RestAnswer> {
     const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
     const { hostname, port } = new URL(this.server.url);
@@ -75,6 +77,7 @@ export class RestServer implements Doors {
           path,
           ca: this.trustAnchors,
           agent: false,
+          ...(signal && { signal }),
           headers: {
             ...(token !== '' && { authorization: `Bearer ${token}` }),
             ...(payload !== undefined && {
