@@ -3,6 +3,7 @@ import { checkChangeOptions, waitIfAsked, type ChangeOptions } from './change-op
 import { findDocuments, readSources, type FoundDocument, type Source } from './document-files.js';
 import { EXIT } from './exit.js';
 import { Failure } from './failure.js';
+import { writeData } from './output.js';
 import { objectPath, resourceOfKind } from './resources.js';
 import { Refusal, printFaults, type Rest } from './rest.js';
 import { terminal } from './terminal.js';
@@ -23,35 +24,54 @@ export async function apply(rest: Rest, { filename, namespace, ...options }: App
   for (const path of filename) sources.push(...(await readSources(path, () => terminal.input())));
   const documents = findDocuments(sources, namespace);
 
-  let revision = 0;
+  const applied: Applied[] = [];
+  let failure: Failure | undefined;
   for (const [index, document] of documents.entries()) {
-    revision = await put(rest, document, options.comment).catch((error: unknown) => {
-      throw explained(error, document, index, documents.length);
-    });
+    try {
+      applied.push(await put(rest, document, options));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failure = explained(error, document, index, documents.length);
+      break;
+    }
   }
-  await waitIfAsked(rest, revision, options);
+  const revision = applied.at(-1)?.revision;
+  const waited = failure || revision === undefined ? undefined : await waitIfAsked(rest, revision, options);
+  const result = { items: applied, ...(waited && { receipt: waited.receipt }) };
+  // As a table, each line was written when what it tells had happened.
+  if (options.output !== 'table') await writeData(options.output, result, () => '');
+  if (failure ?? waited?.failure) throw (failure ?? waited?.failure) as Failure;
 }
 
-async function put(rest: Rest, { kind, place, body }: FoundDocument, comment: string | undefined): Promise<number> {
+/** What REST answers to a document that it takes. */
+interface Applied {
+  readonly revision: number;
+  readonly changed: boolean;
+}
+
+async function put(
+  rest: Rest,
+  { kind, place, body }: FoundDocument,
+  { comment, output }: ChangeOptions,
+): Promise<Applied> {
   const path = objectPath(resourceOfKind(kind), place);
   const { status, body: answer } = await rest.request('PUT', path, { body, query: { comment } });
-  const { revision, changed } = answer as { readonly revision: number; readonly changed: boolean };
-  const verb = status === 201 ? 'created' : changed ? 'changed' : 'unchanged';
-  terminal.out(`${printRef({ kind, place })} ${verb} (revision ${revision})\n`);
-  return revision;
+  const applied = answer as Applied;
+  const verb = status === 201 ? 'created' : applied.changed ? 'changed' : 'unchanged';
+  if (output === 'table') terminal.out(`${printRef({ kind, place })} ${verb} (revision ${applied.revision})\n`);
+  return applied;
 }
 
 const printRef = ({ kind, place: { namespace, name } }: Pick<FoundDocument, 'kind' | 'place'>): string =>
   `${kind} ${namespace && `${namespace}/`}${name}`;
 
 /** A refusal with its faults where they stand in the files, and with what became of the other documents. */
-function explained(error: unknown, document: FoundDocument, index: number, total: number): unknown {
-  if (!(error instanceof Failure)) return error;
+function explained(error: Failure, document: FoundDocument, index: number, total: number): Failure {
   const ref = printRef(document);
   const places =
     error instanceof Refusal
       ? printFaults(error.problem, ({ pointer, detail }) =>
-          pointer.startsWith('?') ? detail : `${document.where(pointer)}: ${detail}`,
+          pointer === undefined ? detail : `${document.where(pointer)}: ${detail}`,
         )
       : [];
   // Nothing is wrong with a document that did not get so far as to be read.

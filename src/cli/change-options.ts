@@ -3,6 +3,7 @@ import { parseDuration } from '../model/duration.js';
 import { DEFAULT_WAIT } from '../model/wait.js';
 import { EXIT } from './exit.js';
 import { Failure } from './failure.js';
+import type { Format } from './output.js';
 import { Refusal, segment, type Receipt, type Rest } from './rest.js';
 import { terminal } from './terminal.js';
 
@@ -14,6 +15,7 @@ export interface WaitOptions {
 
 export interface ChangeOptions extends WaitOptions {
   readonly comment?: string;
+  readonly output: Format;
 }
 
 /** Throws a usage failure for options that only make sense together. */
@@ -51,11 +53,15 @@ export async function waitForProxies(
 }
 
 /** Waits if `options` say so, and says what came of it. */
-export async function waitIfAsked(rest: Rest, revision: number, { wait, timeout }: WaitOptions): Promise<void> {
-  if (wait === undefined) return;
-  const { receipt, failure } = await waitForProxies(rest, revision, wait, timeout);
-  if (failure) throw failure;
-  terminal.talk(printReceipt(receipt));
+export async function waitIfAsked(
+  rest: Rest,
+  revision: number,
+  { wait, timeout }: WaitOptions,
+): Promise<Waited | undefined> {
+  if (wait === undefined) return undefined;
+  const waited = await waitForProxies(rest, revision, wait, timeout);
+  if (!waited.failure) terminal.talk(printReceipt(waited.receipt));
+  return waited;
 }
 
 function notServed({ exit }: Refusal, { revision, proxies, serving, laggards }: Receipt, wanted: string): Failure {

@@ -2,9 +2,9 @@
 import { checkChangeOptions, waitIfAsked, type ChangeOptions } from './change-options.js';
 import { EXIT } from './exit.js';
 import { Failure } from './failure.js';
+import { writeData } from './output.js';
 import { findResource, objectPath, placeOf } from './resources.js';
 import type { Rest } from './rest.js';
-import { terminal } from './terminal.js';
 
 export interface DeleteOptions extends ChangeOptions {
   readonly namespace?: string;
@@ -17,8 +17,11 @@ export async function remove(rest: Rest, word: string, name: string, options: De
   const place = placeOf(resource, name, options.namespace);
   const { body } = await rest.request('DELETE', objectPath(resource, place), { query: { comment: options.comment } });
   const { revision } = body as { readonly revision: number };
-  terminal.out(`${resource.kind} ${place.namespace}/${place.name} deleted (revision ${revision})\n`);
-  await waitIfAsked(rest, revision, options);
+  const waited = await waitIfAsked(rest, revision, options);
+  const result = { ...(body as object), ...(waited && { receipt: waited.receipt }) };
+  const line = `${resource.kind} ${place.namespace}/${place.name} deleted (revision ${revision})\n`;
+  await writeData(options.output, result, () => line);
+  if (waited?.failure) throw waited.failure;
 }
 
 /** Why some things cannot be deleted. */

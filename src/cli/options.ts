@@ -29,7 +29,8 @@ export function withChange(command: Command): void {
       readTarget,
     )
     .option('--timeout <duration>', `how long to wait, up to ${LONGEST_WAIT}; by default ${DEFAULT_WAIT}`, readTimeout)
-    .option('--comment <text>', 'why; kept with the revision');
+    .option('--comment <text>', 'why; kept with the revision')
+    .addOption(outputOption(['table', 'json', 'yaml']));
 }
 
 type Action<Options, Args extends unknown[]> = (

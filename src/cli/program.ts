@@ -108,7 +108,7 @@ The program calls others by name, as http://cart.shop/, through the proxy that H
 function addApply(program: Command, env: Environment): void {
   const command = program
     .command('apply')
-    .description('make the mesh hold the documents of files; all are read and checked before the first is sent')
+    .description('make the mesh hold the documents of files; all are read, and what each is, before the first is sent')
     .requiredOption(
       '-f, --filename <path>',
       'YAML or JSON file, directory of such files, or - for stdin; may be repeated',

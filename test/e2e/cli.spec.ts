@@ -50,6 +50,27 @@ describe('apply', () => {
     expect((await run('get', 'revision', '3')).stdout).toMatch(/admin .* TrafficSplit shop\/cart created +a canary\n$/);
   });
 
+  it('gives pipelines what REST answered, the receipt among it, and what was done before something was refused', async () => {
+    const done = await sluice.cli(
+      ['apply', '-f', '-', '-o', 'json', '--wait', '100%'],
+      {},
+      `${service('cart')}---\n${service('data')}`,
+    );
+    const revision = JSON.parse(done.stdout).items[1].revision as number;
+    expect(JSON.parse(done.stdout)).toMatchObject({
+      items: [
+        { revision: revision - 1, changed: false },
+        { revision, changed: true, document: { kind: 'Service', metadata: { name: 'data' } } },
+      ],
+      receipt: { revision, proxies: 0, serving: 0 },
+    });
+    const half = await sluice.cli(['apply', '-f', '-', '-o', 'json'], {}, `${service('data')}---\n${split('-1', '1')}`);
+    expect(half.code).toBe(65);
+    expect(JSON.parse(half.stdout).items).toHaveLength(1);
+    const gone = await run('delete', 'service', 'shop/data', '-o', 'json');
+    expect(JSON.parse(gone.stdout)).toEqual({ revision: revision + 1, changed: true });
+  });
+
   it('takes directories, JSON and stdin, and puts into -n what names no namespace', async () => {
     const directory = join(files, 'many');
     mkdirSync(directory);
