@@ -7,11 +7,14 @@ import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
 import { PROBLEM_CONTENT_TYPE, statusOf, type Problem } from './problem.js';
 
 export class FaultDto implements Fault {
-  @ApiProperty({
-    description: 'JSON pointer into the body, or `?name` for a query parameter.',
+  @ApiPropertyOptional({
+    description: 'JSON pointer into the body. Absent when the fault is not in the body.',
     example: '/spec/backends/0/weight',
   })
-  pointer!: string;
+  pointer?: string;
+
+  @ApiPropertyOptional({ description: 'The query parameter that is at fault.' })
+  parameter?: string;
 
   @ApiProperty({
     description: 'What is wrong, and what would be right.',

@@ -19,9 +19,9 @@ export function parse<Dto extends object>(
   if (depths !== undefined) {
     throw MeshError.invalid([{ pointer: depths, detail: `the body must be nested at most ${MAX_DEPTH} deep` }]);
   }
-  const { dto, faults, nulls } = readBody(type, body as JsonObject);
+  const { dto, faults, settled } = readBody(type, body as JsonObject);
   const broken = validateSync(dto, { forbidUnknownValues: true }).flatMap((error) => faultsOf(error, []));
-  const all = [...faults, ...broken.filter((fault) => !followsFromNull(fault, nulls)), ...more(dto)];
+  const all = [...faults, ...broken.filter((fault) => !isSettled(fault, settled)), ...more(dto)];
   if (all.length > 0) throw MeshError.invalid(all);
   return dto;
 }
@@ -41,8 +41,8 @@ function telling(constraints: Readonly<Record<string, string>>): [string, string
   return form ? [form] : broken;
 }
 
-/** A field that was null lacks everything, and so does what was beneath it. */
-function followsFromNull({ pointer: at }: Fault, nulls: ReadonlySet<string>): boolean {
-  for (let end = at.length; end > 0; end = at.lastIndexOf('/', end - 1)) if (nulls.has(at.slice(0, end))) return true;
+/** What was null, or no object, lacks everything, and so does what was beneath it. */
+function isSettled({ pointer: at = '' }: Fault, settled: ReadonlySet<string>): boolean {
+  for (let end = at.length; end > 0; end = at.lastIndexOf('/', end - 1)) if (settled.has(at.slice(0, end))) return true;
   return false;
 }

@@ -51,7 +51,7 @@ const FASTIFY: Readonly<Record<string, () => MeshError>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: () => bodyFault('the body is empty; it must be a JSON object'),
   FST_ERR_CTP_INVALID_JSON_BODY: () => bodyFault('the body is not valid JSON; check its quotes, commas and brackets'),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => bodyFault('the body does not have the length that Content-Length says'),
-  FST_ERR_BAD_URL: () => bodyFault('the path is not percent-encoded correctly'),
+  FST_ERR_BAD_URL: () => MeshError.invalid([{ detail: 'the path is not percent-encoded correctly' }]),
 };
 
 /** The largest body that is read, in bytes. */

@@ -133,7 +133,7 @@ class Reader {
   }
 
   fault(name: string, detail: string): void {
-    this.faults.push({ pointer: `?${name}`, detail: `${name}: ${detail}` });
+    this.faults.push({ parameter: name, detail: `${name}: ${detail}` });
   }
 
   finish(): void {

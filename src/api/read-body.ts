@@ -19,7 +19,7 @@ export interface ReadBody<Dto> {
   readonly dto: Dto;
   readonly faults: readonly Fault[];
   /** Pointers to what has been said to be wrong already, so that what follows from it need not be told. */
-  readonly nulls: ReadonlySet<string>;
+  readonly settled: ReadonlySet<string>;
 }
 
 type Path = readonly (string | number)[];
@@ -27,7 +27,7 @@ type Path = readonly (string | number)[];
 export function readBody<Dto extends object>(type: Type<Dto>, body: JsonObject): ReadBody<Dto> {
   const reader = new Reader();
   const dto = reader.object(type, body, []) as Dto;
-  return { dto, faults: reader.faults, nulls: reader.nulls };
+  return { dto, faults: reader.faults, settled: reader.settled };
 }
 
 /** Where `value` is nested deeper than a body may be. */
@@ -44,7 +44,7 @@ export function tooDeep(value: unknown, path: Path = []): string | undefined {
 
 class Reader {
   readonly faults: Fault[] = [];
-  readonly nulls = new Set<string>();
+  readonly settled = new Set<string>();
 
   object(type: Type<object>, value: JsonObject, path: Path): object {
     const fields = fieldsOf(type);
@@ -69,9 +69,12 @@ class Reader {
   private list({ type, max }: Content & { is: 'list' }, value: readonly unknown[], path: Path): unknown[] {
     // One too many are as wrong as a million, and sooner checked.
     return value.slice(0, max + 1).map((item, index) => {
-      if (item === null) this.null([...path, index]);
-      // Rules about lists look into their items: in place of null there is one that has nothing.
-      return isObject(item ?? {}) ? this.object(type(), (item ?? {}) as JsonObject, [...path, index]) : misshapen(item);
+      const at = [...path, index];
+      if (isObject(item)) return this.object(type(), item, at);
+      if (item === null) this.null(at);
+      else this.settle(at, `${nameOf(at)} must be an object`);
+      // Rules about lists look into their items: in place of what is none there is one that has nothing.
+      return new (type())();
     });
   }
 
@@ -87,10 +90,14 @@ class Reader {
   }
 
   private null(path: Path): undefined {
-    const at = pointer(...path);
-    this.nulls.add(at);
     const what = typeof path.at(-1) === 'number' ? 'item' : 'field';
-    this.faults.push({ pointer: at, detail: `${nameOf(path)} must not be null; leave the ${what} out instead` });
+    return this.settle(path, `${nameOf(path)} must not be null; leave the ${what} out instead`);
+  }
+
+  private settle(path: Path, detail: string): undefined {
+    const at = pointer(...path);
+    this.settled.add(at);
+    this.faults.push({ pointer: at, detail });
   }
 }
 

@@ -1,7 +1,9 @@
 /** One thing that is wrong with what somebody sent, and where in it. */
 export interface Fault {
-  /** JSON pointer (RFC 6901) into the body, `?name` for a query parameter, or empty for the whole. */
-  readonly pointer: string;
+  /** JSON pointer (RFC 6901) into the body, empty for the whole; absent when it is not in the body. */
+  readonly pointer?: string;
+  /** The query parameter that is at fault. */
+  readonly parameter?: string;
   /** What is wrong and what would be right, in one sentence without a full stop. */
   readonly detail: string;
 }

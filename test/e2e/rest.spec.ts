@@ -24,6 +24,15 @@ const policy = (rules: unknown) => ({ spec: { target: { service: 'cart' }, actio
 const LONG = 'a'.repeat(5_000);
 const newest = async (): Promise<number> => (await rest.call('GET', '/v1/revisions?limit=1')).body.items[0].number;
 
+it('tells the faults of a query by the name of the parameter', async () => {
+  const { status, body } = await rest.call('GET', '/v1/revisions?limit=0&colour=red');
+  expect(status).toBe(400);
+  expect(body.errors).toEqual([
+    { parameter: 'limit', detail: 'limit: it must be a whole number from 1 to 1000' },
+    { parameter: 'colour', detail: 'colour: there is no such parameter here' },
+  ]);
+});
+
 describe('a caller that waits', () => {
   it.each([
     ['PUT', `${shop}/traffic-splits/waiting`, { body: split(1, 2) }],
@@ -215,7 +224,7 @@ describe('what is not a valid document', () => {
       'backends that are lists',
       'traffic-splits/x',
       { spec: { service: 'a', backends: [[]] } },
-      { '/spec/backends': 'must be an object' },
+      { '/spec/backends/0': 'item 0 of backends must be an object' },
     ],
     ['no backends', 'traffic-splits/x', { spec: { service: 'a', backends: [] } }, { '/spec/backends': 'at least 1' }],
     [
