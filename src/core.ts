@@ -1,6 +1,6 @@
 /** Opens what the server works with, in the order in which each part needs the one before. */
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { Core } from './app.module.js';
@@ -41,7 +41,7 @@ export interface OpenCore extends Core {
 export async function openCore(settings: Settings, log: Logger): Promise<OpenCore> {
   // Whatever is written from here on, the files of the database among it, is nobody else's to read unless that is said.
   process.umask(0o077);
-  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+  makeDirectory(settings.dataDir);
   const files = filesOf(settings.dataDir);
   // The database first: it keeps a second server out, which would make an authority of its own.
   const database = await Database.open(files.database);
@@ -125,6 +125,19 @@ const gatekeeper = (enrolments: EnrolmentStore, trustDomain: string) => ({
     );
   },
 });
+
+/** Makes a directory, and those above it, unless it is there. mkdir's own way to do so never ends beneath /proc. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(path) === path || existsSync(dirname(path))) throw error;
+    makeDirectory(dirname(path));
+    makeDirectory(path);
+  }
+}
 
 /** Puts a file in place whole. */
 function write(file: string, text: string, mode: number): void {

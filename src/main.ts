@@ -45,10 +45,20 @@ async function start(flags: Readonly<Partial<Record<string, string>>>): Promise<
     const expected = [DatabaseUnusable, AuthorityUnusable, PortUnusable].some((type) => error instanceof type);
     const { code, path } = error as NodeJS.ErrnoException;
     if (expected) return leave((error as Error).message, EXIT.failed);
-    if (path !== undefined) return leave(`cannot use ${path}: ${code ?? 'it failed'}`, EXIT.failed);
+    if (path !== undefined) return leave(`cannot use ${path}: ${REASONS[code ?? ''] ?? code}`, EXIT.failed);
     return leave((error as Error).stack ?? String(error), EXIT.failed);
   }
 }
+
+/** What the system's codes mean of a file or a directory. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not; check its owner and mode',
+  EEXIST: 'it is no directory',
+  ENOENT: 'it cannot be made there',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of the path is no directory',
+  EROFS: 'the file system is read-only',
+};
 
 function leave(message: string, code: number): never {
   process.stderr.write(message.replaceAll(/^/gm, 'sluice server: ') + '\n');

@@ -115,11 +115,15 @@ describe('a server that cannot start', () => {
     );
   });
 
-  it('says that its data directory cannot be made', async () => {
+  it.each([
+    ['beneath a file', () => join(directory, 'file', 'data'), 'a part of the path is no directory'],
+    ['where there is a file', () => join(directory, 'file'), 'it is no directory'],
+    ['where the system has its own', () => '/proc/sluice/data', 'it cannot be made there'],
+  ])('says that its data directory cannot be made %s', async (_, path, reason) => {
     writeFileSync(join(directory, 'file'), '');
-    const ended = await server(['--data-dir', join(directory, 'file', 'data')]);
+    const ended = await server(['--data-dir', path()]);
     expect(ended.code).toBe(1);
-    expect(inOneLine(ended)).toContain(join(directory, 'file', 'data'));
+    expect(inOneLine(ended)).toMatch(new RegExp(`cannot use .*: ${reason}$`));
   });
 
   it('says that another server has the data directory', async () => {
