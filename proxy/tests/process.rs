@@ -1,139 +1,20 @@
 //! The binary itself: its arguments, its settings, the program beside it, and its end.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use http::Version;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use sluice_proxy::proto::Health;
-use tokio::{
-    io::AsyncReadExt,
-    process::{Child, Command},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{process::Command, sync::watch};
 
 use crate::support::{
-    control_plane::{ControlPlane, How, TOKEN},
+    control_plane::{ControlPlane, How},
     eventually,
     http::{Client, full, named, program},
-    pki::Pki,
-    resources::{Door, Made, Speaks, cluster, endpoints, routes, service},
-    soon,
+    process::{Running, World, fails},
+    resources::{Door, Speaks, cluster, endpoints, routes, service},
 };
-
-/// A mesh with a control plane, and one place for a sidecar.
-struct World {
-    pki: Arc<Pki>,
-    control: Arc<ControlPlane>,
-    snapshot: watch::Sender<Vec<Made>>,
-    directory: tempfile::TempDir,
-    tasks: JoinSet<()>,
-}
-
-/// A sidecar in a process of its own.
-struct Running {
-    process: Child,
-    addresses: Addresses,
-}
-
-#[derive(Clone, Copy)]
-struct Addresses {
-    inbound: Option<SocketAddr>,
-    outbound: SocketAddr,
-    admin: SocketAddr,
-}
-
-impl World {
-    async fn new() -> Self {
-        let pki = Arc::new(Pki::new());
-        let control = Arc::new(ControlPlane::start(&pki).await);
-        let directory = tempfile::tempdir().unwrap();
-        let snapshot = watch::Sender::new(vec![Door::to_members().made("shop/cart")]);
-        let mut world = Self { pki, control, snapshot, directory, tasks: JoinSet::new() };
-        world.serve();
-        world
-    }
-
-    fn serve(&mut self) {
-        let (control, snapshot) = (self.control.clone(), self.snapshot.subscribe());
-        self.tasks.spawn(async move { control.serve(snapshot).await });
-    }
-
-    fn state(&self) -> PathBuf {
-        self.directory.path().join("state")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let token = self.directory.path().join("token");
-        fs::write(&token, TOKEN).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice-proxy"));
-        command
-            .args(arguments)
-            .env("SLUICE_STATE_DIR", self.state())
-            .env("SLUICE_JOIN_TOKEN_FILE", token)
-            .env("SLUICE_TRUST_ANCHORS", self.pki.anchor_pem())
-            .env("SLUICE_JOIN_ADDR", self.control.join.to_string())
-            .env("SLUICE_XDS_ADDR", self.control.members.to_string())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
-    }
-
-    /// Starts a sidecar, and waits until it is ready.
-    async fn start(&self, command: &mut Command) -> Running {
-        let _ = fs::remove_file(self.state().join("addresses.json"));
-        let mut process = command.spawn().unwrap();
-        let addresses = eventually("addresses.json", async || read_addresses(&self.state())).await;
-        // Whatever it logs must be taken from it, or it would wait for that.
-        let mut log = process.stderr.take().unwrap();
-        tokio::spawn(async move {
-            let mut text = String::new();
-            let _ = log.read_to_string(&mut text).await;
-        });
-        Running { process, addresses }
-    }
-}
-
-fn read_addresses(state: &Path) -> Option<Addresses> {
-    let text = fs::read(state.join("addresses.json")).ok()?;
-    let json: Value = serde_json::from_slice(&text).unwrap();
-    let address = |name: &str| json[name].as_str().map(|text| text.parse().unwrap());
-    assert!(json["pid"].as_u64().is_some());
-    Some(Addresses { inbound: address("inbound"), outbound: address("outbound")?, admin: address("admin")? })
-}
-
-impl Running {
-    async fn look(&self, path: &str) -> (u16, String) {
-        let answer = Client::plain(self.addresses.admin, Version::HTTP_11).await.get(path).await;
-        (answer.status, answer.body)
-    }
-
-    async fn ready(&self) {
-        eventually("readiness", async || (self.look("/readyz").await.0 == 200).then_some(())).await;
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_raw(self.process.id().unwrap().cast_signed()).unwrap(), signal).unwrap();
-    }
-
-    async fn ended(&mut self) -> ExitStatus {
-        soon("the end", self.process.wait()).await.unwrap()
-    }
-}
-
-/// Runs a sidecar that does not come far: its exit code and what it says.
-async fn fails(command: &mut Command) -> (Option<i32>, String) {
-    let output = soon("the end", command.stderr(Stdio::piped()).output()).await.unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
 
 #[tokio::test]
 async fn says_what_it_is() {

@@ -5,6 +5,7 @@ pub mod control_plane;
 pub mod http;
 pub mod mesh;
 pub mod pki;
+pub mod process;
 #[allow(clippy::unnecessary_wraps, reason = "fields of messages are optional, and what fills them is so at once")]
 pub mod resources;
 

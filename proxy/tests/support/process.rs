@@ -1,0 +1,159 @@
+//! Sidecars in processes of their own, and what they stand in: a mesh with a control plane.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use http::Version;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::watch,
+    task::JoinSet,
+};
+
+use super::{
+    control_plane::{ControlPlane, TOKEN},
+    eventually,
+    http::Client,
+    pki::Pki,
+    resources::{Door, Made},
+    soon,
+};
+
+/// The binary.
+const SIDECAR: &str = env!("CARGO_BIN_EXE_sluice-proxy");
+
+/// A mesh with a control plane, and one place for a sidecar.
+pub struct World {
+    pub pki: Arc<Pki>,
+    pub control: Arc<ControlPlane>,
+    pub snapshot: watch::Sender<Vec<Made>>,
+    pub directory: tempfile::TempDir,
+    pub tasks: JoinSet<()>,
+}
+
+/// A sidecar in a process of its own.
+pub struct Running {
+    pub process: Child,
+    pub addresses: Addresses,
+    log: Arc<Mutex<String>>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Addresses {
+    pub inbound: Option<SocketAddr>,
+    pub outbound: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let pki = Arc::new(Pki::new());
+        let control = Arc::new(ControlPlane::start(&pki).await);
+        let directory = tempfile::tempdir().unwrap();
+        let snapshot = watch::Sender::new(vec![Door::to_members().made("shop/cart")]);
+        let mut world = Self { pki, control, snapshot, directory, tasks: JoinSet::new() };
+        world.serve();
+        world
+    }
+
+    pub fn serve(&mut self) {
+        let (control, snapshot) = (self.control.clone(), self.snapshot.subscribe());
+        self.tasks.spawn(async move { control.serve(snapshot).await });
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.prepare(Command::new(SIDECAR), arguments)
+    }
+
+    /// A sidecar that is started by a shell: in its script, `"$0" "$@"` is the sidecar.
+    pub fn command_by(&self, script: &str, arguments: &[&str]) -> Command {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script, SIDECAR]);
+        self.prepare(shell, arguments)
+    }
+
+    fn prepare(&self, mut command: Command, arguments: &[&str]) -> Command {
+        let token = self.directory.path().join("token");
+        fs::write(&token, TOKEN).unwrap();
+        command
+            .args(arguments)
+            .env("SLUICE_STATE_DIR", self.state())
+            .env("SLUICE_JOIN_TOKEN_FILE", token)
+            .env("SLUICE_TRUST_ANCHORS", self.pki.anchor_pem())
+            .env("SLUICE_JOIN_ADDR", self.control.join.to_string())
+            .env("SLUICE_XDS_ADDR", self.control.members.to_string())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Starts a sidecar, and waits until it is ready.
+    pub async fn start(&self, command: &mut Command) -> Running {
+        let _ = fs::remove_file(self.state().join("addresses.json"));
+        let mut process = command.spawn().unwrap();
+        let addresses = eventually("addresses.json", async || read_addresses(&self.state())).await;
+        // Whatever it logs must be taken from it, or it would wait for that.
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let log = Arc::<Mutex<String>>::default();
+        let text = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                text.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Running { process, addresses, log }
+    }
+}
+
+fn read_addresses(state: &Path) -> Option<Addresses> {
+    let text = fs::read(state.join("addresses.json")).ok()?;
+    let json: Value = serde_json::from_slice(&text).unwrap();
+    let address = |name: &str| json[name].as_str().map(|text| text.parse().unwrap());
+    assert!(json["pid"].as_u64().is_some());
+    Some(Addresses { inbound: address("inbound"), outbound: address("outbound")?, admin: address("admin")? })
+}
+
+impl Running {
+    pub async fn look(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.addresses.admin);
+        let answer = Client::plain(self.addresses.admin, Version::HTTP_11).await.get(&url).await;
+        (answer.status, answer.body)
+    }
+
+    /// Waits for a line of the log that holds `text`, and gives it.
+    pub async fn says(&self, text: &str) -> String {
+        let find = || self.log.lock().unwrap().lines().find(|line| line.contains(text)).map(str::to_owned);
+        eventually(text, async || find()).await
+    }
+
+    pub async fn ready(&self) {
+        eventually("readiness", async || (self.look("/readyz").await.0 == 200).then_some(())).await;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.process.id().unwrap().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    pub async fn ended(&mut self) -> ExitStatus {
+        soon("the end", self.process.wait()).await.unwrap()
+    }
+}
+
+/// Runs a sidecar that does not come far: its exit code and what it says.
+pub async fn fails(command: &mut Command) -> (Option<i32>, String) {
+    let output = soon("the end", command.stderr(Stdio::piped()).output()).await.unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
