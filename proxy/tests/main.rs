@@ -1,5 +1,6 @@
 //! Everything that is tested from outside, in one binary: linking is the slow part.
 
+mod admin;
 mod data_path;
 mod decode;
 mod identity;

@@ -1,9 +1,11 @@
 //! For people and probes, on loopback: /livez, /readyz, /config, /metrics.
 
 mod describe;
+mod host;
 
 use std::sync::Arc;
 
+use host::means_us;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -70,6 +72,9 @@ impl Admin {
     }
 
     fn answer(&self, request: &Request) -> Response {
+        if !means_us(request) {
+            return text(StatusCode::MISDIRECTED_REQUEST, "call this by its loopback address, or localhost\n");
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is of use here\n");
         }
