@@ -7,6 +7,7 @@ mod identity;
 mod imports;
 mod process;
 mod refusals;
+mod renewal;
 mod scenarios;
 mod support;
 mod xds;

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::sleep;
 use tonic::transport::Channel;
 use tracing::{info, warn};
 
@@ -24,12 +25,17 @@ use crate::{
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// When the next renewal is due, from `now` on: at 70 % of the life of the certificate, give or take `jitter` (from -1
-/// to 1) times 5 %, so that a fleet that started together does not renew together.
-pub fn next_renewal(not_before: SystemTime, not_after: SystemTime, now: SystemTime, jitter: f64) -> Duration {
+/// How long is waited without a look at the clock. Timers stand still while a machine sleeps; certificates do not.
+const SLICE: Duration = Duration::from_secs(30);
+
+/// The part of its life after which a certificate is renewed, and how far from that chance may move it, so that a fleet
+/// that started together does not renew together.
+const DUE: (f64, f64) = (0.70, 0.05);
+
+/// When a certificate is to be renewed; `jitter` is from -1 to 1.
+pub fn due(not_before: SystemTime, not_after: SystemTime, jitter: f64) -> SystemTime {
     let life = not_after.duration_since(not_before).unwrap_or_default();
-    let due = not_before + life.mul_f64(0.70 + 0.05 * jitter.clamp(-1.0, 1.0));
-    due.duration_since(now).unwrap_or_default()
+    not_before + life.mul_f64(DUE.0 + DUE.1 * jitter.clamp(-1.0, 1.0))
 }
 
 /// Renews for ever. The old certificate serves while it is good, whatever happens here.
@@ -39,42 +45,66 @@ pub async fn keep_fresh(
     resting: Resting,
     metrics: Arc<Metrics>,
 ) {
+    let renew = |current: Arc<Credentials>| {
+        let channel = channel.clone();
+        async move { renew(channel, &current).await }
+    };
+    keep_fresh_by(SystemTime::now, renew, identity, resting, metrics).await;
+}
+
+/// Renews for ever, by this clock and in this way.
+pub async fn keep_fresh_by<F>(
+    clock: impl Fn() -> SystemTime,
+    renew: impl Fn(Arc<Credentials>) -> F,
+    identity: Arc<Published<Credentials>>,
+    resting: Resting,
+    metrics: Arc<Metrics>,
+) where
+    F: Future<Output = Result<Credentials, JoinError>>,
+{
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
     loop {
         let current = identity.now();
         let expiry = current.leaf.not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         metrics.identity_expiry.set(i64::try_from(expiry).unwrap_or(i64::MAX));
-        let leaf = &current.leaf;
-        let wait = next_renewal(leaf.not_before, leaf.not_after, SystemTime::now(), 2.0 * chance() - 1.0);
-        tokio::time::sleep(wait).await;
-        loop {
-            match renew(&channel, &current).await {
-                Ok(renewed) => {
-                    if let Err(error) = resting.write(&renewed.material) {
-                        warn!(%error, "cannot write the renewed identity to disk");
-                    }
-                    info!(id = %renewed.leaf.id, "renewed the certificate");
-                    identity.swap(Arc::new(renewed));
-                    metrics.renewal("ok");
-                    backoff.reset();
-                    break;
-                }
+        wait_until(due(current.leaf.not_before, current.leaf.not_after, 2.0 * chance() - 1.0), &clock).await;
+        let renewed = loop {
+            match renew(current.clone()).await {
+                Ok(renewed) => break renewed,
                 Err(error) => {
                     metrics.renewal("failed");
                     let wait = backoff.after_failure(chance());
                     warn!(%error, ?wait, "cannot renew the certificate");
-                    tokio::time::sleep(wait).await;
+                    sleep(wait).await;
                 }
             }
+        };
+        if let Err(error) = resting.write(&renewed.material) {
+            warn!(%error, "cannot write the renewed identity to disk");
         }
+        info!(id = %renewed.leaf.id, "renewed the certificate");
+        identity.swap(Arc::new(renewed));
+        metrics.renewal("ok");
+        backoff.reset();
     }
 }
 
-async fn renew(channel: &Channel, current: &Credentials) -> Result<Credentials, JoinError> {
+/// Waits until `clock` says that it is `due`.
+async fn wait_until(due: SystemTime, clock: impl Fn() -> SystemTime) {
+    loop {
+        let left = due.duration_since(clock()).unwrap_or_default();
+        if left.is_zero() {
+            return;
+        }
+        sleep(left.min(SLICE)).await;
+    }
+}
+
+async fn renew(channel: Channel, current: &Credentials) -> Result<Credentials, JoinError> {
     let SigningRequest { key, request } = signing_request()?;
     let mut request = tonic::Request::new(RenewRequest { signing_request: request });
     request.set_timeout(DEADLINE);
-    let response = RenewalClient::new(channel.clone()).renew(request).await;
+    let response = RenewalClient::new(channel).renew(request).await;
     let response = response.map_err(|status| JoinError::Unreachable(Box::new(status)))?.into_inner();
     let Certificate { chain, trust_anchors, .. } = response.certificate.ok_or(JoinError::Nothing)?;
     let Material { namespace, name, .. } = current.material.clone();
@@ -90,22 +120,15 @@ mod tests {
         let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
         let at = |hours: f64| begin + Duration::from_secs_f64(hours * 3_600.0);
         let cases = [
-            ("at the beginning", 0.0, 0.0, 16.8),
-            ("later", 10.0, 0.0, 6.8),
-            ("as early as may be", 0.0, -1.0, 15.6),
-            ("as late as may be", 0.0, 1.0, 18.0),
-            ("no later than that", 0.0, 9.0, 18.0),
-            ("when it is due", 17.0, 0.0, 0.0),
-            ("when it is over", 30.0, 0.0, 0.0),
+            ("without chance", 0.0, 16.8),
+            ("as early as may be", -1.0, 15.6),
+            ("as late as may be", 1.0, 18.0),
+            ("no later than that", 9.0, 18.0),
         ];
-        for (sentence, now, jitter, hours) in cases {
-            let wait = next_renewal(begin, at(24.0), at(now), jitter).as_secs_f64() / 3_600.0;
-            assert!((wait - hours).abs() < 0.001, "{sentence}: {wait}");
+        for (sentence, jitter, hours) in cases {
+            let due = due(begin, at(24.0), jitter).duration_since(begin).unwrap().as_secs_f64() / 3_600.0;
+            assert!((due - hours).abs() < 0.001, "{sentence}: {due}");
         }
-        assert_eq!(
-            next_renewal(at(1.0), begin, begin, 0.0),
-            Duration::from_hours(1),
-            "a life that ends before it begins"
-        );
+        assert_eq!(due(at(1.0), begin, 0.0), at(1.0), "a life that ends before it begins");
     }
 }

@@ -1,0 +1,95 @@
+//! When an identity is renewed, by a clock that the test holds.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use sluice_proxy::{
+    identity::{credentials::Credentials, join::JoinError, renew::keep_fresh_by, state::Resting},
+    metrics::Metrics,
+    published::Published,
+};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+
+use crate::support::pki::{Leaf, Pki};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A machine, its clock, and a control plane that renews.
+struct Machine {
+    /// Seconds by which its clock has gone on while it slept, or was wrong to begin with.
+    jump: Arc<AtomicU64>,
+    renewals: mpsc::UnboundedReceiver<Instant>,
+    _directory: tempfile::TempDir,
+    _tasks: JoinSet<()>,
+}
+
+impl Machine {
+    /// It has a leaf that is new, and whose clock is ahead by `ahead`.
+    fn new(ahead: Duration, answer: fn(Credentials) -> Result<Credentials, JoinError>) -> Self {
+        let (pki, start, began) = (Pki::new(), SystemTime::now(), Instant::now());
+        let make = move || {
+            let made = start + began.elapsed();
+            let leaf = Leaf { not_before: made, not_after: made + 24 * HOUR, ..Leaf::of("shop/cart") };
+            Credentials::new(pki.material("shop/cart", &leaf)).unwrap()
+        };
+        let identity = Arc::new(Published::new(make()));
+        let jump = Arc::new(AtomicU64::new(ahead.as_secs()));
+        let clock = {
+            let jump = jump.clone();
+            move || start + began.elapsed() + Duration::from_secs(jump.load(Ordering::Relaxed))
+        };
+        let (renewed, renewals) = mpsc::unbounded_channel();
+        let renew = move |_| {
+            renewed.send(Instant::now()).unwrap();
+            std::future::ready(answer(make()))
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let resting = Resting::within(directory.path());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_fresh_by(clock, renew, identity, resting, Arc::new(Metrics::default())));
+        Self { jump, renewals, _directory: directory, _tasks: tasks }
+    }
+
+    /// When the next renewal is tried.
+    async fn renewal(&mut self) -> Instant {
+        self.renewals.recv().await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaf_is_renewed_when_most_of_its_life_is_over_and_again() {
+    let mut machine = Machine::new(Duration::ZERO, Ok);
+    let mut last = Instant::now();
+    for _ in 0..3 {
+        let next = machine.renewal().await;
+        assert!((15 * HOUR..=19 * HOUR).contains(&(next - last)), "{:?}", next - last);
+        last = next;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_renews_as_soon_as_it_wakes() {
+    let mut machine = Machine::new(Duration::ZERO, Ok);
+    tokio::time::sleep(HOUR).await;
+    assert!(machine.renewals.try_recv().is_err());
+    machine.jump.store(20 * 3_600, Ordering::Relaxed);
+    let woke = Instant::now();
+    let waited = machine.renewal().await - woke;
+    assert!(waited <= Duration::from_secs(30), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_is_tried_again_before_long() {
+    let mut machine = Machine::new(Duration::ZERO, |_| Err(JoinError::Nothing));
+    let mut last = machine.renewal().await;
+    for _ in 0..10 {
+        let next = machine.renewal().await;
+        assert!(next - last <= Duration::from_secs(61), "{:?}", next - last);
+        last = next;
+    }
+}
