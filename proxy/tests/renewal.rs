@@ -84,6 +84,13 @@ async fn a_machine_that_slept_renews_as_soon_as_it_wakes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_does_not_make_renewals_spin() {
+    let mut machine = Machine::new(20 * HOUR, Ok);
+    let first = machine.renewal().await;
+    assert_eq!(machine.renewal().await - first, Duration::from_mins(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_fails_is_tried_again_before_long() {
     let mut machine = Machine::new(Duration::ZERO, |_| Err(JoinError::Nothing));
     let mut last = machine.renewal().await;

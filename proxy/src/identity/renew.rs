@@ -28,6 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How long is waited without a look at the clock. Timers stand still while a machine sleeps; certificates do not.
 const SLICE: Duration = Duration::from_secs(30);
 
+/// How soon after a renewal the next one may be, however old the new certificate seems to be.
+const PAUSE: Duration = Duration::from_mins(1);
+
 /// The part of its life after which a certificate is renewed, and how far from that chance may move it, so that a fleet
 /// that started together does not renew together.
 const DUE: (f64, f64) = (0.70, 0.05);
@@ -36,6 +39,25 @@ const DUE: (f64, f64) = (0.70, 0.05);
 pub fn due(not_before: SystemTime, not_after: SystemTime, jitter: f64) -> SystemTime {
     let life = not_after.duration_since(not_before).unwrap_or_default();
     not_before + life.mul_f64(DUE.0 + DUE.1 * jitter.clamp(-1.0, 1.0))
+}
+
+/// How far a clock is from that of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// A certificate that was made this moment seems to be so old.
+    Ahead(Duration),
+    /// It seems to begin only in so long.
+    Behind(Duration),
+}
+
+/// Whether `now` is so far from the control plane's that renewals are not what they should be, as a certificate tells
+/// that was made this moment.
+pub fn apart(not_before: SystemTime, not_after: SystemTime, now: SystemTime) -> Option<Apart> {
+    match now.duration_since(not_before) {
+        Err(early) => Some(Apart::Behind(early.duration())),
+        Ok(age) if now >= due(not_before, not_after, -1.0) => Some(Apart::Ahead(age)),
+        Ok(_) => None,
+    }
 }
 
 /// Renews for ever. The old certificate serves while it is good, whatever happens here.
@@ -63,10 +85,12 @@ pub async fn keep_fresh_by<F>(
     F: Future<Output = Result<Credentials, JoinError>>,
 {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+    let mut pause = Duration::ZERO;
     loop {
         let current = identity.now();
         let expiry = current.leaf.not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         metrics.identity_expiry.set(i64::try_from(expiry).unwrap_or(i64::MAX));
+        sleep(pause).await;
         wait_until(due(current.leaf.not_before, current.leaf.not_after, 2.0 * chance() - 1.0), &clock).await;
         let renewed = loop {
             match renew(current.clone()).await {
@@ -83,9 +107,13 @@ pub async fn keep_fresh_by<F>(
             warn!(%error, "cannot write the renewed identity to disk");
         }
         info!(id = %renewed.leaf.id, "renewed the certificate");
+        if let Some(apart) = apart(renewed.leaf.not_before, renewed.leaf.not_after, clock()) {
+            warn!(clock = ?apart, "the clock of this machine and that of the control plane differ; set them right");
+        }
         identity.swap(Arc::new(renewed));
         metrics.renewal("ok");
         backoff.reset();
+        pause = PAUSE;
     }
 }
 
@@ -130,5 +158,22 @@ mod tests {
             assert!((due - hours).abs() < 0.001, "{sentence}: {due}");
         }
         assert_eq!(due(at(1.0), begin, 0.0), at(1.0), "a life that ends before it begins");
+    }
+
+    #[test]
+    fn a_new_certificate_tells_whether_the_clocks_differ() {
+        let begin = SystemTime::UNIX_EPOCH + Duration::from_hours(100);
+        let end = begin + Duration::from_hours(24);
+        let hours = Duration::from_hours;
+        let cases = [
+            ("it was made this moment", begin + Duration::from_mins(1), None),
+            ("a clock that is ahead by some hours does no harm", begin + hours(12), None),
+            ("it would be renewed at once", begin + hours(16), Some(Apart::Ahead(hours(16)))),
+            ("it is over at once", begin + hours(30), Some(Apart::Ahead(hours(30)))),
+            ("it has not begun", begin - hours(1), Some(Apart::Behind(hours(1)))),
+        ];
+        for (sentence, now, expected) in cases {
+            assert_eq!(apart(begin, end, now), expected, "{sentence}");
+        }
     }
 }
