@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Version;
+use http::{Request, Version};
+use serde_json::Value;
 use sluice_proxy::{
     admin::{Admin, Readiness},
     identity::credentials::Credentials,
@@ -15,7 +16,7 @@ use tokio::{
 };
 
 use crate::support::{
-    http::Client,
+    http::{Answer, Client, empty},
     pki::{Leaf, Pki},
     soon,
 };
@@ -85,5 +86,20 @@ async fn over_http_2_it_is_the_authority_that_counts() {
     for (host, expected) in [("127.0.0.1", 200), ("localhost:15000", 200), ("rebound.example", 421)] {
         let mut client = Client::plain(address, Version::HTTP_2).await;
         assert_eq!(client.get(&format!("http://{host}/config")).await.status, expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_ready_whose_certificate_is_over() {
+    for (leaf, expected) in [(Leaf::of("shop/cart"), 200), (Leaf::expired("shop/cart"), 503)] {
+        let mut client = Client::plain(port(&leaf).await, Version::HTTP_11).await;
+        let request = Request::get("/readyz").header("host", "localhost").body(empty()).unwrap();
+        let answer = Answer::of(client.send(request).await).await;
+        assert_eq!(answer.status, expected, "{answer:?}");
+        if expected == 503 {
+            let answer: Value = serde_json::from_str(&answer.body).unwrap();
+            let reason = answer["reason"].as_str().unwrap();
+            assert!(reason.starts_with("the certificate ended "), "{reason}");
+        }
     }
 }

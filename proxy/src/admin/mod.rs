@@ -2,10 +2,12 @@
 
 mod describe;
 mod host;
+mod readiness;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use host::means_us;
+pub use readiness::Readiness;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -22,21 +24,6 @@ use crate::{
 
 /// More at once is nobody who wants to know something.
 const MOST_CONNECTIONS: usize = 64;
-
-/// Whether the sidecar does its work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// Not yet, or no more; this is why.
-    Not(String),
-    /// It does.
-    Ready,
-}
-
-impl Default for Readiness {
-    fn default() -> Self {
-        Self::Not("starting".into())
-    }
-}
 
 /// What there is to be seen.
 pub struct Admin {
@@ -80,18 +67,15 @@ impl Admin {
         }
         match request.uri().path() {
             "/livez" => text(StatusCode::OK, "alive\n"),
-            "/readyz" => match &*self.readiness.now() {
+            "/readyz" => match self.ready() {
                 Readiness::Ready => document(StatusCode::OK, &json!({ "ready": true })),
                 Readiness::Not(reason) => {
                     document(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false, "reason": reason }))
                 }
             },
             "/config" => {
-                let identity = self.identity.borrow().as_ref().map(|identity| identity.now());
-                document(
-                    StatusCode::OK,
-                    &describe::everything(identity.as_deref(), &self.config.now(), &self.report.now()),
-                )
+                let (identity, config, report) = (self.credentials(), self.config.now(), self.report.now());
+                document(StatusCode::OK, &describe::everything(identity.as_deref(), &config, &report))
             }
             "/metrics" => match self.metrics.print() {
                 Ok(metrics) => {
@@ -102,6 +86,15 @@ impl Admin {
             },
             _ => text(StatusCode::NOT_FOUND, "there are /livez, /readyz, /config and /metrics\n"),
         }
+    }
+
+    fn ready(&self) -> Readiness {
+        let certificate_ends = self.credentials().map(|credentials| credentials.leaf.not_after);
+        self.readiness.now().with_certificate(certificate_ends, SystemTime::now())
+    }
+
+    fn credentials(&self) -> Option<Arc<Credentials>> {
+        self.identity.borrow().as_ref().map(|identity| identity.now())
     }
 }
 
