@@ -9,7 +9,9 @@ use std::{
     process::ExitStatus,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, kill_process, kill_process_group, set_parent_process_death_signal, setrlimit,
+};
 use tokio::process::{Child as Process, Command};
 
 /// Hosts that are never called through the sidecar.
@@ -33,17 +35,25 @@ pub struct Surroundings {
 }
 
 impl Child {
-    /// Starts `command` in a process group of its own. It is told to end should this process die.
-    pub fn start(command: &[OsString], environment: BTreeMap<OsString, OsString>) -> io::Result<Self> {
+    /// Starts `command` in a process group of its own, with this limit on its file descriptors. It is told to end should
+    /// this process die.
+    pub fn start(
+        command: &[OsString],
+        environment: BTreeMap<OsString, OsString>,
+        descriptors: Rlimit,
+    ) -> io::Result<Self> {
         let [program, arguments @ ..] = command else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no command"));
         };
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(environment).process_group(0);
-        // SAFETY: between fork and exec only one system call is made, which neither allocates nor locks.
+        // SAFETY: between fork and exec only two system calls are made, which neither allocate nor lock.
         #[allow(unsafe_code)]
         unsafe {
-            command.pre_exec(|| set_parent_process_death_signal(Some(Signal::TERM)).map_err(io::Error::from));
+            command.pre_exec(move || {
+                setrlimit(Resource::Nofile, descriptors)?;
+                Ok(set_parent_process_death_signal(Some(Signal::TERM))?)
+            });
         }
         let process = command.spawn()?;
         let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
@@ -53,10 +63,7 @@ impl Child {
 
     /// Waits for its end and gives the exit code: its own, or 128 and the signal that ended it, as shells say it.
     pub async fn ended(&mut self) -> u8 {
-        match self.process.wait().await {
-            Ok(status) => exit_code(status),
-            Err(_) => 1,
-        }
+        self.process.wait().await.map_or(1, exit_code)
     }
 
     /// Passes a signal on to it.

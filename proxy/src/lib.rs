@@ -9,6 +9,7 @@ pub mod app;
 pub mod backoff;
 pub mod child;
 pub mod config;
+pub mod descriptors;
 pub mod drain;
 pub mod durable;
 pub mod env;

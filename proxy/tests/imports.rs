@@ -18,6 +18,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("backoff", &[], "it is arithmetic"),
     ("child", &[], "it knows processes and no network"),
     ("config", &["spiffe"], "it is the evaluator: pure, without I/O, clock, locks or wire types"),
+    ("descriptors", &[], "it is arithmetic about a limit of the system"),
     ("drain", &[], "it is a decision"),
     ("durable", &[], "it writes files"),
     ("env", &["xds"], "it reads settings; the limits of decoding are some of them"),

@@ -3,6 +3,7 @@
 mod admin;
 mod data_path;
 mod decode;
+mod descriptors;
 mod identity;
 mod imports;
 mod process;

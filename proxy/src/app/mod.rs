@@ -7,11 +7,12 @@ use std::{ffi::OsString, io, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
 use tonic::transport::Channel;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     admin::Readiness,
     child::{Child, Surroundings, environment},
+    descriptors::{Descriptors, TooFew},
     env::Settings,
     gate::Gate,
     identity::{credentials::Credentials, obtain::NoIdentity},
@@ -26,6 +27,9 @@ use crate::{
 /// Why the sidecar could not start. Each is one line for people.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// There is no room for connections.
+    #[error(transparent)]
+    Descriptors(#[from] TooFew),
     /// The state directory is not ours.
     #[error(transparent)]
     StateDir(#[from] NotOurs),
@@ -58,11 +62,14 @@ pub enum StartError {
 
 /// Runs a sidecar to its end, beside `command` if there is one, and gives the exit code.
 pub async fn run(
-    settings: Settings,
+    mut settings: Settings,
     command: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
 ) -> Result<u8, StartError> {
     let mut signals = Signals::listen()?;
+    let descriptors = Descriptors::raise();
+    let wished = settings.max_connections;
+    settings.max_connections = connections(&settings, &descriptors)?;
     let directory = StateDir::claim(&settings.state_dir)?;
     let before = Addresses::take(&directory);
     let listeners = Listeners::bind(&settings, before).await?;
@@ -77,13 +84,23 @@ pub async fn run(
         let Addresses { outbound, admin, .. } = addresses;
         let environment = environment(variables, &Surroundings { outbound, admin, workload });
         sidecar.child = Some(
-            Child::start(&command, environment)
+            Child::start(&command, environment, descriptors.given)
                 .map_err(|source| StartError::Program { command: program.clone(), source })?,
         );
+    }
+    if settings.max_connections < wished {
+        let (connections, descriptors) = (settings.max_connections, descriptors.most);
+        warn!(wished, connections, descriptors, "there are too few file descriptors for SLUICE_MAX_CONNECTIONS");
     }
     info!(?addresses, "ready");
     sidecar.readiness.swap(Arc::new(Readiness::Ready));
     Ok(sidecar.serve(&mut signals).await)
+}
+
+/// How many connections each listener takes.
+fn connections(settings: &Settings, descriptors: &Descriptors) -> Result<usize, TooFew> {
+    let listeners = if settings.app_port.is_some() { 2 } else { 1 };
+    descriptors.connections(settings.max_connections, listeners)
 }
 
 /// A sidecar that serves.
