@@ -14,6 +14,8 @@ use rustix::process::{
 };
 use tokio::process::{Child as Process, Command};
 
+use crate::terminal;
+
 /// Hosts that are never called through the sidecar.
 const LOCAL: &str = "localhost,127.0.0.1,::1";
 
@@ -58,12 +60,15 @@ impl Child {
         let process = command.spawn()?;
         let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pid = pid.ok_or_else(|| io::Error::other("the program ended at once"))?;
+        tokio::spawn(terminal::lend(pid));
         Ok(Self { process, pid })
     }
 
     /// Waits for its end and gives the exit code: its own, or 128 and the signal that ended it, as shells say it.
     pub async fn ended(&mut self) -> u8 {
-        self.process.wait().await.map_or(1, exit_code)
+        let code = self.process.wait().await.map_or(1, exit_code);
+        terminal::take_back(self.pid);
+        code
     }
 
     /// Passes a signal on to it.
@@ -78,6 +83,7 @@ impl Child {
     pub fn kill(&self) {
         if self.process.id().is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
+            terminal::take_back(self.pid);
         }
     }
 }

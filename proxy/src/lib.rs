@@ -29,5 +29,6 @@ pub mod registration;
 pub mod signals;
 pub mod spiffe;
 pub mod state_dir;
+pub mod terminal;
 pub mod upstream;
 pub mod xds;

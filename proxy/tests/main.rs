@@ -11,4 +11,5 @@ mod refusals;
 mod renewal;
 mod scenarios;
 mod support;
+mod terminal;
 mod xds;
