@@ -79,6 +79,12 @@ impl Child {
         }
     }
 
+    /// Asks it to end by `signal`, even if it stands still.
+    pub fn ask_to_end(&self, signal: Signal) {
+        self.signal(signal);
+        self.signal(Signal::CONT);
+    }
+
     /// Ends it, and whatever it started in its group, at once.
     pub fn kill(&self) {
         if self.process.id().is_some() {

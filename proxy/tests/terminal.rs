@@ -123,3 +123,14 @@ async fn the_terminal_comes_back_when_the_program_ends() {
     terminal.shows("got two").await;
     assert_eq!(script.ended().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_program_that_stands_still_hears_that_it_is_over() {
+    let world = World::new().await;
+    let file = world.directory.path().join("up");
+    let script = format!("trap 'exit 3' TERM; echo up > {}; kill -STOP $$; sleep 100", file.display());
+    let mut sidecar = world.start(&mut world.command(&["--", "bash", "-c", &script])).await;
+    eventually("the program", async || file.exists().then_some(())).await;
+    sidecar.signal(Signal::TERM);
+    assert_eq!(sidecar.ended().await.code(), Some(3));
+}

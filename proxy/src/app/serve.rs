@@ -95,7 +95,7 @@ impl Sidecar {
     /// Tells the program to end, and sees to it that it does. Its exit code, or 0 if there is no program.
     async fn end_program(&mut self, signal: Signal, deadline: Instant) -> u8 {
         let Some(child) = &mut self.child else { return 0 };
-        child.signal(signal);
+        child.ask_to_end(signal);
         if let Ok(code) = timeout_at(deadline, child.ended()).await {
             return code;
         }
