@@ -4,6 +4,7 @@ mod admin;
 mod data_path;
 mod decode;
 mod descriptors;
+mod ending;
 mod identity;
 mod imports;
 mod process;

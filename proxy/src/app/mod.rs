@@ -1,5 +1,6 @@
 //! Puts the parts together, and leads the sidecar through its life: `start`, `serve`, end.
 
+mod end;
 mod serve;
 mod start;
 
