@@ -57,6 +57,7 @@ impl Child {
                 Ok(set_parent_process_death_signal(Some(Signal::TERM))?)
             });
         }
+        terminal::make_wait()?;
         let process = command.spawn()?;
         let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pid = pid.ok_or_else(|| io::Error::other("the program ended at once"))?;

@@ -4,14 +4,16 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, stderr, stdin, stdout},
     mem::MaybeUninit,
+    os::fd::AsFd,
     ptr,
 };
 
 use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
     process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_current_process_group, kill_process, waitid},
-    termios::{tcgetpgrp, tcsetpgrp},
+    termios::{isatty, tcgetpgrp, tcsetpgrp},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -62,6 +64,16 @@ pub async fn lend(program: Pid) -> io::Result<()> {
                     go_on(program)?;
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Makes reads and writes at a terminal wait, as programs expect. Node, as which `sluice run` begins, leaves it otherwise.
+pub fn make_wait() -> io::Result<()> {
+    for stream in [stdin().as_fd(), stdout().as_fd(), stderr().as_fd()] {
+        if isatty(stream) {
+            fcntl_setfl(stream, fcntl_getfl(stream)? - OFlags::NONBLOCK)?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::{
+    fs::{OFlags, fcntl_setfl},
     process::{Signal, ioctl_tiocsctty, setsid},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
@@ -31,6 +32,8 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave: OwnedFd =
             OpenOptions::new().read(true).write(true).open(Path::new(name.to_str().unwrap())).unwrap().into();
+        // As Node leaves it, and `sluice run` is Node until it becomes the sidecar.
+        fcntl_setfl(&slave, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap());
         // SAFETY: between fork and exec only two system calls are made, which neither allocate nor lock.
         #[allow(unsafe_code)]
