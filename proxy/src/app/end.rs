@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{Sidecar, serve::ended};
 use crate::{
     admin::Readiness,
-    drain::callers_are_gone,
+    drain::{callers_are_gone, is_delivered},
     proto::Health,
     registration::leave,
     signals::{Signals, exit_code},
@@ -86,11 +86,12 @@ impl Sidecar {
         timeout(Duration::from_secs(1), child.ended()).await.unwrap_or_else(|_| exit_code(Signal::KILL))
     }
 
-    /// Waits until nothing is in flight any more, until `deadline` at most, and leaves the mesh.
+    /// Waits until everything is answered and delivered, until `deadline` at most, and leaves the mesh.
     async fn finish(&self, deadline: Instant) {
         self.outbound_draining.send_replace(true);
         let finished = async {
-            while self.inbound_requests.inside() + self.outbound_requests.inside() > 0 {
+            let in_flight = || self.inbound_requests.inside() + self.outbound_requests.inside();
+            while !is_delivered(in_flight(), self.callers.inside(), self.inbound_requests.quiet_for()) {
                 sleep(LOOK).await;
             }
         };

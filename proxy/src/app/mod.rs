@@ -119,6 +119,8 @@ struct Sidecar {
     /// Turn true when callers, then the program, should go elsewhere.
     inbound_draining: watch::Sender<bool>,
     outbound_draining: watch::Sender<bool>,
+    /// Connections from callers, and requests on them.
+    callers: Gate,
     inbound_requests: Gate,
     outbound_requests: Gate,
     drain_timeout: Duration,

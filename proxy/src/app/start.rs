@@ -95,6 +95,7 @@ impl Sidecar {
 
         let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone()));
         let (inbound_draining, outbound_draining) = (watch::Sender::new(false), watch::Sender::new(false));
+        let callers = Gate::new(settings.max_connections);
         let inbound_requests = Gate::new(settings.max_requests);
         let outbound_requests = Gate::new(settings.max_requests);
         let outbound = Outbound {
@@ -124,7 +125,7 @@ impl Sidecar {
                 metrics,
                 settings: ServerSettings::default(),
                 in_flight: inbound_requests.clone(),
-                connections: Gate::new(settings.max_connections),
+                connections: callers.clone(),
                 draining: inbound_draining.subscribe(),
             };
             tokio::spawn(Arc::new(inbound).run(listener));
@@ -139,6 +140,7 @@ impl Sidecar {
             reporting,
             inbound_draining,
             outbound_draining,
+            callers,
             inbound_requests,
             outbound_requests,
             drain_timeout: settings.drain_timeout,
