@@ -81,7 +81,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("SLUICE_MAX_ROUTES", "1000", "virtual hosts, and routes of each, that a route table may hold"),
     setting("SLUICE_MAX_CLUSTERS_PER_ROUTE", "100", "backends that a split may have"),
     setting("SLUICE_MAX_ENDPOINTS", "10000", "endpoints that a backend may have"),
-    setting("SLUICE_MAX_CONNECTIONS", "10000", "connections that each listener takes at once"),
+    setting("SLUICE_MAX_CONNECTIONS", "10000", "connections that each listener takes; less, if files run short"),
     setting("SLUICE_MAX_REQUESTS", "10000", "requests in flight in each direction"),
 ];
 
