@@ -8,7 +8,7 @@ use std::{ffi::OsString, io, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
 use tonic::transport::Channel;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     admin::Readiness,
@@ -91,7 +91,7 @@ pub async fn run(
     }
     if settings.max_connections < wished {
         let (connections, descriptors) = (settings.max_connections, descriptors.most);
-        warn!(wished, connections, descriptors, "there are too few file descriptors for SLUICE_MAX_CONNECTIONS");
+        info!(wished, connections, descriptors, "there are too few file descriptors for SLUICE_MAX_CONNECTIONS");
     }
     info!(?addresses, "ready");
     sidecar.readiness.swap(Arc::new(Readiness::Ready));
