@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -26,46 +25,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::support::{
     eventually,
     http::{Answer, Body, Client, empty, full, named, program},
-    mesh::{Bounds, Sidecar},
+    mesh::{Bounds, CART, Mesh, Sidecar, to_cart},
     pki::{Leaf, Pki, id},
     resources::{
-        Door, Made, Speaks, account, anyone, anything, cluster, endpoints, endpoints_with_health, path_prefix, policy,
+        Door, Speaks, account, anyone, anything, cluster, endpoints, endpoints_with_health, path_prefix, policy,
         route_that_answers, routes, service, service_with_idle_timeout,
     },
     soon,
 };
-
-const CART: &str = "cart.shop:80";
-
-/// What a caller must know to call `cart`, all of whose calls go to these endpoints.
-fn to_cart(addresses: &[SocketAddr]) -> Vec<Made> {
-    vec![
-        service(CART),
-        routes(CART, &[(CART, 1)]),
-        cluster(CART, Speaks::Tls(&[id("shop/cart")])),
-        endpoints(CART, addresses),
-    ]
-}
-
-/// `cart` with a door that is open to members, and `web`, which calls it.
-struct Mesh {
-    pki: Pki,
-    cart: Sidecar,
-    web: Sidecar,
-}
-
-impl Mesh {
-    async fn new(program: SocketAddr, door: Door) -> Self {
-        let pki = Pki::new();
-        let cart = Sidecar::start(pki.credentials("shop/cart"), program, &[door.made("shop/cart")]).await;
-        let web = Sidecar::start(pki.credentials("shop/web"), program, &to_cart(&[cart.inbound])).await;
-        Self { pki, cart, web }
-    }
-
-    async fn caller(&self, version: Version) -> Client {
-        Client::plain(self.web.outbound, version).await
-    }
-}
 
 #[tokio::test]
 async fn a_call_reaches_the_program_in_the_version_in_which_it_was_made() {

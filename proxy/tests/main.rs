@@ -11,6 +11,7 @@ mod process;
 mod refusals;
 mod renewal;
 mod scenarios;
+mod standstill;
 mod support;
 mod terminal;
 mod xds;

@@ -18,6 +18,8 @@ use super::activity::Activity;
 pub struct Body {
     source: Source,
     watch: Option<Box<Watch>>,
+    /// Dropped with the body, or at its end.
+    held: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -33,8 +35,6 @@ struct Watch {
     activity: Activity,
     /// Ends the body when nothing has moved for too long.
     ceased: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
-    /// Dropped with the body, or at its end.
-    guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// Why a body ended early.
@@ -51,25 +51,31 @@ pub enum BodyError {
 impl Body {
     /// The whole body at once.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Full(bytes.into()), watch: None }
+        Self { source: Source::Full(bytes.into()), ..Self::default() }
     }
 
     pub(super) fn incoming(incoming: Incoming) -> Self {
-        Self { source: Source::Incoming(incoming), watch: None }
+        Self { source: Source::Incoming(incoming), ..Self::default() }
     }
 
     /// The same body, whose moves are noted in `activity`.
     #[must_use]
     pub fn noted(self, activity: &Activity) -> Self {
-        self.watched(Watch { activity: activity.clone(), ceased: None, guard: None })
+        self.watched(Watch { activity: activity.clone(), ceased: None })
     }
 
-    /// The same body, whose moves are noted; it ends with an error when nothing has moved for `timeout`, and drops
-    /// `guard` at its end.
+    /// The same body, whose moves are noted; it ends with an error when nothing has moved for `timeout`.
     #[must_use]
-    pub fn guarded(self, activity: &Activity, timeout: Option<Duration>, guard: impl Any + Send + Sync) -> Self {
+    pub fn limited(self, activity: &Activity, timeout: Option<Duration>) -> Self {
         let ceased = timeout.map(|timeout| Box::pin(activity.clone().ceased(Some(timeout))) as Pin<Box<_>>);
-        self.watched(Watch { activity: activity.clone(), ceased, guard: Some(Box::new(guard)) })
+        self.watched(Watch { activity: activity.clone(), ceased })
+    }
+
+    /// The same body, which drops `guard` at its end.
+    #[must_use]
+    pub fn holding(mut self, guard: impl Any + Send + Sync) -> Self {
+        self.held.push(Box::new(guard));
+        self
     }
 
     fn watched(self, watch: Watch) -> Self {
@@ -78,19 +84,10 @@ impl Body {
 }
 
 impl Watch {
-    fn note(&mut self, moved: &Poll<Option<Result<Frame<Bytes>, BodyError>>>) {
-        match moved {
-            Poll::Ready(Some(Ok(_))) => self.activity.touch(),
-            Poll::Ready(_) => drop(self.guard.take()),
-            Poll::Pending => {}
-        }
-    }
-
     fn poll_ceased(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(ceased) = &mut self.ceased else { return Poll::Pending };
         ready!(ceased.as_mut().poll(context));
         self.ceased = None;
-        self.guard = None;
         Poll::Ready(())
     }
 }
@@ -115,12 +112,17 @@ impl HttpBody for Body {
                 Pin::new(incoming).poll_frame(context).map(|frame| frame.map(|result| result.map_err(BodyError::from)))
             }
         };
-        if let Some(watch) = &mut this.watch {
-            watch.note(&moved);
-            if moved.is_pending() && watch.poll_ceased(context).is_ready() {
-                this.source = Source::Empty;
-                return Poll::Ready(Some(Err(BodyError::Idle)));
+        match (&moved, &mut this.watch) {
+            (Poll::Ready(Some(Ok(_))), Some(watch)) => watch.activity.touch(),
+            (Poll::Ready(None | Some(Err(_))), _) => this.held.clear(),
+            (Poll::Pending, Some(watch)) => {
+                if watch.poll_ceased(context).is_ready() {
+                    this.source = Source::Empty;
+                    this.held.clear();
+                    return Poll::Ready(Some(Err(BodyError::Idle)));
+                }
             }
+            _ => {}
         }
         moved
     }

@@ -1,13 +1,24 @@
 //! The client's side of a connection.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use http::Version;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Body, Request, Response};
+use super::{
+    Body, Request, Response,
+    bounds::{SEND_BUFFER, STREAM_WINDOW, STREAMS, connection_window},
+};
 
 /// How large the head of a response may be, in bytes.
 const LARGEST_HEAD: u32 = 64 << 10;
@@ -16,8 +27,8 @@ const LARGEST_HEAD: u32 = 64 << 10;
 pub enum Connection {
     /// One request at a time.
     Http1(http1::SendRequest<Body>),
-    /// Many at once.
-    Http2(http2::SendRequest<Body>),
+    /// Many at once; no more than so many, by what the server says of itself.
+    Http2(http2::SendRequest<Body>, Arc<AtomicUsize>),
 }
 
 /// Why no response came.
@@ -38,13 +49,28 @@ impl Connection {
         // How the connection ends is told to those who wait for responses on it.
         if version == Version::HTTP_2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).max_header_list_size(LARGEST_HEAD);
+            builder
+                .timer(TokioTimer::new())
+                .max_header_list_size(LARGEST_HEAD)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(connection_window(STREAMS))
+                .initial_max_send_streams(STREAMS as usize)
+                .max_send_buf_size(SEND_BUFFER);
             let (sender, connection) = builder.handshake(io).await?;
+            let allowed = Arc::new(AtomicUsize::new(STREAMS as usize));
+            let told = allowed.clone();
             tokio::spawn(async move {
-                let _ = connection.await;
+                let mut connection = pin!(connection);
+                // What the server allows comes in its own time, and may change.
+                let _ = poll_fn(|context| {
+                    let end = connection.as_mut().poll(context);
+                    told.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                    end
+                })
+                .await;
                 drop(guard);
             });
-            return Ok(Self::Http2(sender));
+            return Ok(Self::Http2(sender, allowed));
         }
         let (sender, connection) = http1::handshake(io).await?;
         tokio::spawn(async move {
@@ -58,7 +84,15 @@ impl Connection {
     pub fn share(&self) -> Option<Self> {
         match self {
             Self::Http1(_) => None,
-            Self::Http2(sender) => Some(Self::Http2(sender.clone())),
+            Self::Http2(sender, allowed) => Some(Self::Http2(sender.clone(), allowed.clone())),
+        }
+    }
+
+    /// How many requests it carries at once, if it is shared.
+    pub fn most(&self) -> usize {
+        match self {
+            Self::Http1(_) => 1,
+            Self::Http2(_, allowed) => allowed.load(Ordering::Relaxed).clamp(1, STREAMS as usize),
         }
     }
 
@@ -66,7 +100,7 @@ impl Connection {
     pub fn is_ready(&self) -> bool {
         match self {
             Self::Http1(sender) => sender.is_ready(),
-            Self::Http2(sender) => sender.is_ready(),
+            Self::Http2(sender, _) => sender.is_ready(),
         }
     }
 
@@ -74,7 +108,7 @@ impl Connection {
     pub async fn ready(&mut self) -> bool {
         match self {
             Self::Http1(sender) => sender.ready().await.is_ok(),
-            Self::Http2(sender) => sender.ready().await.is_ok(),
+            Self::Http2(sender, _) => sender.ready().await.is_ok(),
         }
     }
 
@@ -82,7 +116,7 @@ impl Connection {
     pub async fn send(&mut self, request: Request) -> Result<Response, SendFailure> {
         let sent = match self {
             Self::Http1(sender) => sender.try_send_request(request).await,
-            Self::Http2(sender) => sender.try_send_request(request).await,
+            Self::Http2(sender, _) => sender.try_send_request(request).await,
         };
         match sent {
             Ok(response) => Ok(response.map(Body::incoming)),

@@ -9,6 +9,7 @@
 
 mod activity;
 mod body;
+mod bounds;
 mod client;
 pub mod headers;
 mod rewind;

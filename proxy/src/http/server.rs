@@ -15,7 +15,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Body, Request, Response, rewind::read_ahead};
+use super::{
+    Body, Request, Response,
+    bounds::{SEND_BUFFER, STREAM_WINDOW, connection_window},
+    rewind::read_ahead,
+};
 
 /// What a connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +73,9 @@ where
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(settings.streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(connection_window(settings.streams))
+            .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(settings.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1);

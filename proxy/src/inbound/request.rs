@@ -58,7 +58,7 @@ impl Inbound {
             () = activity.clone().ceased(door.idle_timeout) => return Err(ProxyError::Idle),
         };
         let response = response.map_err(|failure| broken(failure, &target))?;
-        Ok(response.map(|body| body.guarded(&activity, door.idle_timeout, pass)))
+        Ok(response.map(|body| body.limited(&activity, door.idle_timeout).holding(pass)))
     }
 
     /// Lets a request pass, and gives its target anew if the program is to see another one.

@@ -87,7 +87,9 @@ impl Outbound {
                 () = activity.clone().ceased(way.idle_timeout) => return Err(ProxyError::Idle),
             };
             match sent {
-                Ok(response) => return Ok(response.map(|body| body.guarded(&activity, way.idle_timeout, pass))),
+                Ok(response) => {
+                    return Ok(response.map(|body| body.limited(&activity, way.idle_timeout).holding(pass)));
+                }
                 Err(Failure::NoConnection(unsent, fault)) => {
                     request = *unsent;
                     last = fault.into_error(endpoint);

@@ -68,6 +68,7 @@ impl Upstream {
                 Ok(mut response) => {
                     headers::strip(response.headers_mut());
                     *response.version_mut() = Version::HTTP_11;
+                    let response = response.map(|body| body.holding(lease.place.clone()));
                     self.pool.give_back(target, lease);
                     return Ok(response);
                 }

@@ -47,6 +47,8 @@ pub struct Lease {
     pub connection: Connection,
     /// Whether it was in use before: then it may have been closed meanwhile.
     pub reused: bool,
+    /// A place on it for one request, taken for as long as this or a clone of it is held.
+    pub place: Arc<()>,
     born: Instant,
     id: u64,
 }
@@ -62,12 +64,14 @@ pub struct Pool {
 #[derive(Default)]
 struct Slot {
     idle: Mutex<Vec<Idle>>,
-    /// Held while an HTTP/2 connection is made: a burst of requests makes one.
+    /// Held while an HTTP/2 connection is made: a burst of requests makes no more than it needs.
     making: AsyncMutex<()>,
 }
 
 struct Idle {
     connection: Connection,
+    /// One clone for every request that it carries.
+    places: Arc<()>,
     born: Instant,
     since: Instant,
     /// How long it may be idle.
@@ -116,9 +120,11 @@ impl Pool {
         };
         let connection = open(self.counted()).await?;
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let lease = Lease { connection, reused: false, born: Instant::now(), id };
+        let (born, place) = (Instant::now(), Arc::default());
+        let lease = Lease { connection, reused: false, place, born, id };
         if let Some(connection) = lease.connection.share() {
-            slot.keep(Idle { connection, born: lease.born, since: lease.born, longest: LONGEST_IDLE_HTTP2, id });
+            let places = lease.place.clone();
+            slot.keep(Idle { connection, places, born, since: born, longest: LONGEST_IDLE_HTTP2, id });
         }
         Ok(lease)
     }
@@ -136,7 +142,7 @@ impl Pool {
         tokio::spawn(async move {
             if lease.connection.ready().await {
                 let Lease { connection, born, id, .. } = lease;
-                slot.keep(Idle { connection, born, since: Instant::now(), longest, id });
+                slot.keep(Idle { connection, places: Arc::default(), born, since: Instant::now(), longest, id });
             }
         });
     }
@@ -175,17 +181,24 @@ impl Slot {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection that was used last: the others may grow old.
+    /// The last connection that has room: the others may grow old.
     fn take(&self) -> Option<Lease> {
         let mut idle = self.idle();
         idle.retain(|idle| idle.connection.is_ready() && idle.is_fresh());
-        let last = idle.last_mut()?;
-        if let Some(connection) = last.connection.share() {
-            last.since = Instant::now();
-            return Some(Lease { connection, reused: true, born: last.born, id: last.id });
+        let at = idle.iter().rposition(Idle::has_room)?;
+        if let Some(connection) = idle[at].connection.share() {
+            let shared = &mut idle[at];
+            shared.since = Instant::now();
+            return Some(Lease {
+                connection,
+                reused: true,
+                place: shared.places.clone(),
+                born: shared.born,
+                id: shared.id,
+            });
         }
-        let Idle { connection, born, id, .. } = idle.pop()?;
-        Some(Lease { connection, reused: true, born, id })
+        let Idle { connection, places: place, born, id, .. } = idle.remove(at);
+        Some(Lease { connection, reused: true, place, born, id })
     }
 
     fn keep(&self, connection: Idle) {
@@ -199,6 +212,11 @@ impl Slot {
 impl Idle {
     fn is_fresh(&self) -> bool {
         self.since.elapsed() < self.longest && self.born.elapsed() < OLDEST
+    }
+
+    fn has_room(&self) -> bool {
+        let carried = Arc::strong_count(&self.places) - 1;
+        carried < self.connection.most()
     }
 }
 

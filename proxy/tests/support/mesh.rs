@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use http::Version;
 use sluice_proxy::{
     config::{Answer, Config},
     gate::Gate,
@@ -19,7 +20,11 @@ use sluice_proxy::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
-use super::resources::Made;
+use super::{
+    http::Client,
+    pki::{Pki, id},
+    resources::{Door, Made, Speaks, cluster, endpoints, routes, service},
+};
 
 /// A configuration of these resources, decoded as if they had come over the wire.
 pub fn config(resources: &[Made]) -> Config {
@@ -133,5 +138,38 @@ impl Sidecar {
 
     pub fn swap(&self, resources: &[Made]) {
         self.config.swap(Arc::new(config(resources)));
+    }
+}
+
+/// The service of these tests.
+pub const CART: &str = "cart.shop:80";
+
+/// What a caller must know to call `cart`, all of whose calls go to these endpoints.
+pub fn to_cart(addresses: &[SocketAddr]) -> Vec<Made> {
+    vec![
+        service(CART),
+        routes(CART, &[(CART, 1)]),
+        cluster(CART, Speaks::Tls(&[id("shop/cart")])),
+        endpoints(CART, addresses),
+    ]
+}
+
+/// `cart` with a door that is open to members, and `web`, which calls it.
+pub struct Mesh {
+    pub pki: Pki,
+    pub cart: Sidecar,
+    pub web: Sidecar,
+}
+
+impl Mesh {
+    pub async fn new(program: SocketAddr, door: Door) -> Self {
+        let pki = Pki::new();
+        let cart = Sidecar::start(pki.credentials("shop/cart"), program, &[door.made("shop/cart")]).await;
+        let web = Sidecar::start(pki.credentials("shop/web"), program, &to_cart(&[cart.inbound])).await;
+        Self { pki, cart, web }
+    }
+
+    pub async fn caller(&self, version: Version) -> Client {
+        Client::plain(self.web.outbound, version).await
     }
 }

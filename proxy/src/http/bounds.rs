@@ -1,0 +1,21 @@
+//! How much is held of what nobody reads. What one reader leaves lying must take nothing from the others: a connection of
+//! HTTP/2 may have received as much as all of its streams together, so that those that stand still never use it up.
+
+/// How much of a body may have come on one stream and not have been read, in bytes. This over the round trip is how fast
+/// one body can come: 250 MB/s at a millisecond, as between machines of one place. More would hardly be faster there, and
+/// every response that somebody asks for and does not read costs as much.
+pub const STREAM_WINDOW: u32 = 256 << 10;
+
+/// How many requests are sent at once on one connection of HTTP/2; for more there are more connections. This bounds what
+/// an endpoint can make us hold for one of them: 32 MiB.
+pub const STREAMS: u32 = 128;
+
+/// How much is taken from a body before what was taken earlier is on its way, in bytes.
+pub const SEND_BUFFER: usize = 64 << 10;
+
+/// What may come on a connection that carries so many requests: it is never the connection that says stop.
+pub const fn connection_window(streams: u32) -> u32 {
+    const LARGEST: u32 = (1 << 31) - 1;
+    let sum = streams.saturating_mul(STREAM_WINDOW);
+    if sum < LARGEST { sum } else { LARGEST }
+}
