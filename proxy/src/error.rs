@@ -38,6 +38,11 @@ pub enum ProxyError {
     /// A rule, or the lack of one, turns the caller away.
     #[error(transparent)]
     Denied(Box<Denial>),
+    /// The proof on which the connection rests has ended.
+    #[error(
+        "the certificate by which this connection was opened has expired; open another one with a fresh certificate"
+    )]
+    Expired,
     /// A split gives a share to what does not exist.
     #[error("{authority} sends a share of its calls to {backend}, which does not exist")]
     MissingBackend {
@@ -171,6 +176,7 @@ impl ProxyError {
             Self::Tunnel { .. } => "no-tunnel",
             Self::NoService { .. } => "no-service",
             Self::Denied(_) => "denied",
+            Self::Expired => "expired",
             Self::MissingBackend { .. } => "missing-backend",
             Self::RouteAnswers { .. } => "route-answers",
             Self::NoEndpoint { .. } => "no-endpoint",
@@ -191,6 +197,7 @@ impl ProxyError {
             Self::Tunnel { .. } => "No tunnels here",
             Self::NoService { .. } => "No such service",
             Self::Denied(_) => "Denied",
+            Self::Expired => "Certificate expired",
             Self::MissingBackend { .. } => "Missing backend",
             Self::RouteAnswers { .. } => "Answered by the route",
             Self::NoEndpoint { .. } => "No healthy endpoint",
@@ -208,7 +215,7 @@ impl ProxyError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
-            Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::Denied(_) | Self::Expired => StatusCode::FORBIDDEN,
             Self::NoService { .. } => StatusCode::NOT_FOUND,
             Self::Tunnel { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::MissingBackend { status, .. } | Self::RouteAnswers { status, .. } => {
@@ -226,7 +233,7 @@ impl ProxyError {
     const fn proxy_status(&self) -> &'static str {
         match self {
             Self::BadRequest(_) | Self::BadPath(_) | Self::Tunnel { .. } => "sluice; error=http_request_error",
-            Self::Denied(_) => "sluice; error=http_request_denied",
+            Self::Denied(_) | Self::Expired => "sluice; error=http_request_denied",
             Self::NoService { .. } => "sluice; error=destination_not_found",
             Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
                 "sluice; error=proxy_configuration_error"

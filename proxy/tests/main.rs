@@ -5,6 +5,7 @@ mod data_path;
 mod decode;
 mod descriptors;
 mod ending;
+mod expiry;
 mod identity;
 mod imports;
 mod process;

@@ -14,6 +14,7 @@ fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
         (ProxyError::Tunnel { authority: authority() }, 405, 12, "http_request_error"),
         (ProxyError::NoService { authority: authority() }, 404, 5, "destination_not_found"),
         (denied(), 403, 7, "http_request_denied"),
+        (ProxyError::Expired, 403, 7, "http_request_denied"),
         (
             ProxyError::MissingBackend { authority: authority(), backend: "b".into(), status: 500 },
             500,

@@ -20,7 +20,7 @@ pub use activity::Activity;
 pub use body::{Body, BodyError};
 pub use client::{Connection, SendFailure};
 pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
-pub use server::{ServerSettings, serve};
+pub use server::{ServerSettings, serve, serve_until};
 pub use tunnel::Tunnel;
 
 /// A request whose body is still coming.

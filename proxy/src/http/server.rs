@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -30,11 +30,18 @@ pub struct ServerSettings {
     pub header_bytes: usize,
     /// How many requests may be on their way at once on one HTTP/2 connection.
     pub streams: u32,
+    /// How long a connection may go on when it has to end.
+    pub farewell: Duration,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { header_timeout: Duration::from_secs(30), header_bytes: 64 << 10, streams: 1_000 }
+        Self {
+            header_timeout: Duration::from_secs(30),
+            header_bytes: 64 << 10,
+            streams: 1_000,
+            farewell: Duration::from_secs(30),
+        }
     }
 }
 
@@ -44,8 +51,49 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_
 /// Serves a connection to its end. When `draining` turns true, it says so and ends without a loss: HTTP/2 by GOAWAY,
 /// HTTP/1.1 by `connection: close` with the next response. An idle HTTP/1.1 connection is left alone, and so is an
 /// HTTP/2 connection that has not asked for anything yet, for a request may be on its way.
-pub async fn serve<T, H, F>(io: T, settings: ServerSettings, mut draining: watch::Receiver<bool>, handle: H)
+pub async fn serve<T, H, F>(io: T, settings: ServerSettings, draining: watch::Receiver<bool>, handle: H)
 where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Request) -> F + Send + Sync + Clone + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    serve_until(std::future::pending(), io, settings, draining, handle).await;
+}
+
+/// Serves a connection as [`serve`] does, but not for longer than `end`: then it says that it is over, whether anything was
+/// asked for yet or not, and soon after it is. Whoever is to be turned away meanwhile, `handle` has to turn away.
+pub async fn serve_until<T, H, F>(
+    end: impl Future<Output = ()>,
+    io: T,
+    settings: ServerSettings,
+    draining: watch::Receiver<bool>,
+    handle: H,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Request) -> F + Send + Sync + Clone + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let ended = watch::Sender::new(false);
+    let ending = ended.subscribe();
+    // The other side may never say that it has understood: it does not have a say in this.
+    let over = async {
+        end.await;
+        ended.send_replace(true);
+        sleep(settings.farewell).await;
+    };
+    tokio::select! {
+        () = connection(io, settings, draining, ending, handle) => {}
+        () = over => {}
+    }
+}
+
+async fn connection<T, H, F>(
+    io: T,
+    settings: ServerSettings,
+    mut draining: watch::Receiver<bool>,
+    mut ending: watch::Receiver<bool>,
+    handle: H,
+) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request) -> F + Send + Sync + Clone + 'static,
     F: Future<Output = Response> + Send + 'static,
@@ -53,7 +101,7 @@ where
     // A connection that says nothing, or is lost before it did, is nobody's loss.
     let Ok(Ok(Some((io, is_http2)))) = timeout(settings.header_timeout, read_ahead(io)).await else { return };
     let io = TokioIo::new(io);
-    let closing = (!is_http2).then(|| draining.clone());
+    let closing = (!is_http2).then(|| [draining.clone(), ending.clone()]);
     let spoken = watch::Sender::new(false);
     let mut spoke = spoken.subscribe();
     let service = service_fn(move |request: http::Request<Incoming>| {
@@ -61,7 +109,7 @@ where
         let (response, closing) = (handle(request.map(Body::incoming)), closing.clone());
         async move {
             let mut response = response.await;
-            if closing.is_some_and(|draining| *draining.borrow()) {
+            if closing.is_some_and(|signals| signals.iter().any(|signal| *signal.borrow())) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
@@ -80,13 +128,14 @@ where
             .keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1);
         let mut connection = pin!(builder.serve_connection(io, service));
-        let over = async {
+        let drained = async {
             asked(&mut draining).await;
             asked(&mut spoke).await;
         };
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = over => connection.as_mut().graceful_shutdown(),
+            () = drained => connection.as_mut().graceful_shutdown(),
+            () = asked(&mut ending) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
     } else {

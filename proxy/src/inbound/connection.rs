@@ -8,16 +8,16 @@ use std::{
 };
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::watch,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
 
-use super::Inbound;
+use super::{Inbound, expiry};
 use crate::{
-    http::serve,
+    http::serve_until,
     identity::{leaf::Leaf, verify::refusal_reason},
     spiffe::SpiffeId,
 };
@@ -35,6 +35,15 @@ pub struct Peer {
     pub id: Option<SpiffeId>,
     /// Where it calls from.
     pub address: IpAddr,
+    /// When its proof ends; none: it proved nothing.
+    pub not_after: Option<SystemTime>,
+}
+
+impl Peer {
+    /// Whether the proof has ended at `now`.
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        self.not_after.is_some_and(|end| expiry::rest(end, now).is_none())
+    }
 }
 
 /// What a connection turned out to be.
@@ -52,36 +61,25 @@ impl Inbound {
             Ok(Err(reason)) => return self.turn_away(remote, reason),
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
         };
-        let settings = self.settings;
-        let handler = |id| {
-            let (inbound, peer) = (self.clone(), Arc::new(Peer { id, address: remote.ip() }));
-            move |request| {
-                let (inbound, peer) = (inbound.clone(), peer.clone());
-                async move { inbound.serve(request, &peer).await }
-            }
-        };
+        let address = remote.ip();
         match greeting {
-            Greeting::Tls(stream, leaf) => {
-                let (over, ending) = watch::channel(false);
-                let serving = serve(*stream, settings, ending, handler(Some(leaf.id)));
-                tokio::select! {
-                    () = serving => {}
-                    () = self.end_with(leaf.not_after, over) => {}
-                }
+            Greeting::Tls(stream, Leaf { id, not_after, .. }) => {
+                self.requests(*stream, Peer { id: Some(id), address, not_after: Some(not_after) }).await;
             }
-            Greeting::Plaintext(stream) => serve(stream, settings, self.draining.clone(), handler(None)).await,
+            Greeting::Plaintext(stream) => self.requests(stream, Peer { id: None, address, not_after: None }).await,
         }
     }
 
-    /// Says that a connection is over when we drain, or when the proof ends on which it rests. Never returns.
-    async fn end_with(&self, proof_ends: SystemTime, over: watch::Sender<bool>) {
-        let mut draining = self.draining.clone();
-        tokio::select! {
-            Ok(_) = draining.wait_for(|&draining| draining) => {}
-            () = sleep(proof_ends.duration_since(SystemTime::now()).unwrap_or_default()) => {}
-        }
-        over.send_replace(true);
-        std::future::pending::<()>().await;
+    /// Serves the requests of `peer`, for as long as its proof is good.
+    async fn requests(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+        let (settings, draining) = (self.settings, self.draining.clone());
+        let end = expiry::reached(peer.not_after);
+        let peer = Arc::new(peer);
+        let handler = move |request| {
+            let (inbound, peer) = (self.clone(), peer.clone());
+            async move { inbound.serve(request, &peer).await }
+        };
+        serve_until(end, stream, settings, draining, handler).await;
     }
 
     /// Finds out who calls. `None`: somebody only looked whether anybody listens.

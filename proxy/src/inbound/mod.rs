@@ -1,9 +1,11 @@
 //! The door to the program: accept, mutual TLS or plaintext, who is it, may it, program.
 //!
 //! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
+//! - [`expiry`]: when a proof ends
 //! - [`request`]: one request of such a caller, under one configuration
 
 mod connection;
+mod expiry;
 mod request;
 
 use std::{net::SocketAddr, sync::Arc};

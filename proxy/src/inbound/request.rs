@@ -1,6 +1,6 @@
 //! One request of a caller: judged under one configuration, then handed to the program.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::debug;
 
@@ -34,6 +34,9 @@ impl Inbound {
     }
 
     async fn answer(&self, mut request: Request, peer: &Peer) -> Result<Response, ProxyError> {
+        if peer.is_over(SystemTime::now()) {
+            return Err(ProxyError::Expired);
+        }
         let pass = self.in_flight.enter().ok_or(ProxyError::Overloaded)?;
         let config = self.config.now();
         let no_configuration = || ProxyError::NoConfiguration { of: self.workload.to_string(), why: NOT_TOLD };

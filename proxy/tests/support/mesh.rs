@@ -47,13 +47,14 @@ pub fn config(resources: &[Made]) -> Config {
 /// Bounds of a sidecar that tests may want otherwise.
 #[derive(Clone, Copy)]
 pub struct Bounds {
+    pub settings: ServerSettings,
     pub requests: usize,
     pub patience: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { requests: 1000, patience: Duration::from_millis(200) }
+        Self { settings: ServerSettings::default(), requests: 1000, patience: Duration::from_millis(200) }
     }
 }
 
@@ -90,7 +91,7 @@ impl Sidecar {
             program,
             workload: workload.into(),
             metrics: metrics.clone(),
-            settings: ServerSettings::default(),
+            settings: bounds.settings,
             in_flight: in_flight.clone(),
             connections: Gate::new(1000),
             draining: draining.subscribe(),
@@ -101,7 +102,7 @@ impl Sidecar {
             upstream,
             namespace: namespace.into(),
             metrics: metrics.clone(),
-            settings: ServerSettings::default(),
+            settings: bounds.settings,
             patience: bounds.patience,
             in_flight: Gate::new(bounds.requests),
             connections: Gate::new(1000),
