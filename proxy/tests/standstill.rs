@@ -8,9 +8,11 @@ use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 
 use crate::support::{
+    eventually,
     http::{Client, empty, full, program},
     mesh::Mesh,
     resources::Door,
+    soon,
 };
 
 /// A program whose `/endless` never stops, and that says hello otherwise.
@@ -49,4 +51,24 @@ async fn what_one_caller_leaves_unread_takes_nothing_from_the_others() {
     let connections = mesh.web.metric("sluice_upstream_connections");
     assert!((2..=3).contains(&connections), "as many as are needed and no more: {connections}");
     drop(held);
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_given_up() {
+    let mesh = Mesh::new(endless().await, Door { idle_ms: Some(300), ..Door::to_members() }).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut callers = Vec::new();
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            let mut caller = mesh.caller(version).await;
+            held.push(unread(&mut caller).await);
+            callers.push(caller);
+        }
+        let given_up = async || (mesh.cart.in_flight.inside() == 0).then_some(());
+        eventually("the requests to be given up", given_up).await;
+        for response in held {
+            let end = soon("the end of the body", response.into_body().collect()).await;
+            assert!(end.is_err(), "{version:?}: it was cut off, and does not look whole");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! When something of a request last moved, in whichever direction: how a request that stands still is told from a long one.
 
 use std::{
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,9 +15,12 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Clone, Debug)]
 pub struct Activity {
     began: Instant,
-    /// Milliseconds since it began.
+    /// Milliseconds since it began; [`OVER`] when nothing is to move any more.
     last: Arc<AtomicU64>,
 }
+
+/// Long after everything.
+const OVER: u64 = u64::MAX;
 
 impl Default for Activity {
     fn default() -> Self {
@@ -27,15 +31,25 @@ impl Default for Activity {
 impl Activity {
     /// Something moves.
     pub fn touch(&self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(now, Ordering::Relaxed);
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(OVER - 1);
+        // What is finished stays so.
+        self.last.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Returns when nothing has moved for so long; with no timeout, never.
+    /// Nothing will move any more, and need not.
+    pub fn finish(&self) {
+        self.last.store(OVER, Ordering::Relaxed);
+    }
+
+    /// Returns when nothing has moved for so long; with no timeout, or if it finishes before, never.
     pub async fn ceased(self, timeout: Option<Duration>) {
-        let Some(timeout) = timeout else { return std::future::pending().await };
+        let Some(timeout) = timeout else { return pending().await };
         loop {
-            let end = self.began + Duration::from_millis(self.last.load(Ordering::Relaxed)) + timeout;
+            let last = self.last.load(Ordering::Relaxed);
+            if last == OVER {
+                return pending().await;
+            }
+            let end = self.began + Duration::from_millis(last) + timeout;
             if Instant::now() >= end {
                 return;
             }

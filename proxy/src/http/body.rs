@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -11,13 +11,16 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::activity::Activity;
+use super::{activity::Activity, attend::Deadline};
 
 /// A body, wherever it comes from.
 #[derive(Default)]
 pub struct Body {
     source: Source,
-    watch: Option<Box<Watch>>,
+    /// When it last moved.
+    activity: Option<Activity>,
+    /// How long the response that it is part of may stand still.
+    deadline: Option<Deadline>,
     /// Dropped with the body, or at its end.
     held: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -30,23 +33,10 @@ enum Source {
     Incoming(Incoming),
 }
 
-/// What is to be known of a body on its way.
-struct Watch {
-    activity: Activity,
-    /// Ends the body when nothing has moved for too long.
-    ceased: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
-}
-
-/// Why a body ended early.
+/// Why a body ended early: the other side of it is gone.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// The other side of it is gone.
-    #[error("the body was cut off: {0}")]
-    Broken(#[from] hyper::Error),
-    /// Nothing came for too long.
-    #[error("the body stood still for too long")]
-    Idle,
-}
+#[error("the body was cut off: {0}")]
+pub struct BodyError(#[from] hyper::Error);
 
 impl Body {
     /// The whole body at once.
@@ -61,14 +51,15 @@ impl Body {
     /// The same body, whose moves are noted in `activity`.
     #[must_use]
     pub fn noted(self, activity: &Activity) -> Self {
-        self.watched(Watch { activity: activity.clone(), ceased: None })
+        Self { activity: Some(activity.clone()), ..self }
     }
 
-    /// The same body, whose moves are noted; it ends with an error when nothing has moved for `timeout`.
+    /// The same body, whose moves are noted. When nothing has moved for `timeout`, whoever serves it gives it up, and it
+    /// looks cut off to who reads it.
     #[must_use]
     pub fn limited(self, activity: &Activity, timeout: Option<Duration>) -> Self {
-        let ceased = timeout.map(|timeout| Box::pin(activity.clone().ceased(Some(timeout))) as Pin<Box<_>>);
-        self.watched(Watch { activity: activity.clone(), ceased })
+        let deadline = timeout.map(|timeout| Deadline { activity: activity.clone(), timeout });
+        Self { activity: Some(activity.clone()), deadline, ..self }.holding(Finish(activity.clone()))
     }
 
     /// The same body, which drops `guard` at its end.
@@ -78,17 +69,17 @@ impl Body {
         self
     }
 
-    fn watched(self, watch: Watch) -> Self {
-        Self { watch: Some(Box::new(watch)), ..self }
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        self.deadline.clone()
     }
 }
 
-impl Watch {
-    fn poll_ceased(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(ceased) = &mut self.ceased else { return Poll::Pending };
-        ready!(ceased.as_mut().poll(context));
-        self.ceased = None;
-        Poll::Ready(())
+/// Finishes an activity when it is dropped.
+struct Finish(Activity);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 
@@ -112,16 +103,9 @@ impl HttpBody for Body {
                 Pin::new(incoming).poll_frame(context).map(|frame| frame.map(|result| result.map_err(BodyError::from)))
             }
         };
-        match (&moved, &mut this.watch) {
-            (Poll::Ready(Some(Ok(_))), Some(watch)) => watch.activity.touch(),
+        match (&moved, &this.activity) {
+            (Poll::Ready(Some(Ok(_))), Some(activity)) => activity.touch(),
             (Poll::Ready(None | Some(Err(_))), _) => this.held.clear(),
-            (Poll::Pending, Some(watch)) => {
-                if watch.poll_ceased(context).is_ready() {
-                    this.source = Source::Empty;
-                    this.held.clear();
-                    return Poll::Ready(Some(Err(BodyError::Idle)));
-                }
-            }
             _ => {}
         }
         moved

@@ -20,7 +20,7 @@ use super::{
     bounds::{SEND_BUFFER, STREAM_WINDOW, STREAMS, connection_window},
 };
 
-/// How large the head of a response may be, in bytes.
+/// How large the head of a response may be, in bytes, and of HTTP/1.1 how much is read before it is asked for.
 const LARGEST_HEAD: u32 = 64 << 10;
 
 /// A connection on which requests can be sent.
@@ -72,7 +72,7 @@ impl Connection {
             });
             return Ok(Self::Http2(sender, allowed));
         }
-        let (sender, connection) = http1::handshake(io).await?;
+        let (sender, connection) = http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).handshake(io).await?;
         tokio::spawn(async move {
             let _ = connection.await;
             drop(guard);

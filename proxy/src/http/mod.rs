@@ -3,11 +3,12 @@
 //!
 //! - [`serve`]: the server's side of a connection, both versions on one port
 //! - [`Connection`]: the client's side
-//! - [`Body`]: bytes and trailers on their way, never collected
+//! - [`Body`]: bytes and trailers on their way, never collected; [`Activity`]: whether they move
 //! - [`Tunnel`]: a connection inside of a connection
 //! - [`headers`]: what must not be passed on
 
 mod activity;
+mod attend;
 mod body;
 mod bounds;
 mod client;

@@ -8,7 +8,7 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     Body, Request, Response,
+    attend::{Attended, attend, note},
     bounds::{SEND_BUFFER, STREAM_WINDOW, connection_window},
     rewind::read_ahead,
 };
@@ -109,6 +110,7 @@ async fn connection<T, H, F>(
         let (response, closing) = (handle(request.map(Body::incoming)), closing.clone());
         async move {
             let mut response = response.await;
+            note(&response);
             if closing.is_some_and(|signals| signals.iter().any(|signal| *signal.borrow())) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -117,7 +119,7 @@ async fn connection<T, H, F>(
     });
     // How a connection ends is no news: requests that were cut off are known to their handlers.
     if is_http2 {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(Attended);
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(settings.streams)
@@ -145,7 +147,7 @@ async fn connection<T, H, F>(
             .header_read_timeout(settings.header_timeout)
             .max_buf_size(settings.header_bytes);
         // A CONNECT that is answered with 200 takes the connection away; then this is the end of it here.
-        let _ = builder.serve_connection(io, service).with_upgrades().await;
+        attend(builder.serve_connection(io, service).with_upgrades()).await;
     }
 }
 

@@ -1,0 +1,67 @@
+//! Ends a response that stands still, from outside of it: as long as the other side does not read, nobody asks the body
+//! for more, and a deadline inside of the body would never be looked at.
+
+use std::{future::pending, time::Duration};
+
+use hyper::rt::Executor;
+use tokio::{sync::watch, task_local};
+
+use super::{Activity, Response};
+
+task_local! {
+    /// Where who serves this connection, or this stream, notes what is on its way on it.
+    static ON_ITS_WAY: watch::Sender<Option<Deadline>>;
+}
+
+/// How long a response may stand still.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    /// When it last moved.
+    pub activity: Activity,
+    /// How long it may stand still.
+    pub timeout: Duration,
+}
+
+/// Notes a response that is now on its way on the connection or the stream that is served here.
+pub fn note(response: &Response) {
+    ON_ITS_WAY.with(|current| current.send_replace(response.body().deadline()));
+}
+
+/// Serves one response at a time, until the end, or until one of them has stood still for too long.
+pub async fn attend(serving: impl Future) {
+    let (current, on_its_way) = watch::channel(None);
+    tokio::select! {
+        _ = ON_ITS_WAY.scope(current, serving) => {}
+        () = stood_still(on_its_way) => {}
+    }
+}
+
+async fn stood_still(mut on_its_way: watch::Receiver<Option<Deadline>>) {
+    loop {
+        let current = on_its_way.borrow_and_update().clone();
+        let ceased = async {
+            match current {
+                Some(Deadline { activity, timeout }) => activity.ceased(Some(timeout)).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = ceased => return,
+            changed = on_its_way.changed() => if changed.is_err() { pending::<()>().await },
+        }
+    }
+}
+
+/// Runs the streams of an HTTP/2 connection. One that is given up is reset; the others go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Attended;
+
+impl<F> Executor<F> for Attended
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(attend(stream));
+    }
+}
