@@ -2,7 +2,8 @@
 //! program sees the very path that was judged.
 //!
 //! RFC 3986 §6.2.2: percent-encoded unreserved characters decoded, hex digits in upper case, dot segments removed; then
-//! slashes merged. What programs read in two ways is refused: encoded slashes, backslashes, NUL, broken escapes.
+//! slashes merged. What programs read in two ways is refused: encoded slashes, backslashes, NUL, broken escapes, and dot
+//! segments with parameters.
 
 /// Why a path has no one form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum BadPath {
     /// A control character or a space.
     #[error("the path contains a control character or a space")]
     Control,
+    /// Some programs cut parameters off (RFC 3986 §3.3) before they remove dot segments.
+    #[error("the path contains a dot segment with parameters (..;), which programs read in two ways")]
+    DotsWithParameters,
     /// It does not begin with a slash.
     #[error("the path does not begin with a slash")]
     Relative,
@@ -45,7 +49,11 @@ impl NormalPath {
         if !path.starts_with('/') {
             return Err(BadPath::Relative);
         }
-        let forwarded = merge_slashes(&remove_dot_segments(&reencode(path)?));
+        let encoded = reencode(path)?;
+        if encoded.split('/').any(is_dots_with_parameters) {
+            return Err(BadPath::DotsWithParameters);
+        }
+        let forwarded = merge_slashes(&remove_dot_segments(&encoded));
         let matched = unescape(&forwarded, is_pchar);
         Ok(Self { forwarded, matched })
     }
@@ -103,6 +111,13 @@ fn escape(out: &mut String, byte: u8) {
 
 fn hex(digit: u8) -> Result<u8, BadPath> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(BadPath::BadEscape)
+}
+
+/// Whether a segment, whose escapes are in upper case, is a dot segment to whoever cuts its parameters off. An encoded
+/// semicolon is one to whoever decodes first.
+fn is_dots_with_parameters(segment: &str) -> bool {
+    let end = segment.find(';').into_iter().chain(segment.find("%3B")).min();
+    end.is_some_and(|end| matches!(&segment[..end], "." | ".."))
 }
 
 /// RFC 3986 §5.2.4.
@@ -176,7 +191,9 @@ mod tests {
             ("/a/../../../b", "/b", "/b"),
             ("/..", "/", "/"),
             ("/a/...", "/a/...", "/a/..."),
-            ("/a/..;/b", "/a/..;/b", "/a/..;/b"),
+            ("/a/b;v=1/c;", "/a/b;v=1/c;", "/a/b;v=1/c;"),
+            ("/a/...;/b", "/a/...;/b", "/a/...;/b"),
+            ("/a/;../b", "/a/;../b", "/a/;../b"),
             ("/a//../b", "/a/b", "/a/b"),
             ("/%2e%2E/b", "/b", "/b"),
             ("/a/%2e./b", "/b", "/b"),
@@ -228,6 +245,13 @@ mod tests {
             ("/a b", BadPath::Control),
             ("/a\u{1}", BadPath::Control),
             ("/a\u{7f}", BadPath::Control),
+            ("/a/..;/b", BadPath::DotsWithParameters),
+            ("/a/..;x=1/b", BadPath::DotsWithParameters),
+            ("/a/..;", BadPath::DotsWithParameters),
+            ("/a/.;/b", BadPath::DotsWithParameters),
+            ("/a/..%3b/b", BadPath::DotsWithParameters),
+            ("/a/..%3Bx;y/b", BadPath::DotsWithParameters),
+            ("/a/%2e%2E;/b", BadPath::DotsWithParameters),
             ("", BadPath::Relative),
             ("*", BadPath::Relative),
             ("items", BadPath::Relative),
