@@ -5,7 +5,7 @@ use std::{borrow::Cow, io, net::SocketAddr};
 use serde_json::{Value, json};
 
 use crate::{
-    config::path::BadPath,
+    config::{inbound::Unjudgeable, path::BadPath},
     http::{Body, HeaderValue, Response, StatusCode, header},
     spiffe::SpiffeId,
 };
@@ -18,7 +18,7 @@ pub enum ProxyError {
     BadRequest(Cow<'static, str>),
     /// The path cannot be judged.
     #[error(transparent)]
-    BadPath(#[from] BadPath),
+    BadPath(BadPath),
     /// A tunnel was asked for that cannot be had.
     #[error(
         "this sidecar has no tunnel to {authority}; call http://, not https://: the connection between sidecars is encrypted"
@@ -113,6 +113,15 @@ pub enum ProxyError {
     /// Nothing moved for too long.
     #[error("nothing has moved for too long")]
     Idle,
+}
+
+impl From<Unjudgeable> for ProxyError {
+    fn from(unjudgeable: Unjudgeable) -> Self {
+        match unjudgeable {
+            Unjudgeable::Path(fault) => Self::BadPath(fault),
+            Unjudgeable::Method => Self::BadRequest(unjudgeable.to_string().into()),
+        }
+    }
 }
 
 /// Why there is no configuration: nobody has said anything.

@@ -115,6 +115,17 @@ pub struct Incoming<'a> {
     pub path: &'a str,
 }
 
+/// Why a request cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unjudgeable {
+    /// Its path has no one form.
+    #[error(transparent)]
+    Path(#[from] BadPath),
+    /// Methods are case-sensitive (RFC 9110 §9.1), and some programs forget that: no rule about DELETE would mean `delete`.
+    #[error("the method contains a lower-case letter, which programs read in two ways")]
+    Method,
+}
+
 /// A request that has been judged.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Judged<'a> {
@@ -126,8 +137,11 @@ pub struct Judged<'a> {
 
 impl Door {
     /// Judges one request.
-    pub fn judge(&self, request: Incoming<'_>) -> Result<Judged<'_>, BadPath> {
+    pub fn judge(&self, request: Incoming<'_>) -> Result<Judged<'_>, Unjudgeable> {
         let Incoming { peer, remote, method, path } = request;
+        if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return Err(Unjudgeable::Method);
+        }
         let call = |path| Call { peer, remote, method, path };
         // `OPTIONS *` speaks of the server as a whole (RFC 9112 §3.2.4): no rule of paths can mean it.
         if !self.normalise_paths || (path == "*" && method == "OPTIONS") {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Answer, Backend, Config, Destination,
     cluster::{Cluster, Endpoints, Protocol, Security},
-    inbound::{Door, Guard, Incoming, Verdict},
+    inbound::{Door, Guard, Incoming, Unjudgeable, Verdict},
     path::BadPath,
     route::{Action, PathMatch, Route, RouteTable, ServiceListener},
     rules::{Call, IdentityMatch, Permission, Principal, Rule, RuleName, Rules},
@@ -174,11 +174,31 @@ fn a_door_judges_the_path_that_it_hands_on() {
     let normal = door(true);
     let judged = normal.judge(request("GET", "/x/../secret//7")).unwrap();
     assert_eq!((judged.path.as_str(), judged.judgement.verdict.passes()), ("/secret/7", false));
-    assert_eq!(normal.judge(request("GET", "/a%2Fb")), Err(BadPath::EncodedSlash));
+    assert_eq!(normal.judge(request("GET", "/a%2Fb")), Err(BadPath::EncodedSlash.into()));
     assert!(normal.judge(request("OPTIONS", "*")).unwrap().judgement.verdict.passes());
-    assert_eq!(normal.judge(request("GET", "*")), Err(BadPath::Relative));
+    assert_eq!(normal.judge(request("GET", "*")), Err(BadPath::Relative.into()));
     let plain = door(false);
     assert_eq!(plain.judge(request("GET", "/a%2F../b")).unwrap().path, "/a%2F../b", "left as it came");
+}
+
+#[test]
+fn a_method_is_judged_only_as_rules_write_it() {
+    let guard =
+        Guard { allow: rules(vec![rule("shop/all/0", vec![Principal::Anyone], anything())]), ..Guard::default() };
+    for normalise_paths in [true, false] {
+        let door = Door { guard: guard.clone(), normalise_paths, idle_timeout: None };
+        let judge = |method| {
+            door.judge(Incoming { peer: None, remote: "127.0.0.1".parse().unwrap(), method, path: "/x" }).map(drop)
+        };
+        for (method, judged) in [
+            ("DELETE", Ok(())),
+            ("M-SEARCH", Ok(())),
+            ("delete", Err(Unjudgeable::Method)),
+            ("DELETe", Err(Unjudgeable::Method)),
+        ] {
+            assert_eq!(judge(method), judged, "{method}");
+        }
+    }
 }
 
 fn forward(name: &str) -> Action {
