@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{inbound::Unjudgeable, path::BadPath},
-    http::{Body, HeaderValue, Response, StatusCode, header},
+    http::{Body, HeaderValue, Response, StatusCode, head::BadHead, header},
     spiffe::SpiffeId,
 };
 
@@ -19,6 +19,9 @@ pub enum ProxyError {
     /// The path cannot be judged.
     #[error(transparent)]
     BadPath(BadPath),
+    /// The body is framed in a way that is not understood here.
+    #[error("{0}")]
+    TransferCoding(BadHead),
     /// A tunnel was asked for that cannot be had.
     #[error(
         "this sidecar has no tunnel to {authority}; call http://, not https://: the connection between sidecars is encrypted"
@@ -115,6 +118,15 @@ pub enum ProxyError {
     Idle,
 }
 
+impl From<BadHead> for ProxyError {
+    fn from(bad: BadHead) -> Self {
+        match bad {
+            BadHead::Coding => Self::TransferCoding(bad),
+            BadHead::NoHost | BadHead::BadHost | BadHead::User => Self::BadRequest(bad.to_string().into()),
+        }
+    }
+}
+
 impl From<Unjudgeable> for ProxyError {
     fn from(unjudgeable: Unjudgeable) -> Self {
         match unjudgeable {
@@ -182,6 +194,7 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) => "bad-request",
             Self::BadPath(_) => "bad-path",
+            Self::TransferCoding(_) => "transfer-coding",
             Self::Tunnel { .. } => "no-tunnel",
             Self::NoService { .. } => "no-service",
             Self::Denied(_) => "denied",
@@ -203,6 +216,7 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) => "Bad request",
             Self::BadPath(_) => "Bad path",
+            Self::TransferCoding(_) => "No such transfer coding here",
             Self::Tunnel { .. } => "No tunnels here",
             Self::NoService { .. } => "No such service",
             Self::Denied(_) => "Denied",
@@ -226,6 +240,7 @@ impl ProxyError {
             Self::BadRequest(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
             Self::Denied(_) | Self::Expired => StatusCode::FORBIDDEN,
             Self::NoService { .. } => StatusCode::NOT_FOUND,
+            Self::TransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Tunnel { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::MissingBackend { status, .. } | Self::RouteAnswers { status, .. } => {
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -241,7 +256,9 @@ impl ProxyError {
     /// RFC 9209 §2.3.
     const fn proxy_status(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) | Self::BadPath(_) | Self::Tunnel { .. } => "sluice; error=http_request_error",
+            Self::BadRequest(_) | Self::BadPath(_) | Self::TransferCoding(_) | Self::Tunnel { .. } => {
+                "sluice; error=http_request_error"
+            }
             Self::Denied(_) | Self::Expired => "sluice; error=http_request_denied",
             Self::NoService { .. } => "sluice; error=destination_not_found",
             Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
@@ -307,7 +324,7 @@ fn grpc_status(status: StatusCode) -> u16 {
         400 => 3,
         403 => 7,
         404 => 5,
-        405 => 12,
+        405 | 501 => 12,
         502 | 503 => 14,
         504 => 4,
         _ => 13,

@@ -11,6 +11,8 @@ fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
     vec![
         (ProxyError::BadRequest("no host".into()), 400, 3, "http_request_error"),
         (ProxyError::BadPath(BadPath::EncodedSlash), 400, 3, "http_request_error"),
+        (BadHead::BadHost.into(), 400, 3, "http_request_error"),
+        (BadHead::Coding.into(), 501, 12, "http_request_error"),
         (ProxyError::Tunnel { authority: authority() }, 405, 12, "http_request_error"),
         (ProxyError::NoService { authority: authority() }, 404, 5, "destination_not_found"),
         (denied(), 403, 7, "http_request_denied"),

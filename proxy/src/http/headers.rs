@@ -22,7 +22,9 @@ pub fn pass_on(headers: &mut HeaderMap, version: Version) {
 pub fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> =
         headers.get_all(header::CONNECTION).iter().flat_map(tokens).filter_map(|token| token.parse().ok()).collect();
-    for name in named.iter().chain(&[
+    // Whom a request means is for everybody on its way to know, whatever its connection says.
+    let named = named.iter().filter(|&name| name != header::HOST);
+    for name in named.chain(&[
         header::CONNECTION,
         KEEP_ALIVE,
         PROXY_CONNECTION,
@@ -63,7 +65,7 @@ mod tests {
     fn what_belongs_to_a_connection_stays_there() {
         let mut headers = map(&[
             ("host", "cart.shop"),
-            ("connection", "close, X-Hop"),
+            ("connection", "close, X-Hop, Host"),
             ("connection", "x-other"),
             ("x-hop", "1"),
             ("x-other", "2"),

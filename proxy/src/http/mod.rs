@@ -5,13 +5,14 @@
 //! - [`Connection`]: the client's side
 //! - [`Body`]: bytes and trailers on their way, never collected; [`Activity`]: whether they move
 //! - [`Tunnel`]: a connection inside of a connection
-//! - [`headers`]: what must not be passed on
+//! - [`head`]: what a request has to be before anybody acts on it; [`headers`]: what must not be passed on
 
 mod activity;
 mod attend;
 mod body;
 mod bounds;
 mod client;
+pub mod head;
 pub mod headers;
 mod rewind;
 mod server;

@@ -11,7 +11,7 @@ use crate::{
         inbound::{Door, Incoming, Judged, Judgement, Verdict},
     },
     error::{Audience, Caller, Denial, NOT_TOLD, ProxyError},
-    http::{Activity, Method, Request, Response, Uri, Version, headers},
+    http::{Activity, Method, Request, Response, Uri, Version, head, headers},
     upstream::{ConnectFault, Failure, Target},
 };
 
@@ -44,6 +44,8 @@ impl Inbound {
         if request.method() == Method::CONNECT {
             return Err(ProxyError::Tunnel { authority: request.uri().to_string() });
         }
+        head::framing(request.headers())?;
+        head::host(&request)?;
         let door = if peer.id.is_some() { &listener.mutual_tls } else { &listener.plaintext };
         // The door was open when the connection came.
         let door =

@@ -1,9 +1,12 @@
-//! Whom a request means: by the authority in its target (absolute form, `:authority`), or by its Host.
+//! Whom a request means: which service bears the name of its host.
 
 use crate::{
     config::authority::canonical,
     error::ProxyError,
-    http::{Method, Request, Version, header},
+    http::{
+        Method, Request, Version,
+        head::{self, BadHead},
+    },
 };
 
 /// The canonical authority of the service that a request means.
@@ -12,10 +15,8 @@ pub fn authority(request: &Request, namespace: &str) -> Result<String, ProxyErro
     if request.method() == Method::CONNECT {
         return Err(ProxyError::Tunnel { authority: uri.to_string() });
     }
-    let host = match uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => host(request)?,
-    };
+    head::framing(request.headers())?;
+    let host = head::host(request)?.ok_or(BadHead::NoHost)?;
     if uri.scheme_str().is_some_and(|scheme| scheme == "https") {
         let advice = "call http://, not https://: the connection between sidecars is encrypted";
         return Err(ProxyError::BadRequest(advice.into()));
@@ -34,14 +35,4 @@ pub fn admits_tunnel(request: &Request, namespace: &str) -> Result<(), ProxyErro
         return Err(ProxyError::Tunnel { authority });
     }
     canonical(&authority, namespace).map(drop).ok_or(ProxyError::NoService { authority })
-}
-
-/// RFC 9112 §3.2: exactly one.
-fn host(request: &Request) -> Result<&str, ProxyError> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    match (hosts.next().map(|host| host.to_str()), hosts.next()) {
-        (Some(Ok(host)), None) => Ok(host),
-        (None, _) => Err(ProxyError::BadRequest("the request names no host".into())),
-        _ => Err(ProxyError::BadRequest("the request has no one readable Host".into())),
-    }
 }

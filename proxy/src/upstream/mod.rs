@@ -7,7 +7,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
     config::cluster::Security,
-    http::{HeaderValue, Request, Response, SendFailure, Uri, Version, header, headers},
+    http::{
+        HeaderValue, Request, Response, SendFailure, Uri, Version,
+        head::{self, BadHead},
+        header, headers,
+    },
     identity::credentials::Credentials,
     metrics::Metrics,
     published::Published,
@@ -65,6 +69,9 @@ impl Upstream {
                 Err(fault) => return Err(Failure::NoConnection(Box::new(request), fault)),
             };
             match lease.connection.send(request).await {
+                Ok(response) if head::framing(response.headers()).is_err() => {
+                    return Err(Failure::Broken(BadHead::Coding.to_string()));
+                }
                 Ok(mut response) => {
                     headers::strip(response.headers_mut());
                     *response.version_mut() = Version::HTTP_11;
@@ -111,6 +118,8 @@ fn prepare(mut request: Request, version: Version) -> Request {
     }
     match (host, version) {
         (Some(host), Version::HTTP_11) => drop(request.headers_mut().insert(header::HOST, host)),
+        // HTTP/1.0 need not name one, HTTP/1.1 says that there is none (RFC 9112 §3.2).
+        (None, Version::HTTP_11) => drop(request.headers_mut().insert(header::HOST, HeaderValue::from_static(""))),
         (_, Version::HTTP_2) => drop(request.headers_mut().remove(header::HOST)),
         _ => {}
     }
@@ -128,6 +137,7 @@ mod tests {
             ("http://Cart.Shop/x?y", Some("other"), Version::HTTP_11, "/x?y", Some("Cart.Shop")),
             ("/x", Some("Cart.Shop"), Version::HTTP_11, "/x", Some("Cart.Shop")),
             ("http://cart.shop", None, Version::HTTP_11, "/", Some("cart.shop")),
+            ("/", None, Version::HTTP_11, "/", Some("")),
             ("*", Some("cart"), Version::HTTP_11, "*", Some("cart")),
             ("/x?y", Some("cart.shop"), Version::HTTP_2, "http://cart.shop/x?y", None),
             ("http://cart.shop/x", Some("cart.shop"), Version::HTTP_2, "http://cart.shop/x", None),
