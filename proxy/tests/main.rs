@@ -6,6 +6,7 @@ mod decode;
 mod descriptors;
 mod ending;
 mod expiry;
+mod half;
 mod heads;
 mod identity;
 mod imports;

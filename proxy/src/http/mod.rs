@@ -12,6 +12,7 @@ mod attend;
 mod body;
 mod bounds;
 mod client;
+mod half;
 pub mod head;
 pub mod headers;
 mod rewind;
