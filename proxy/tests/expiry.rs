@@ -22,7 +22,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::support::{
     eventually,
     http::{Client, named},
-    mesh::{Bounds, Sidecar},
+    mesh::{Bounds, Sidecar, to_cart},
     pki::{Leaf, Pki},
     resources::Door,
     soon,
@@ -103,4 +103,32 @@ async fn whoever_does_not_go_when_the_certificate_has_ended_is_put_out() {
         let _ = soon(name, stream.read_to_end(&mut said)).await;
     }
     eventually("no connection", async || (brief.cart.metric("sluice_inbound_connections") == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_connection_is_not_used_for_longer_than_its_certificates_are_good() {
+    for ends_first in ["shop/cart", "shop/web"] {
+        let (pki, program) = (Pki::new(), named("cart").await);
+        let credentials = |workload: &str| {
+            let day = Leaf::of(workload);
+            let left = Duration::from_secs(if workload == ends_first { 7 } else { 3_600 });
+            let leaf = Leaf { not_after: SystemTime::now() + left, ..day };
+            Credentials::new(pki.material(workload, &leaf)).unwrap()
+        };
+        let door = Door::to_members().made("shop/cart");
+        let cart = Sidecar::start(credentials("shop/cart"), program, &[door]).await;
+        let web = Sidecar::start(credentials("shop/web"), program, &to_cart(&[cart.inbound])).await;
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            let mut caller = Client::plain(web.outbound, version).await;
+            assert_eq!(caller.get("http://cart.shop/").await.status, 200);
+        }
+        web.identity.swap(Arc::new(pki.credentials("shop/web")));
+        cart.identity.swap(Arc::new(pki.credentials("shop/cart")));
+        eventually("the end of the connections", async || {
+            let mut caller = Client::plain(web.outbound, Version::HTTP_2).await;
+            assert_eq!(caller.get("http://cart.shop/").await.status, 200, "no call is lost to it");
+            (web.metric("sluice_upstream_connections") == 1).then_some(())
+        })
+        .await;
+    }
 }

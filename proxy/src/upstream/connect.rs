@@ -1,6 +1,11 @@
 //! Opens one connection: TCP, then TLS if the other side has something to prove, then a greeting.
 
-use std::{any::Any, io, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
@@ -12,6 +17,7 @@ use crate::{
     http::{Connection, Version},
     identity::{
         credentials::{Credentials, HTTP_1, HTTP_2},
+        leaf::Leaf,
         verify::{Expected, in_words},
     },
 };
@@ -29,21 +35,32 @@ pub enum ConnectFault {
     Closed,
 }
 
+/// A connection, and how long it is good for.
+pub struct Opened {
+    /// The connection.
+    pub connection: Connection,
+    /// When the first of the proofs ends on which it rests, theirs or ours; none: nothing was proved.
+    pub ends: Option<SystemTime>,
+}
+
 /// Opens a connection to `target`; all of it may take `limit`. `guard` is dropped when the connection ends.
 pub async fn open(
     target: &Target,
     limit: Duration,
     identity: Arc<Credentials>,
     guard: impl Any + Send,
-) -> Result<Connection, ConnectFault> {
+) -> Result<Opened, ConnectFault> {
     timeout(limit, attempt(target, &identity, guard)).await.unwrap_or(Err(ConnectFault::Timeout))
 }
 
-async fn attempt(target: &Target, identity: &Credentials, guard: impl Any + Send) -> Result<Connection, ConnectFault> {
+async fn attempt(target: &Target, identity: &Credentials, guard: impl Any + Send) -> Result<Opened, ConnectFault> {
     let stream = TcpStream::connect(target.address).await.map_err(ConnectFault::Refused)?;
     stream.set_nodelay(true).map_err(ConnectFault::Refused)?;
     let names = match &target.security {
-        Security::Plaintext => return Connection::open(stream, target.version, guard).await.map_err(closed),
+        Security::Plaintext => {
+            let connection = Connection::open(stream, target.version, guard).await.map_err(closed)?;
+            return Ok(Opened { connection, ends: None });
+        }
         Security::MutualTls(names) => names.clone(),
     };
     let protocol = if target.version == Version::HTTP_2 { HTTP_2 } else { HTTP_1 };
@@ -55,7 +72,11 @@ async fn attempt(target: &Target, identity: &Credentials, guard: impl Any + Send
         let fault = io::Error::other("the endpoint does not speak this version of HTTP");
         return Err(ConnectFault::Tls(fault));
     }
-    Connection::open(stream, target.version, guard).await.map_err(closed)
+    // Whoever answers has just been verified, so that there is a leaf and it can be read.
+    let theirs = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(|leaf| Leaf::read(leaf).ok());
+    let ends = theirs.map(|theirs| theirs.not_after.min(identity.leaf.not_after));
+    let connection = Connection::open(stream, target.version, guard).await.map_err(closed)?;
+    Ok(Opened { connection, ends })
 }
 
 fn closed(_: hyper::Error) -> ConnectFault {

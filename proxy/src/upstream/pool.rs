@@ -1,4 +1,5 @@
-//! Connections that can be used again. Bounded in number, in idleness and in age: certificates must turn over.
+//! Connections that can be used again. Bounded in number, in idleness and in age: certificates must turn over, and no
+//! connection is used for longer than the certificates are good on which it rests.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -6,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -15,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{ConnectFault, Target};
+use super::{ConnectFault, Target, connect::Opened};
 use crate::{
     config::cluster::Security,
     http::{Connection, Version},
@@ -38,6 +39,9 @@ const LONGEST_IDLE_HTTP2: Duration = Duration::from_mins(5);
 /// How old a connection may grow.
 const OLDEST: Duration = Duration::from_hours(1);
 
+/// How long before the end of a proof nothing new is sent on the connections that rest on it: it has to arrive before.
+const MARGIN: Duration = Duration::from_secs(5);
+
 /// How often the pool is tidied.
 const TIDY: Duration = Duration::from_secs(5);
 
@@ -49,8 +53,16 @@ pub struct Lease {
     pub reused: bool,
     /// A place on it for one request, taken for as long as this or a clone of it is held.
     pub place: Arc<()>,
-    born: Instant,
+    life: Life,
     id: u64,
+}
+
+/// How long a connection is used.
+#[derive(Clone, Copy)]
+struct Life {
+    born: Instant,
+    /// When the first of the proofs ends on which it rests.
+    ends: Option<SystemTime>,
 }
 
 /// Connections by target.
@@ -72,7 +84,7 @@ struct Idle {
     connection: Connection,
     /// One clone for every request that it carries.
     places: Arc<()>,
-    born: Instant,
+    life: Life,
     since: Instant,
     /// How long it may be idle.
     longest: Duration,
@@ -103,7 +115,7 @@ impl Pool {
         open: impl FnOnce(Counted) -> F,
     ) -> Result<Lease, ConnectFault>
     where
-        F: Future<Output = Result<Connection, ConnectFault>>,
+        F: Future<Output = Result<Opened, ConnectFault>>,
     {
         let slot = self.slot(target);
         if let Some(lease) = slot.take() {
@@ -118,20 +130,21 @@ impl Pool {
         } else {
             None
         };
-        let connection = open(self.counted()).await?;
+        let Opened { connection, ends } = open(self.counted()).await?;
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let (born, place) = (Instant::now(), Arc::default());
-        let lease = Lease { connection, reused: false, place, born, id };
+        let life = Life { born, ends };
+        let lease = Lease { connection, reused: false, place, life, id };
         if let Some(connection) = lease.connection.share() {
             let places = lease.place.clone();
-            slot.keep(Idle { connection, places, born, since: born, longest: LONGEST_IDLE_HTTP2, id });
+            slot.keep(Idle { connection, places, life, since: born, longest: LONGEST_IDLE_HTTP2, id });
         }
         Ok(lease)
     }
 
     /// A connection that has done its work. One that takes a request at a time is kept once the response is read.
     pub fn give_back(&self, target: &Target, mut lease: Lease) {
-        if target.version == Version::HTTP_2 || lease.born.elapsed() >= OLDEST {
+        if target.version == Version::HTTP_2 || !lease.life.goes_on() {
             return;
         }
         let slot = self.slot(target);
@@ -141,8 +154,8 @@ impl Pool {
         };
         tokio::spawn(async move {
             if lease.connection.ready().await {
-                let Lease { connection, born, id, .. } = lease;
-                slot.keep(Idle { connection, places: Arc::default(), born, since: Instant::now(), longest, id });
+                let Lease { connection, life, id, .. } = lease;
+                slot.keep(Idle { connection, places: Arc::default(), life, since: Instant::now(), longest, id });
             }
         });
     }
@@ -193,12 +206,12 @@ impl Slot {
                 connection,
                 reused: true,
                 place: shared.places.clone(),
-                born: shared.born,
+                life: shared.life,
                 id: shared.id,
             });
         }
-        let Idle { connection, places: place, born, id, .. } = idle.remove(at);
-        Some(Lease { connection, reused: true, place, born, id })
+        let Idle { connection, places: place, life, id, .. } = idle.remove(at);
+        Some(Lease { connection, reused: true, place, life, id })
     }
 
     fn keep(&self, connection: Idle) {
@@ -209,9 +222,15 @@ impl Slot {
     }
 }
 
+impl Life {
+    fn goes_on(self) -> bool {
+        self.born.elapsed() < OLDEST && self.ends.is_none_or(|end| SystemTime::now() + MARGIN < end)
+    }
+}
+
 impl Idle {
     fn is_fresh(&self) -> bool {
-        self.since.elapsed() < self.longest && self.born.elapsed() < OLDEST
+        self.since.elapsed() < self.longest && self.life.goes_on()
     }
 
     fn has_room(&self) -> bool {
