@@ -23,16 +23,33 @@ impl Drop for Open {
     }
 }
 
+impl Open {
+    /// Counts one more. `None`: there are too many.
+    pub fn one_more(gate: &Gate, gauge: &Gauge) -> Option<Self> {
+        let pass = gate.enter()?;
+        gauge.inc();
+        Some(Self { _pass: pass, gauge: gauge.clone() })
+    }
+}
+
 /// Gives every connection that comes to `each`; those that are too many are closed at once. Never ends.
 pub async fn accept(listener: TcpListener, gate: Gate, gauge: Gauge, each: impl Fn(TcpStream, SocketAddr, Open)) {
     loop {
+        let (stream, remote) = next(&listener).await;
+        if let Some(open) = Open::one_more(&gate, &gauge) {
+            each(stream, remote, open);
+        }
+    }
+}
+
+/// The next connection that comes.
+pub async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                let Some(pass) = gate.enter() else { continue };
                 // Without it, small answers would wait for acknowledgements; the connection works all the same.
                 let _ = stream.set_nodelay(true);
-                gauge.inc();
-                each(stream, remote, Open { _pass: pass, gauge: gauge.clone() });
+                return (stream, remote);
             }
             Err(error) if is_theirs(&error) => {}
             Err(error) => {

@@ -43,6 +43,11 @@ impl Gate {
         Some(Pass(self.clone()))
     }
 
+    /// How many may be in.
+    pub fn most(&self) -> usize {
+        self.0.most
+    }
+
     /// How many are in.
     pub fn inside(&self) -> usize {
         self.0.inside.load(Ordering::Relaxed)

@@ -26,7 +26,9 @@ pub struct Metrics {
     outbound_requests: Family<Outbound, Counter>,
     updates: Family<Update, Counter>,
     renewals: Family<Outcome, Counter>,
-    /// Connections from callers that are open.
+    /// Connections from callers that have not proved yet who they are.
+    pub inbound_handshakes: Gauge,
+    /// Connections from callers that are open, once it is known who they are.
     pub inbound_connections: Gauge,
     /// Connections from the program that are open.
     pub outbound_connections: Gauge,
@@ -91,6 +93,8 @@ impl Default for Metrics {
         let outbound_requests = register!("outbound_requests", "Requests of the program, by class of status");
         let updates = register!("xds_updates", "Resources that came from the control plane, by what became of them");
         let renewals = register!("identity_renewals", "Tries to renew the certificate");
+        let inbound_handshakes =
+            register!("inbound_handshakes", "Connections from callers that have not proved yet who they are");
         let inbound_connections = register!("inbound_connections", "Open connections from callers");
         let outbound_connections = register!("outbound_connections", "Open connections from the program");
         let upstream_connections =
@@ -108,6 +112,7 @@ impl Default for Metrics {
             outbound_requests,
             updates,
             renewals,
+            inbound_handshakes,
             inbound_connections,
             outbound_connections,
             upstream_connections,

@@ -174,3 +174,28 @@ async fn tls_1_2_is_not_spoken() {
     assert_eq!(answer.first(), Some(&0x15), "an alert and nothing else: {answer:?}");
     refused(&cart, "other").await;
 }
+
+#[tokio::test]
+async fn strangers_take_no_place_from_members() {
+    let pki = Pki::new();
+    let door = Door::to_members().made("shop/cart");
+    let cart = Sidecar::start(pki.credentials("shop/cart"), named("cart").await, &[door]).await;
+    let web = pki.credentials("shop/web");
+    let cart_id = Expected::OneOf(Arc::new([pki.credentials("shop/cart").leaf.id]));
+    let member =
+        async || Client::tls(cart.inbound, web.client(cart_id.clone(), HTTP_1).unwrap(), Version::HTTP_11).await;
+    let mut early = member().await.unwrap();
+    assert_eq!(early.get("http://cart/").await.status, 200);
+    // More than may wait, and they never say anything.
+    let mut strangers = Vec::new();
+    for _ in 0..150 {
+        strangers.push(TcpStream::connect(cart.inbound).await.unwrap());
+    }
+    let waiting = async || (cart.metric("sluice_inbound_handshakes") >= 100).then_some(());
+    eventually("the strangers", waiting).await;
+    assert_eq!(cart.metric("sluice_inbound_connections"), 1, "none of them counts as a caller");
+    assert_eq!(early.get("http://cart/").await.status, 200, "who is in stays in");
+    let mut late = soon("the way in", member()).await.unwrap();
+    assert_eq!(late.get("http://cart/").await.status, 200, "who comes gets in");
+    assert!(cart.metric("sluice_inbound_refused_connections_total{reason=\"too_many_handshakes\"}") > 0);
+}

@@ -15,8 +15,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
 
-use super::{Inbound, expiry};
+use super::{Inbound, expiry, waiting::Place};
 use crate::{
+    accept::Open,
     http::serve_until,
     identity::{leaf::Leaf, verify::refusal_reason},
     spiffe::SpiffeId,
@@ -54,13 +55,21 @@ enum Greeting {
 
 impl Inbound {
     /// Serves one connection to its end.
-    pub(super) async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr) {
-        let greeting = match timeout(HANDSHAKE_TIMEOUT, self.greet(stream)).await {
+    pub(super) async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, mut place: Place) {
+        let greeted = tokio::select! {
+            greeted = timeout(HANDSHAKE_TIMEOUT, self.greet(stream)) => greeted,
+            () = place.put_out() => return self.turn_away(remote, "too_many_handshakes"),
+        };
+        let greeting = match greeted {
             Ok(Ok(Some(greeting))) => greeting,
             Ok(Ok(None)) => return,
             Ok(Err(reason)) => return self.turn_away(remote, reason),
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
         };
+        let Some(_open) = Open::one_more(&self.connections, &self.metrics.inbound_connections) else {
+            return self.turn_away(remote, "too_many_connections");
+        };
+        drop(place);
         let address = remote.ip();
         match greeting {
             Greeting::Tls(stream, Leaf { id, not_after, .. }) => {

@@ -1,5 +1,6 @@
 //! The door to the program: accept, mutual TLS or plaintext, who is it, may it, program.
 //!
+//! - [`waiting`]: callers that have not proved yet who they are
 //! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
 //! - [`expiry`]: when a proof ends
 //! - [`request`]: one request of such a caller, under one configuration
@@ -7,13 +8,15 @@
 mod connection;
 mod expiry;
 mod request;
+mod waiting;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, sync::watch};
+use waiting::Waiting;
 
 use crate::{
-    accept::accept, config::Config, gate::Gate, http::ServerSettings, identity::credentials::Credentials,
+    accept::next, config::Config, gate::Gate, http::ServerSettings, identity::credentials::Credentials,
     metrics::Metrics, published::Published, upstream::Upstream,
 };
 
@@ -35,7 +38,7 @@ pub struct Inbound {
     pub settings: ServerSettings,
     /// How many requests may be in flight.
     pub in_flight: Gate,
-    /// How many connections there may be.
+    /// How many connections there may be of callers who have proved who they are, or need not.
     pub connections: Gate,
     /// Turns true when no new callers are wanted.
     pub draining: watch::Receiver<bool>,
@@ -44,14 +47,11 @@ pub struct Inbound {
 impl Inbound {
     /// Serves whoever connects to `listener`, for ever.
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
-        let (connections, gauge) = (self.connections.clone(), self.metrics.inbound_connections.clone());
-        accept(listener, connections, gauge, |stream, remote, open| {
-            let inbound = self.clone();
-            tokio::spawn(async move {
-                inbound.connection(stream, remote).await;
-                drop(open);
-            });
-        })
-        .await;
+        let waiting = Arc::new(Waiting::new(self.connections.most(), self.metrics.inbound_handshakes.clone()));
+        loop {
+            let (stream, remote) = next(&listener).await;
+            let place = waiting.enter().await;
+            tokio::spawn(self.clone().connection(stream, remote, place));
+        }
     }
 }
