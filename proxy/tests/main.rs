@@ -6,7 +6,6 @@ mod decode;
 mod descriptors;
 mod ending;
 mod expiry;
-mod half;
 mod heads;
 mod identity;
 mod imports;

@@ -12,7 +12,6 @@ mod attend;
 mod body;
 mod bounds;
 mod client;
-mod half;
 pub mod head;
 pub mod headers;
 mod rewind;

@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
@@ -31,23 +31,6 @@ pub async fn read_ahead<T: AsyncRead + Unpin>(mut io: T) -> io::Result<Option<(R
     }
     let http2 = read[..count] == *PREFACE;
     Ok(Some((Rewind { ahead: Bytes::copy_from_slice(&read[..count]), inner: io }, http2)))
-}
-
-/// How much more is read ahead at once.
-const SOME: usize = 1 << 10;
-
-impl<T: AsyncRead + Unpin> Rewind<T> {
-    /// Reads some more ahead, if all that was read ahead has been taken. `false`: there is no more.
-    pub fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if !self.ahead.is_empty() {
-            return Poll::Pending;
-        }
-        let mut space = [0; SOME];
-        let mut read = ReadBuf::new(&mut space);
-        ready!(Pin::new(&mut self.inner).poll_read(context, &mut read))?;
-        self.ahead = Bytes::copy_from_slice(read.filled());
-        Poll::Ready(Ok(!self.ahead.is_empty()))
-    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {

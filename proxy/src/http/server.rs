@@ -19,7 +19,6 @@ use super::{
     Body, Request, Response,
     attend::{Attended, attend, note},
     bounds::{SEND_BUFFER, STREAM_WINDOW, connection_window},
-    half::watched,
     rewind::read_ahead,
 };
 
@@ -32,8 +31,6 @@ pub struct ServerSettings {
     pub header_bytes: usize,
     /// How many requests may be on their way at once on one HTTP/2 connection.
     pub streams: u32,
-    /// How long a caller of HTTP/1.1 that has hung up its half of the connection is waited for; none: it is taken for gone.
-    pub half_closed: Option<Duration>,
     /// How long a connection may go on when it has to end.
     pub farewell: Duration,
 }
@@ -44,7 +41,6 @@ impl Default for ServerSettings {
             header_timeout: Duration::from_secs(30),
             header_bytes: 64 << 10,
             streams: 1_000,
-            half_closed: Some(Duration::from_secs(10)),
             farewell: Duration::from_secs(30),
         }
     }
@@ -105,6 +101,7 @@ async fn connection<T, H, F>(
 {
     // A connection that says nothing, or is lost before it did, is nobody's loss.
     let Ok(Ok(Some((io, is_http2)))) = timeout(settings.header_timeout, read_ahead(io)).await else { return };
+    let io = TokioIo::new(io);
     let closing = (!is_http2).then(|| [draining.clone(), ending.clone()]);
     let spoken = watch::Sender::new(false);
     let mut spoke = spoken.subscribe();
@@ -132,7 +129,7 @@ async fn connection<T, H, F>(
             .max_header_list_size(u32::try_from(settings.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(builder.serve_connection(io, service));
         let drained = async {
             asked(&mut draining).await;
             asked(&mut spoke).await;
@@ -149,16 +146,10 @@ async fn connection<T, H, F>(
             .timer(TokioTimer::new())
             .header_read_timeout(settings.header_timeout)
             .max_buf_size(settings.header_bytes);
+        // A caller that hangs up its half is taken for gone, as Envoy does it: many callers give a call up, and hardly one
+        // waits for its answer that way.
         // A CONNECT that is answered with 200 takes the connection away; then this is the end of it here.
-        let Some(patience) = settings.half_closed else {
-            return attend(builder.serve_connection(TokioIo::new(io), service).with_upgrades()).await;
-        };
-        let (io, caller) = watched(io);
-        let connection = builder.half_close(true).serve_connection(TokioIo::new(io), service);
-        tokio::select! {
-            () = attend(connection.with_upgrades()) => {}
-            () = caller.ended(patience) => {}
-        }
+        attend(builder.serve_connection(io, service).with_upgrades()).await;
     }
 }
 

@@ -81,11 +81,7 @@ impl Inbound {
 
     /// Serves the requests of `peer`, for as long as its proof is good.
     async fn requests(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
-        let (mut settings, draining) = (self.settings, self.draining.clone());
-        if peer.id.is_some() {
-            // Sidecars call, and they hang up when a call is given up: that is to be known here at once.
-            settings.half_closed = None;
-        }
+        let (settings, draining) = (self.settings, self.draining.clone());
         let end = expiry::reached(peer.not_after);
         let peer = Arc::new(peer);
         let handler = move |request| {

@@ -54,11 +54,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self {
-            settings: ServerSettings { half_closed: Some(Duration::from_millis(200)), ..ServerSettings::default() },
-            requests: 1000,
-            patience: Duration::from_millis(200),
-        }
+        Self { settings: ServerSettings::default(), requests: 1000, patience: Duration::from_millis(200) }
     }
 }
 
