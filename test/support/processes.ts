@@ -1,6 +1,7 @@
 /** Starts processes, reads what they say, and leaves none of them running, whatever becomes of this one. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
 export interface Exit {
@@ -47,14 +48,24 @@ export class Hopeless extends Error {
   override readonly name = 'Hopeless';
 }
 
-/** A port of 127.0.0.1 that nobody listens on at the moment. */
+/** Ports that no system hands out by itself: from 32768 on, Linux gives them to whoever asks for any, and to callers. */
+const OURS = { from: 20_000, to: 32_000 };
+
+/** A port of 127.0.0.1 that nobody has at the moment, and that nobody comes to have by chance. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = randomInt(OURS.from, OURS.to);
+    if (await isFree(port)) return port;
+  }
+  throw new Error('no port is free');
 }
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 
 export class RunningProcess implements AsyncDisposable {
   readonly name: string;
