@@ -18,6 +18,7 @@ use sluice_proxy::{
         cluster::Security,
         inbound::{Incoming, Judgement, Listener, Verdict},
         route::Action,
+        split::Turn,
     },
     spiffe::SpiffeId,
     xds::{
@@ -212,7 +213,7 @@ impl World {
             Action::Forward { split, missing_backend_status } => (split, *missing_backend_status),
             Action::Respond(status) => return Err(*status),
         };
-        let backend = split.pick(turn);
+        let backend = split.pick(Turn { number: turn, seed: 0 });
         let Backend::Found(cluster, endpoints) = self.config.backend(backend) else {
             return Err(missing_backend_status);
         };

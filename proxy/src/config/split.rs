@@ -1,4 +1,4 @@
-//! Shares traffic exactly: not on average, but in every run of requests as long as the weights add up to.
+//! Shares traffic exactly: not on average, but in every window of as many requests as the weights add up to.
 
 use std::sync::Arc;
 
@@ -9,9 +9,18 @@ pub struct Split {
     up_to: Vec<(u64, Arc<str>)>,
     /// All weights together, in lowest terms.
     total: u64,
-    /// How far along the weights the next request is from this one. Coprime to `total`, so that a run of `total`
+    /// How far along the weights the next request is from this one. Coprime to `total`, so that a window of `total`
     /// requests meets every place once; near the golden section of it, so that a backend's turns are spread out.
     stride: u64,
+}
+
+/// Which one a request is among those that a split shares out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// How many came before it.
+    pub number: u64,
+    /// Chosen once by whoever counts, at random, so that no two of them go through the backends in step.
+    pub seed: u64,
 }
 
 /// Why weights cannot be a split.
@@ -51,9 +60,12 @@ impl Split {
         Self { up_to: vec![(1, backend)], total: 1, stride: 1 }
     }
 
-    /// The backend of the `turn`-th request. Of any [`Split::total`] turns in a row, each backend has exactly its weight.
-    pub fn pick(&self, turn: u64) -> &Arc<str> {
-        let place = (turn % self.total) * self.stride % self.total;
+    /// The backend whose turn it is. Turns make windows of [`Split::total`], and of every window each backend has exactly
+    /// its weight. Where a window begins is another place every time, so that any one turn is as likely to be a
+    /// backend's as its weight says: callers that alternate do not each meet a backend of their own.
+    pub fn pick(&self, Turn { number, seed }: Turn) -> &Arc<str> {
+        let (window, step) = (number / self.total, number % self.total);
+        let place = (step * self.stride + scattered(seed, window) % self.total) % self.total;
         let index = self.up_to.partition_point(|&(end, _)| end <= place);
         &self.up_to[index].1
     }
@@ -83,6 +95,14 @@ fn stride(total: u64) -> u64 {
     outwards.into_iter().find(|&step| step > 0 && gcd(step, total) == 1).unwrap_or(1)
 }
 
+/// A number for each window that looks like chance and is not: the `index`-th of `SplitMix64` (Steele, Lea and Flood 2014).
+const fn scattered(seed: u64, index: u64) -> u64 {
+    let z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,22 +112,26 @@ mod tests {
         Split::new(weights.iter().enumerate().map(|(index, &weight)| (index.to_string().into(), weight))).unwrap()
     }
 
+    const SEED: u64 = 42;
+
+    fn pick(split: &Split, number: u64) -> &str {
+        split.pick(Turn { number, seed: SEED })
+    }
+
     fn counts(split: &Split, turns: impl Iterator<Item = u64>) -> HashMap<String, u64> {
         let mut counts = HashMap::new();
         for turn in turns {
-            *counts.entry(split.pick(turn).to_string()).or_default() += 1;
+            *counts.entry(pick(split, turn).to_owned()).or_default() += 1;
         }
         counts
     }
 
-    /// A small generator of numbers, so that a failure can be had again (Steele & Vigna's `SplitMix64`).
-    fn numbers(mut seed: u64) -> impl FnMut() -> u64 {
+    /// A small generator of numbers, so that a failure can be had again.
+    fn numbers(seed: u64) -> impl FnMut() -> u64 {
+        let mut index = 0;
         move || {
-            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = seed;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
+            index += 1;
+            scattered(seed, index)
         }
     }
 
@@ -121,7 +145,7 @@ mod tests {
                 continue;
             };
             let divisor = weights.iter().fold(0, |d, &w| gcd(d, u64::from(w)));
-            let start = next() % 1_000_000;
+            let start = next() % 1_000_000 * split.total();
             let counted = counts(&split, start..start + split.total());
             for (index, &weight) in weights.iter().enumerate() {
                 let got = counted.get(&index.to_string()).copied().unwrap_or(0);
@@ -132,11 +156,33 @@ mod tests {
 
     #[test]
     fn spreads_the_turns_of_a_backend_out() {
-        let split = split(&[90, 10]);
-        let turns: Vec<u64> = (0..200).filter(|&turn| &**split.pick(turn) == "1").collect();
+        let split = split(&[900, 101]);
+        let turns: Vec<u64> = (0..1001).filter(|&turn| pick(&split, turn) == "1").collect();
         let gaps: Vec<u64> = turns.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert_eq!(turns.len(), 20);
+        assert_eq!(turns.len(), 101);
         assert!(gaps.iter().all(|gap| (5..=15).contains(gap)), "{gaps:?}");
+    }
+
+    #[test]
+    fn is_fair_to_callers_that_take_turns_with_each_other() {
+        for weights in [&[50, 50][..], &[90, 10], &[1, 1, 1], &[2, 1, 1]] {
+            let split = split(weights);
+            for callers in 2..=5 {
+                let counted = counts(&split, (0..20_000).map(|turn| turn * callers));
+                for (index, &weight) in weights.iter().enumerate() {
+                    let share = 20_000 * u64::from(weight) / u64::from(weights.iter().sum::<u32>());
+                    let got = counted.get(&index.to_string()).copied().unwrap_or(0);
+                    assert!(got.abs_diff(share) < 500, "{got} instead of {share}: {weights:?}, every {callers}th");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lets_those_who_count_begin_with_any_backend() {
+        let split = split(&[90, 10]);
+        let first = (0..10_000).filter(|&seed| &**split.pick(Turn { number: 0, seed }) == "1").count();
+        assert!((800..1_200).contains(&first), "{first} of 10,000 begin with the one that has a tenth");
     }
 
     #[test]
@@ -161,7 +207,7 @@ mod tests {
         let most = split(&[u32::MAX, 1]);
         assert_eq!(most.total(), 1 << 32);
         assert_eq!(gcd(most.stride, most.total), 1);
-        assert_eq!(&**most.pick(u64::MAX), most.pick(u64::MAX % (1 << 32)).as_ref());
+        assert_eq!((0..1_000).filter(|&turn| pick(&most, u64::MAX - turn) == "0").count(), 1_000);
         let weights = [(Arc::from("a"), u32::MAX), (Arc::from("b"), 2)];
         assert_eq!(Split::new(weights), Err(BadWeights::TooMuch));
         assert_eq!(Split::new([(Arc::from("a"), 0)]), Err(BadWeights::Nothing));

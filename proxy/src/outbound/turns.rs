@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::config::route::Route;
+use crate::config::{route::Route, split::Turn};
 
 /// How many counters there may be of each sort; beyond, all begin anew.
 const MOST: usize = 8_192;
@@ -19,35 +20,37 @@ pub struct Turns {
     backends: Mutex<HashMap<Arc<str>, u64>>,
 }
 
-/// A route, and how many requests it had.
-type Counted = (Arc<Route>, u64);
+/// A route, and the turn of its next request.
+type Counted = (Arc<Route>, Turn);
 
 impl Turns {
-    /// How many requests this route of `authority` had before this one. A route that says something new begins at 0.
-    pub fn of_route(&self, authority: &str, route: &Arc<Route>) -> u64 {
+    /// Which of the requests of this route of `authority` this one is. A route that says something new begins at 0.
+    pub fn of_route(&self, authority: &str, route: &Arc<Route>) -> Turn {
         let mut authorities = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(routes) = authorities.get_mut(authority) {
             let same = |(known, _): &&mut Counted| known.name == route.name && known.path == route.path;
             if let Some((known, turn)) = routes.iter_mut().find(same) {
                 if !Arc::ptr_eq(known, route) {
                     if **known != **route {
-                        *turn = 0;
+                        turn.number = 0;
                     }
                     *known = route.clone();
                 }
-                return next(turn);
+                return Turn { number: next(&mut turn.number), ..*turn };
             }
             if routes.len() >= MOST {
                 routes.clear();
             }
-            routes.push((route.clone(), 1));
-            return 0;
+            let (first, counted) = begin(route);
+            routes.push(counted);
+            return first;
         }
         if authorities.len() >= MOST {
             authorities.clear();
         }
-        authorities.insert(authority.into(), vec![(route.clone(), 1)]);
-        0
+        let (first, counted) = begin(route);
+        authorities.insert(authority.into(), vec![counted]);
+        first
     }
 
     /// How many requests this backend had before this one.
@@ -62,6 +65,12 @@ impl Turns {
         backends.insert(backend.clone(), 1);
         0
     }
+}
+
+/// The first turn of a route, and what is kept of it.
+fn begin(route: &Arc<Route>) -> (Turn, Counted) {
+    let first = Turn { number: 0, seed: RandomState::new().hash_one(0_u8) };
+    (first, (route.clone(), Turn { number: 1, ..first }))
 }
 
 fn next(turn: &mut u64) -> u64 {
@@ -88,10 +97,21 @@ mod tests {
     fn a_route_counts_on_while_it_says_the_same() {
         let turns = Turns::default();
         let nines = route([9, 1]);
-        assert_eq!([turns.of_route("cart.shop:80", &nines), turns.of_route("cart.shop:80", &nines)], [0, 1]);
-        assert_eq!(turns.of_route("cart.shop:80", &route([9, 1])), 2, "sent again");
-        assert_eq!(turns.of_route("cart.shop:80", &route([8, 2])), 0, "changed");
-        assert_eq!(turns.of_route("web.shop:80", &nines), 0, "somebody else's");
+        let number = |authority: &str, route: &Arc<Route>| turns.of_route(authority, route).number;
+        assert_eq!([number("cart.shop:80", &nines), number("cart.shop:80", &nines)], [0, 1]);
+        assert_eq!(number("cart.shop:80", &route([9, 1])), 2, "sent again");
+        assert_eq!(number("cart.shop:80", &route([8, 2])), 0, "changed");
+        assert_eq!(number("web.shop:80", &nines), 0, "somebody else's");
+    }
+
+    #[test]
+    fn a_route_keeps_its_seed_and_shares_it_with_nobody() {
+        let (here, there) = (Turns::default(), Turns::default());
+        let nines = route([9, 1]);
+        let seed = |turns: &Turns, authority| turns.of_route(authority, &nines).seed;
+        assert_eq!(seed(&here, "cart.shop:80"), seed(&here, "cart.shop:80"));
+        assert_ne!(seed(&here, "cart.shop:80"), seed(&here, "web.shop:80"));
+        assert_ne!(seed(&here, "cart.shop:80"), seed(&there, "cart.shop:80"));
     }
 
     #[test]
