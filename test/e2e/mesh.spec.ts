@@ -47,6 +47,8 @@ function keepCalling(caller: Workload, url: string): () => Promise<Answer[]> {
   const calling = (async () => {
     while (!stopped) answers.push(await caller.call(url));
   })();
+  // Whoever stops it hears of its failure; a test that has failed before that says enough.
+  calling.catch(() => undefined);
   return async () => {
     stopped = true;
     await calling;
@@ -86,6 +88,7 @@ describe('a shop', () => {
   afterAll(() => sluice[Symbol.asyncDispose]());
   afterEach(async () => {
     for (const workload of [web, job, v1, v2]) workload.resume();
+    if (sluice.server.ended) await sluice.start();
     await sluice.rest.remove({ kind: 'AuthorizationPolicy', metadata: { name: 'cart' } });
     await sluice.rest.converged();
   });

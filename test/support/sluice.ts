@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DEADLINE_MS, RunningProcess, removeAtEnd, type Exit } from './processes.ts';
+import { DEADLINE_MS, RunningProcess, freePort, removeAtEnd, type Exit } from './processes.ts';
 import { RestClient, type Query, type RestAnswer, type Written } from './rest-client.ts';
 import { Workload, type WorkloadOptions } from './workload.ts';
 
@@ -65,9 +65,9 @@ export class Sluice implements AsyncDisposable {
   /** Starts the control plane: on free ports the first time, on the same ports and data after that. */
   async start(): Promise<void> {
     const listen = {
-      'api-listen': this.url === '' ? '127.0.0.1:0' : new URL(this.url).host,
-      'xds-listen': this.xds || '127.0.0.1:0',
-      'join-listen': this.join || '127.0.0.1:0',
+      'api-listen': this.url === '' ? await freeAddress() : new URL(this.url).host,
+      'xds-listen': this.xds || (await freeAddress()),
+      'join-listen': this.join || (await freeAddress()),
     };
     const flags = Object.entries({ 'data-dir': this.home, ...listen, ...this.settings });
     const args = flags.flatMap(([flag, value]) => [`--${flag}`, value]);
@@ -162,6 +162,9 @@ export class Sluice implements AsyncDisposable {
     rmSync(this.home, { recursive: true, force: true });
   }
 }
+
+/** One that is still there for it after a restart, as one that the system chose may not be. */
+const freeAddress = async (): Promise<string> => `127.0.0.1:${await freePort()}`;
 
 const withInput = (input: string, args: readonly string[]): [string, ...string[]] => [
   '/bin/sh',
