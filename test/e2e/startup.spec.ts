@@ -9,6 +9,7 @@ import { RestServer } from '../support/rest-server.js';
 
 const SLUICE = join(import.meta.dirname, '..', '..', 'bin', 'sluice');
 const FREE_PORTS = ['--api-listen', '127.0.0.1:0', '--xds-listen', '127.0.0.1:0', '--join-listen', '127.0.0.1:0'];
+const IS_ROOT = process.getuid?.() === 0;
 /** Nobody, who may write nowhere; root may write everywhere, and tests are often root's. */
 const NOBODY = 65_534;
 
@@ -28,7 +29,7 @@ function server(args: readonly string[], options: { env?: NodeJS.ProcessEnv; uid
   const child = spawn(SLUICE, ['server', '--data-dir', directory, ...args], {
     env: { PATH: process.env['PATH'], HOME: directory, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    ...(uid !== undefined && process.getuid?.() === 0 && { uid, gid: uid }),
+    ...(uid !== undefined && IS_ROOT && { uid, gid: uid }),
   });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
@@ -96,17 +97,9 @@ describe('a server that cannot start', () => {
   it('says that its database cannot be written', async () => {
     await RestServer.start({ dataDir: directory }).then(({ server }) => server.close());
     const database = join(directory, 'sluice.db');
-    // The directory and the keys are nobody's, the database somebody else's.
-    for (const path of [
-      '',
-      'authority',
-      'authority/root.pem',
-      'authority/issuer.pem',
-      'admin.token',
-      'trust-anchors.pem',
-    ]) {
-      chownSync(join(directory, path), NOBODY, NOBODY);
-    }
+    const others = ['', 'authority', 'authority/root.pem', 'authority/issuer.pem', 'admin.token', 'trust-anchors.pem'];
+    // Modes do not stop root. As root, the server is run as nobody, who owns all but the database.
+    if (IS_ROOT) for (const path of others) chownSync(join(directory, path), NOBODY, NOBODY);
     chmodSync(database, 0o444);
     const ended = await server([...FREE_PORTS, '--log-level', 'error'], { uid: NOBODY });
     expect(ended.code).toBe(1);
