@@ -109,6 +109,7 @@ async fn a_program_that_does_not_read_ends_in_good_order_when_it_is_interrupted(
     terminal.types("\u{3}");
     sidecar.says("draining").await;
     assert_eq!(sidecar.ended().await.code(), Some(3));
+    terminal.shows("interrupted").await;
     assert_eq!(terminal.screen.lock().unwrap().matches("interrupted").count(), 1);
 }
 
