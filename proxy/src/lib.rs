@@ -31,4 +31,5 @@ pub mod spiffe;
 pub mod state_dir;
 pub mod terminal;
 pub mod upstream;
+pub mod wall_clock;
 pub mod xds;

@@ -28,12 +28,24 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("http", &[], "it is the engine behind a seam: it knows neither policy nor mesh, so that it can be replaced"),
     (
         "identity",
-        &["backoff", "durable", "link", "metrics", "proto", "published", "spiffe"],
+        &["backoff", "durable", "link", "metrics", "proto", "published", "spiffe", "wall_clock"],
         "who we are does not depend on what we do",
     ),
     (
         "inbound",
-        &["accept", "config", "error", "gate", "http", "identity", "metrics", "published", "spiffe", "upstream"],
+        &[
+            "accept",
+            "config",
+            "error",
+            "gate",
+            "http",
+            "identity",
+            "metrics",
+            "published",
+            "spiffe",
+            "upstream",
+            "wall_clock",
+        ],
         "it reads what is in force; it never hears the control plane",
     ),
     (
@@ -66,6 +78,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["backoff", "config", "durable", "link", "metrics", "proto", "published", "spiffe"],
         "it makes configurations; nobody's requests pass here",
     ),
+    ("wall_clock", &[], "it waits, and does not know for what"),
 ];
 
 /// Crates that stop at the folder that knows them, and the reason for that.
@@ -108,6 +121,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
             "signals",
             "terminal",
             "upstream",
+            "wall_clock",
             "xds",
         ],
         "decisions are pure: config, drain, env and error wait for nothing",

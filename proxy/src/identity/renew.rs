@@ -20,13 +20,11 @@ use crate::{
     metrics::Metrics,
     proto::{Certificate, RenewRequest, renewal_client::RenewalClient},
     published::Published,
+    wall_clock::reached,
 };
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long is waited without a look at the clock. Timers stand still while a machine sleeps; certificates do not.
-const SLICE: Duration = Duration::from_secs(30);
 
 /// How soon after a renewal the next one may be, however old the new certificate seems to be.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -91,7 +89,7 @@ pub async fn keep_fresh_by<F>(
         let expiry = current.leaf.not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         metrics.identity_expiry.set(i64::try_from(expiry).unwrap_or(i64::MAX));
         sleep(pause).await;
-        wait_until(due(current.leaf.not_before, current.leaf.not_after, 2.0 * chance() - 1.0), &clock).await;
+        reached(due(current.leaf.not_before, current.leaf.not_after, 2.0 * chance() - 1.0), &clock).await;
         let renewed = loop {
             match renew(current.clone()).await {
                 Ok(renewed) => break renewed,
@@ -114,17 +112,6 @@ pub async fn keep_fresh_by<F>(
         metrics.renewal("ok");
         backoff.reset();
         pause = PAUSE;
-    }
-}
-
-/// Waits until `clock` says that it is `due`.
-async fn wait_until(due: SystemTime, clock: impl Fn() -> SystemTime) {
-    loop {
-        let left = due.duration_since(clock()).unwrap_or_default();
-        if left.is_zero() {
-            return;
-        }
-        sleep(left.min(SLICE)).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a TCP connection to a caller who has proved something, or nothing.
 
 use std::{
+    future::pending,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -15,12 +16,13 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
 
-use super::{Inbound, expiry, waiting::Place};
+use super::{Inbound, waiting::Place};
 use crate::{
     accept::Open,
     http::serve_until,
     identity::{leaf::Leaf, verify::refusal_reason},
     spiffe::SpiffeId,
+    wall_clock::reached,
 };
 
 /// How long a caller may take to prove itself.
@@ -43,7 +45,7 @@ pub struct Peer {
 impl Peer {
     /// Whether the proof has ended at `now`.
     pub fn is_over(&self, now: SystemTime) -> bool {
-        self.not_after.is_some_and(|end| expiry::rest(end, now).is_none())
+        self.not_after.is_some_and(|end| end <= now)
     }
 }
 
@@ -82,7 +84,13 @@ impl Inbound {
     /// Serves the requests of `peer`, for as long as its proof is good.
     async fn requests(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
         let (settings, draining) = (self.settings, self.draining.clone());
-        let end = expiry::reached(peer.not_after);
+        let not_after = peer.not_after;
+        let end = async move {
+            match not_after {
+                Some(moment) => reached(moment, SystemTime::now).await,
+                None => pending().await,
+            }
+        };
         let peer = Arc::new(peer);
         let handler = move |request| {
             let (inbound, peer) = (self.clone(), peer.clone());

@@ -2,11 +2,9 @@
 //!
 //! - [`waiting`]: callers that have not proved yet who they are
 //! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
-//! - [`expiry`]: when a proof ends
 //! - [`request`]: one request of such a caller, under one configuration
 
 mod connection;
-mod expiry;
 mod request;
 mod waiting;
 
