@@ -1,9 +1,6 @@
 //! How long to wait before the next try: twice as long each time, within bounds, and never all at the same moment.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// Waits that grow.
 #[derive(Clone, Debug)]
@@ -32,15 +29,10 @@ impl Backoff {
     }
 }
 
-/// A number from 0 up to 1, another one each time. For spreading things out, never for secrets.
-pub fn chance() -> f64 {
-    let bits = u32::try_from(RandomState::new().hash_one(0_u8) >> 32).expect("32 bits are left");
-    f64::from(bits) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chance;
 
     #[test]
     fn doubles_up_to_the_longest_and_begins_again() {
@@ -49,7 +41,7 @@ mod tests {
         assert_eq!(waits, [10, 20, 40, 50, 50]);
         assert_eq!(backoff.after_failure(1.0).as_millis(), 25);
         for _ in 0..100 {
-            assert!(backoff.after_failure(chance()).as_millis() <= 50);
+            assert!(backoff.after_failure(chance::fraction()).as_millis() <= 50);
         }
         backoff.reset();
         assert_eq!(backoff.after_failure(0.0).as_millis(), 10);

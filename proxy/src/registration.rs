@@ -8,7 +8,8 @@ use tonic::{Request, Status, transport::Channel};
 use tracing::{info, warn};
 
 use crate::{
-    backoff::{Backoff, chance},
+    backoff::Backoff,
+    chance,
     link::{Connections, reason},
     proto::{Health, LeaveRequest, ReportRequest, registration_client::RegistrationClient},
 };
@@ -52,7 +53,7 @@ pub async fn keep_reported(
                 }
             }
             Err(status) => {
-                let wait = backoff.after_failure(chance());
+                let wait = backoff.after_failure(chance::fraction());
                 warn!(reason = reason(&status), ?wait, "cannot report how the workload fares");
                 tokio::select! {
                     _ = health.changed() => {}

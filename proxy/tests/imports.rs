@@ -16,6 +16,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     ("app", &["*"], "it puts the parts together"),
     ("backoff", &[], "it is arithmetic"),
+    ("chance", &[], "it is chance, whoever draws it"),
     ("child", &["terminal"], "it knows processes and no network"),
     ("config", &["spiffe"], "it is the evaluator: pure, without I/O, clock, locks or wire types"),
     ("descriptors", &[], "it is arithmetic about a limit of the system"),
@@ -28,7 +29,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("http", &[], "it is the engine behind a seam: it knows neither policy nor mesh, so that it can be replaced"),
     (
         "identity",
-        &["backoff", "durable", "link", "metrics", "proto", "published", "spiffe", "wall_clock"],
+        &["backoff", "chance", "durable", "link", "metrics", "proto", "published", "spiffe", "wall_clock"],
         "who we are does not depend on what we do",
     ),
     (
@@ -58,12 +59,12 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("metrics", &[], "it counts what it is told"),
     (
         "outbound",
-        &["accept", "config", "error", "gate", "http", "metrics", "published", "upstream", "xds::demand"],
+        &["accept", "chance", "config", "error", "gate", "http", "metrics", "published", "upstream", "xds::demand"],
         "it reads what is in force, and says whom the program calls",
     ),
     ("proto", &[], "it is generated"),
     ("published", &[], "it hands values to readers"),
-    ("registration", &["backoff", "link", "proto"], "it reports"),
+    ("registration", &["backoff", "chance", "link", "proto"], "it reports"),
     ("signals", &[], "it hears signals"),
     ("spiffe", &[], "it is a word that everybody uses"),
     ("state_dir", &[], "it owns a directory"),
@@ -75,7 +76,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "xds",
-        &["backoff", "config", "durable", "link", "metrics", "proto", "published", "spiffe"],
+        &["backoff", "chance", "config", "durable", "link", "metrics", "proto", "published", "spiffe"],
         "it makes configurations; nobody's requests pass here",
     ),
     ("wall_clock", &[], "it waits, and does not know for what"),

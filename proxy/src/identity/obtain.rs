@@ -15,10 +15,7 @@ use super::{
     join::{JoinError, join},
     state::Resting,
 };
-use crate::{
-    backoff::{Backoff, chance},
-    link,
-};
+use crate::{backoff::Backoff, chance, link};
 
 /// How an identity may be had.
 #[derive(Clone, Debug)]
@@ -118,7 +115,7 @@ async fn trade(token: &str, ways: &Ways, known: &[Vec<u8>], once: bool) -> Resul
     loop {
         match join(channel.clone(), token).await {
             Err(error) if error.may_pass() && !once => {
-                let wait = backoff.after_failure(chance());
+                let wait = backoff.after_failure(chance::fraction());
                 if Instant::now() + wait >= ways.deadline {
                     return Err(error);
                 }

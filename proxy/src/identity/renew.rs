@@ -16,7 +16,8 @@ use super::{
     state::Resting,
 };
 use crate::{
-    backoff::{Backoff, chance},
+    backoff::Backoff,
+    chance,
     metrics::Metrics,
     proto::{Certificate, RenewRequest, renewal_client::RenewalClient},
     published::Published,
@@ -89,13 +90,13 @@ pub async fn keep_fresh_by<F>(
         let expiry = current.leaf.not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         metrics.identity_expiry.set(i64::try_from(expiry).unwrap_or(i64::MAX));
         sleep(pause).await;
-        reached(due(current.leaf.not_before, current.leaf.not_after, 2.0 * chance() - 1.0), &clock).await;
+        reached(due(current.leaf.not_before, current.leaf.not_after, 2.0 * chance::fraction() - 1.0), &clock).await;
         let renewed = loop {
             match renew(current.clone()).await {
                 Ok(renewed) => break renewed,
                 Err(error) => {
                     metrics.renewal("failed");
-                    let wait = backoff.after_failure(chance());
+                    let wait = backoff.after_failure(chance::fraction());
                     warn!(%error, ?wait, "cannot renew the certificate");
                     sleep(wait).await;
                 }

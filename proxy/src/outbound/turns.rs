@@ -3,11 +3,13 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::config::{route::Route, split::Turn};
+use crate::{
+    chance,
+    config::{route::Route, split::Turn},
+};
 
 /// How many counters there may be of each sort; beyond, all begin anew.
 const MOST: usize = 8_192;
@@ -69,7 +71,7 @@ impl Turns {
 
 /// The first turn of a route, and what is kept of it.
 fn begin(route: &Arc<Route>) -> (Turn, Counted) {
-    let first = Turn { number: 0, seed: RandomState::new().hash_one(0_u8) };
+    let first = Turn { number: 0, seed: chance::bits() };
     (first, (route.clone(), Turn { number: 1, ..first }))
 }
 

@@ -27,13 +27,7 @@ use super::{
     mirror::{Mirror, Step},
     report::Report,
 };
-use crate::{
-    backoff::{Backoff, chance},
-    config::Config,
-    link::reason,
-    metrics::Metrics,
-    published::Published,
-};
+use crate::{backoff::Backoff, chance, config::Config, link::reason, metrics::Metrics, published::Published};
 
 /// The largest response that is read, in bytes.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -101,7 +95,7 @@ impl Client {
             let step = self.mirror.close();
             self.put_in_force(step.config);
             self.connection(false);
-            let wait = backoff.after_failure(chance());
+            let wait = backoff.after_failure(chance::fraction());
             warn!(reason = %ended, ?wait, "the control plane is not heard; serving what is held");
             self.fall_back();
             let until = Instant::now() + wait;
