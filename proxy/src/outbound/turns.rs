@@ -43,16 +43,12 @@ impl Turns {
             if routes.len() >= MOST {
                 routes.clear();
             }
-            let (first, counted) = begin(route);
-            routes.push(counted);
-            return first;
+            return begin(routes, route);
         }
         if authorities.len() >= MOST {
             authorities.clear();
         }
-        let (first, counted) = begin(route);
-        authorities.insert(authority.into(), vec![counted]);
-        first
+        begin(authorities.entry(authority.into()).or_default(), route)
     }
 
     /// How many requests this backend had before this one.
@@ -69,10 +65,11 @@ impl Turns {
     }
 }
 
-/// The first turn of a route, and what is kept of it.
-fn begin(route: &Arc<Route>) -> (Turn, Counted) {
+/// The first turn of a route, which is counted from now on.
+fn begin(routes: &mut Vec<Counted>, route: &Arc<Route>) -> Turn {
     let first = Turn { number: 0, seed: chance::bits() };
-    (first, (route.clone(), Turn { number: 1, ..first }))
+    routes.push((route.clone(), Turn { number: 1, ..first }));
+    first
 }
 
 fn next(turn: &mut u64) -> u64 {
