@@ -20,7 +20,7 @@ pub struct Body {
     /// When it last moved.
     activity: Option<Activity>,
     /// How long the response that it is part of may stand still.
-    deadline: Option<Deadline>,
+    timeout: Option<Duration>,
     /// Dropped with the body, or at its end.
     held: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -58,8 +58,7 @@ impl Body {
     /// looks cut off to who reads it.
     #[must_use]
     pub fn limited(self, activity: &Activity, timeout: Option<Duration>) -> Self {
-        let deadline = timeout.map(|timeout| Deadline { activity: activity.clone(), timeout });
-        Self { activity: Some(activity.clone()), deadline, ..self }.holding(Finish(activity.clone()))
+        Self { timeout, ..self.noted(activity) }.holding(Finish(activity.clone()))
     }
 
     /// The same body, which drops `guard` at its end.
@@ -70,7 +69,7 @@ impl Body {
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        self.deadline.clone()
+        Some(Deadline { activity: self.activity.clone()?, timeout: self.timeout? })
     }
 }
 
