@@ -44,6 +44,7 @@ export class Sluice implements AsyncDisposable {
   server!: RunningProcess;
   readonly workloads: Workload[] = [];
   private readonly settings: Readonly<Record<string, string>>;
+  private listen: Readonly<Record<string, string>> | undefined;
 
   constructor(home: string, settings: Readonly<Record<string, string>>) {
     this.home = home;
@@ -64,12 +65,13 @@ export class Sluice implements AsyncDisposable {
 
   /** Starts the control plane: on free ports the first time, on the same ports and data after that. */
   async start(): Promise<void> {
-    const listen = {
-      'api-listen': this.url === '' ? await freeAddress() : new URL(this.url).host,
-      'xds-listen': this.xds || (await freeAddress()),
-      'join-listen': this.join || (await freeAddress()),
+    // Chosen here: a port that the system chose may be somebody else's by the time of a restart.
+    this.listen ??= {
+      'api-listen': await freeAddress(),
+      'xds-listen': await freeAddress(),
+      'join-listen': await freeAddress(),
     };
-    const flags = Object.entries({ 'data-dir': this.home, ...listen, ...this.settings });
+    const flags = Object.entries({ 'data-dir': this.home, ...this.listen, ...this.settings });
     const args = flags.flatMap(([flag, value]) => [`--${flag}`, value]);
     this.server = new RunningProcess('control plane', [BINARY, 'server', ...args], { env: this.environment() });
     const [, url = ''] = await this.server.wrote(/REST API\s+(https:\S+)\/v1/);
@@ -163,7 +165,6 @@ export class Sluice implements AsyncDisposable {
   }
 }
 
-/** One that is still there for it after a restart, as one that the system chose may not be. */
 const freeAddress = async (): Promise<string> => `127.0.0.1:${await freePort()}`;
 
 const withInput = (input: string, args: readonly string[]): [string, ...string[]] => [
