@@ -28,8 +28,8 @@ use crate::support::{
     mesh::{Bounds, CART, Mesh, Sidecar, to_cart},
     pki::{Leaf, Pki, id},
     resources::{
-        Door, Speaks, account, anyone, anything, cluster, endpoints, endpoints_with_health, path_prefix, policy,
-        route_that_answers, routes, service, service_with_idle_timeout,
+        Door, Speaks, account, anyone, anything, cluster, endpoints, endpoints_with_health, marked_endpoints,
+        path_prefix, policy, route_that_answers, routes, service, service_with_idle_timeout,
     },
     soon,
 };
@@ -293,6 +293,34 @@ async fn a_service_without_a_sidecar_is_called_in_plaintext() {
     for version in [Version::HTTP_11, Version::HTTP_2] {
         assert_eq!(Client::plain(web.outbound, version).await.get("http://cart/").await.header("x-program"), "legacy");
     }
+}
+
+#[tokio::test]
+async fn a_service_of_which_some_have_a_sidecar_is_called_at_all_of_them_and_at_each_as_it_is_marked() {
+    let pki = Pki::new();
+    let legacy = named("legacy").await;
+    let door = Door::to_members().made("shop/cart");
+    let cart = Sidecar::start(pki.credentials("shop/cart"), named("cart").await, &[door]).await;
+    let ids = [id("shop/cart")];
+    let known = [service(CART), routes(CART, &[(CART, 1)]), cluster(CART, Speaks::ByEndpoint(&ids))];
+    let at = |endpoints: &[_]| [known.as_slice(), &[marked_endpoints(CART, endpoints)]].concat();
+    let web = Sidecar::start(pki.credentials("shop/web"), legacy, &at(&[(cart.inbound, true), (legacy, false)])).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut caller = Client::plain(web.outbound, version).await;
+        let mut reached = Vec::new();
+        for _ in 0..4 {
+            reached.push(caller.get("http://cart/").await.header("x-program").to_owned());
+        }
+        reached.sort();
+        assert_eq!(reached, ["cart", "cart", "legacy", "legacy"], "{version:?}");
+    }
+    // Never in plaintext to who is marked, never with a handshake to who is not.
+    web.swap(&at(&[(legacy, true)]));
+    let mut caller = Client::plain(web.outbound, Version::HTTP_11).await;
+    assert_eq!(caller.get("http://cart/").await.problem_code(), "tls-failed");
+    web.swap(&at(&[(cart.inbound, false)]));
+    assert_eq!(caller.get("http://cart/").await.status, 502, "its door takes no plaintext");
+    assert_eq!(cart.metric("sluice_inbound_refused_connections_total{reason=\"plaintext\"}"), 1);
 }
 
 #[tokio::test]

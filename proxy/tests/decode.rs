@@ -4,7 +4,7 @@ use envoy_types::pb::{
     envoy::{
         config::{
             cluster::v3::{Cluster, cluster::LbPolicy},
-            core::v3::HealthStatus,
+            core::v3::{HealthStatus, Metadata},
             listener::v3::Listener,
             rbac::v3::{Principal, permission, principal},
             route::v3::{
@@ -16,7 +16,7 @@ use envoy_types::pb::{
             network::http_connection_manager::v3::HttpConnectionManager,
         },
     },
-    google::protobuf::{Any, Duration},
+    google::protobuf::{Any, Duration, Struct, Value, value},
 };
 use prost::{Message, Name};
 use sluice_proxy::xds::{
@@ -27,8 +27,8 @@ use sluice_proxy::xds::{
 use crate::support::{
     pki::id,
     resources::{
-        Door, Speaks, account, any, anything, assignment, cluster_message, forward, http_filter, manager, path_prefix,
-        policy, route_configuration, router, service_listener,
+        Door, Speaks, account, any, anything, assignment, cluster_message, forward, http_filter, manager, mark,
+        path_prefix, policy, route_configuration, router, service_listener,
     },
 };
 
@@ -138,6 +138,68 @@ fn clusters_are_understood_whole_or_not_at_all() {
         (
             refusal(Kind::Cluster, CART, &cluster_message(CART, Speaks::Tls(&["cart.shop.svc".into()]))),
             "match_typed_subject_alt_names[0]: \"cart.shop.svc\" is no identity",
+        ),
+    ];
+    check(&cases);
+}
+
+#[test]
+fn who_has_to_prove_something_is_understood_whole_or_not_at_all() {
+    let by_endpoint = |change: fn(&mut Cluster)| {
+        let mut cluster = cluster_message(CART, Speaks::ByEndpoint(&[id("shop/cart")]));
+        change(&mut cluster);
+        refusal(Kind::Cluster, CART, &cluster)
+    };
+    let text = |text: &str| Value { kind: Some(value::Kind::StringValue(text.into())) };
+    let cases = [
+        (by_endpoint(|c| drop(c.transport_socket_matches.pop())), "transport_socket_matches: there are 1"),
+        (
+            by_endpoint(|c| c.transport_socket_matches.reverse()),
+            "transport_socket_matches[0].match: is not {\"tls\": \"mutual\"}",
+        ),
+        (
+            by_endpoint(|c| c.transport_socket_matches[1].r#match = Some(mark())),
+            "transport_socket_matches[1].match: leaves endpoints out",
+        ),
+        (
+            by_endpoint(|c| c.transport_socket_matches[0].transport_socket = None),
+            "transport_socket_matches[0].transport_socket: is missing",
+        ),
+        (
+            by_endpoint(|c| c.transport_socket_matches[1].transport_socket = None),
+            "transport_socket_matches[1].transport_socket.typed_config: is missing",
+        ),
+        (
+            by_endpoint(|c| {
+                c.transport_socket_matches[1].transport_socket = c.transport_socket_matches[0].transport_socket.clone();
+            }),
+            "transport_socket_matches[1].transport_socket.typed_config: is a type.googleapis.com/envoy.ext",
+        ),
+        (
+            by_endpoint(|c| c.transport_socket = c.transport_socket_matches[0].transport_socket.clone()),
+            "transport_socket: is for nobody",
+        ),
+        (
+            refusal(Kind::Cluster, CART, &cluster_message(CART, Speaks::ByEndpoint(&[]))),
+            "transport_socket_matches[0].transport_socket.typed_config.common_tls_context.validation_context",
+        ),
+    ];
+    check(&cases);
+    let marked = |namespace: &str, name: &str, value: Value| {
+        let mut assignment = assignment(CART, &[("127.0.0.1:1".parse().unwrap(), HealthStatus::Healthy)]);
+        let fields = Struct { fields: [(name.to_owned(), value)].into() };
+        let filter_metadata = [(namespace.to_owned(), fields)].into();
+        assignment.endpoints[0].lb_endpoints[0].metadata = Some(Metadata { filter_metadata, ..Metadata::default() });
+        refusal(Kind::Endpoints, CART, &assignment)
+    };
+    let ours = "envoy.transport_socket_match";
+    let cases = [
+        (marked("envoy.lb", "canary", text("true")), "metadata.filter_metadata[\"envoy.lb\"]: is not understood"),
+        (marked(ours, "tls", text("simple")), "metadata.filter_metadata[\"envoy.transport_socket_match\"].tls: is not"),
+        (marked(ours, "alpn", text("h2")), "match\"].alpn: is not understood"),
+        (
+            marked(ours, "tls", Value { kind: Some(value::Kind::BoolValue(true)) }),
+            "endpoints.lb_endpoints.metadata.filter_metadata.value.fields.value: sets field 4",
         ),
     ];
     check(&cases);

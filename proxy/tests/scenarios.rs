@@ -220,8 +220,9 @@ impl World {
         let next = turns.entry(backend.to_string()).or_default();
         let endpoint = endpoints.pick(*next).ok_or(503_u16)?;
         *next += 1;
-        let (name, workload) = self.workloads.iter().find(|(_, other)| other.address == Some(endpoint)).unwrap();
-        match (&cluster.security, &workload.identity) {
+        let (name, workload) =
+            self.workloads.iter().find(|(_, other)| other.address == Some(endpoint.address)).unwrap();
+        match (cluster.security(endpoint), &workload.identity) {
             (Security::MutualTls(names), Some(identity)) => assert!(names.contains(identity), "{name} proves another"),
             (Security::Plaintext, None) => {}
             other => panic!("{name} is called in another way than it listens: {other:?}"),

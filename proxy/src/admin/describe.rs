@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     config::{
         Answer, Answers, Config,
-        cluster::{Cluster, Endpoints, Protocol, Security, Unfit},
+        cluster::{Cluster, Endpoint, Endpoints, Proof, Protocol, Security, Unfit},
         inbound::{Door, Listener},
         route::{Action, PathMatch, Route, RouteTable},
         rules::{IdentityMatch, Permission, Principal, Rules},
@@ -132,13 +132,15 @@ fn route(route: &Route) -> Value {
 }
 
 fn cluster(cluster: &Cluster) -> Value {
-    let identities = match &cluster.security {
-        Security::Plaintext => Vec::new(),
-        Security::MutualTls(ids) => ids.iter().map(ToString::to_string).collect(),
+    let (mutual, identities) = match &cluster.proof {
+        Proof::OfAll(Security::Plaintext) => ("no endpoint", None),
+        Proof::OfAll(Security::MutualTls(ids)) => ("every endpoint", Some(ids)),
+        Proof::OfMarked(ids) => ("marked endpoints", Some(ids)),
     };
+    let identities = identities.into_iter().flat_map(|ids| ids.iter()).map(ToString::to_string).collect::<Vec<_>>();
     json!({
         "endpoints": cluster.endpoints,
-        "mutualTls": matches!(cluster.security, Security::MutualTls(_)),
+        "mutualTls": mutual,
         "identities": identities,
         "protocol": match cluster.protocol { Protocol::AsCalled => "as called", Protocol::Http2 => "HTTP/2" },
         "connectTimeoutMs": u64::try_from(cluster.connect_timeout.as_millis()).unwrap_or(u64::MAX),
@@ -146,13 +148,14 @@ fn cluster(cluster: &Cluster) -> Value {
 }
 
 fn endpoints(endpoints: &Endpoints) -> Value {
-    let fit = endpoints.fit.iter().map(|address| json!({ "address": address, "health": "healthy" }));
-    let unfit = endpoints.unfit.iter().map(|(address, why)| {
+    let describe = |Endpoint { address, mutual }: &Endpoint, health| json!({ "address": address, "marked": mutual, "health": health });
+    let fit = endpoints.fit.iter().map(|endpoint| describe(endpoint, "healthy"));
+    let unfit = endpoints.unfit.iter().map(|(endpoint, why)| {
         let health = match why {
             Unfit::Unhealthy => "unhealthy",
             Unfit::Draining => "draining",
         };
-        json!({ "address": address, "health": health })
+        describe(endpoint, health)
     });
     fit.chain(unfit).collect::<Vec<_>>().into()
 }

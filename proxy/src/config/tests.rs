@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Answer, Backend, Config, Destination,
-    cluster::{Cluster, Endpoints, Protocol, Security},
+    cluster::{Cluster, Endpoint, Endpoints, Proof, Protocol, Security},
     inbound::{Door, Guard, Incoming, Unjudgeable, Verdict},
     path::BadPath,
     route::{Action, PathMatch, Route, RouteTable, ServiceListener},
@@ -239,7 +239,7 @@ fn a_backend_is_unknown_or_missing_or_found() {
     let cluster = Cluster {
         endpoints: "e".into(),
         connect_timeout: std::time::Duration::from_secs(1),
-        security: Security::Plaintext,
+        proof: Proof::OfAll(Security::Plaintext),
         protocol: Protocol::AsCalled,
     };
     let mut config = Config::default();
@@ -250,8 +250,30 @@ fn a_backend_is_unknown_or_missing_or_found() {
     assert!(matches!(config.backend("cart"), Backend::Unknown), "where it is has not been told");
     config.endpoints.insert("e".into(), Answer::Absent);
     assert!(matches!(config.backend("cart"), Backend::Found(_, endpoints) if endpoints.pick(0).is_none()));
-    let (a, b) = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+    let [a, b] = ["127.0.0.1:1", "127.0.0.1:2"].map(|at| Endpoint { address: at.parse().unwrap(), mutual: false });
     let endpoints = Endpoints { fit: vec![a, b], unfit: Vec::new() };
-    let turns: Vec<_> = (0..4).filter_map(|turn| endpoints.pick(turn)).collect();
+    let turns: Vec<_> = (0..4).filter_map(|turn| endpoints.pick(turn)).copied().collect();
     assert_eq!(turns, [a, b, a, b]);
+}
+
+#[test]
+fn what_an_endpoint_has_to_prove_is_for_its_backend_to_say_or_for_its_mark() {
+    let ids: Arc<[SpiffeId]> = Arc::new([SpiffeId::parse("spiffe://sluice.local/ns/shop/sa/cart").unwrap()]);
+    let mutual = Security::MutualTls(ids.clone());
+    let cases = [
+        (Proof::OfAll(Security::Plaintext), true, Security::Plaintext),
+        (Proof::OfAll(mutual.clone()), false, mutual.clone()),
+        (Proof::OfMarked(ids.clone()), true, mutual),
+        (Proof::OfMarked(ids), false, Security::Plaintext),
+    ];
+    for (proof, marked, expected) in cases {
+        let endpoint = Endpoint { address: "127.0.0.1:1".parse().unwrap(), mutual: marked };
+        let cluster = Cluster {
+            endpoints: "e".into(),
+            connect_timeout: std::time::Duration::from_secs(1),
+            proof,
+            protocol: Protocol::AsCalled,
+        };
+        assert_eq!(cluster.security(&endpoint), expected, "{cluster:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! One request of the program: where it goes is decided once, under one configuration.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 use tracing::debug;
@@ -9,7 +9,7 @@ use super::{Outbound, target::authority};
 use crate::{
     config::{
         Backend, Config, Destination,
-        cluster::{Cluster, Protocol},
+        cluster::{Cluster, Endpoint, Protocol},
         route::{Action, Route},
     },
     error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError},
@@ -80,8 +80,8 @@ impl Outbound {
         let tries = TRIES.min(u64::try_from(endpoints.fit.len()).unwrap_or(TRIES)).max(1);
         let mut last = ProxyError::NoEndpoint { backend: backend.to_string() };
         for attempt in 0..tries {
-            let Some(endpoint) = endpoints.pick(turn.wrapping_add(attempt)) else { break };
-            let target = target(endpoint, cluster, request.version());
+            let Some(picked) = endpoints.pick(turn.wrapping_add(attempt)) else { break };
+            let (endpoint, target) = (picked.address, target(picked, cluster, request.version()));
             let sent = tokio::select! {
                 sent = self.upstream.send(&target, cluster.connect_timeout, request) => sent,
                 () = activity.clone().ceased(way.idle_timeout) => return Err(ProxyError::Idle),
@@ -135,12 +135,12 @@ impl Outbound {
     }
 }
 
-fn target(address: SocketAddr, cluster: &Cluster, called_in: Version) -> Target {
+fn target(endpoint: &Endpoint, cluster: &Cluster, called_in: Version) -> Target {
     let version = match cluster.protocol {
         Protocol::Http2 => Version::HTTP_2,
         Protocol::AsCalled if called_in == Version::HTTP_2 => Version::HTTP_2,
         // HTTP/1.0 is spoken by the caller alone.
         Protocol::AsCalled => Version::HTTP_11,
     };
-    Target { address, security: cluster.security.clone(), version }
+    Target { address: endpoint.address, security: cluster.security(endpoint), version }
 }

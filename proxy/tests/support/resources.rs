@@ -11,12 +11,12 @@ use envoy_types::pb::{
         config::{
             cluster::v3::{
                 Cluster,
-                cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
+                cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch},
             },
             core::v3::{
-                Address, AggregatedConfigSource, ConfigSource, HealthStatus, Http2ProtocolOptions, SocketAddress,
-                TransportSocket, address, config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
-                transport_socket,
+                Address, AggregatedConfigSource, ConfigSource, HealthStatus, Http2ProtocolOptions, Metadata,
+                SocketAddress, TransportSocket, address, config_source::ConfigSourceSpecifier,
+                socket_address::PortSpecifier, transport_socket,
             },
             endpoint::v3::{
                 ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
@@ -35,10 +35,13 @@ use envoy_types::pb::{
                     HttpConnectionManager, HttpFilter, Rds, http_connection_manager::RouteSpecifier, http_filter,
                 },
             },
-            transport_sockets::tls::v3::{
-                CertificateProviderPluginInstance, CertificateValidationContext, CommonTlsContext,
-                DownstreamTlsContext, SubjectAltNameMatcher, UpstreamTlsContext,
-                common_tls_context::ValidationContextType,
+            transport_sockets::{
+                raw_buffer::v3::RawBuffer,
+                tls::v3::{
+                    CertificateProviderPluginInstance, CertificateValidationContext, CommonTlsContext,
+                    DownstreamTlsContext, SubjectAltNameMatcher, UpstreamTlsContext,
+                    common_tls_context::ValidationContextType,
+                },
             },
             upstreams::http::v3::{
                 HttpProtocolOptions,
@@ -51,7 +54,7 @@ use envoy_types::pb::{
         service::discovery::v3::Resource,
         r#type::matcher::v3::{PathMatcher, StringMatcher, path_matcher, string_matcher::MatchPattern},
     },
-    google::protobuf::{Any, BoolValue, Duration, UInt32Value},
+    google::protobuf::{Any, BoolValue, Duration, Struct, UInt32Value, Value, value},
 };
 use prost::{Message, Name};
 use sluice_proxy::xds::kind::Kind;
@@ -215,6 +218,8 @@ pub enum Speaks<'a> {
     Plaintext,
     Tls(&'a [String]),
     TlsHttp2(&'a [String]),
+    /// Mutual TLS where an endpoint is marked so.
+    ByEndpoint(&'a [String]),
 }
 
 pub fn cluster(name: &str, speaks: Speaks<'_>) -> Made {
@@ -222,10 +227,11 @@ pub fn cluster(name: &str, speaks: Speaks<'_>) -> Made {
 }
 
 pub fn cluster_message(name: &str, speaks: Speaks<'_>) -> Cluster {
-    let (names, http2) = match speaks {
-        Speaks::Plaintext => (None, false),
-        Speaks::Tls(names) => (Some(names), false),
-        Speaks::TlsHttp2(names) => (Some(names), true),
+    let (names, http2, by_endpoint) = match speaks {
+        Speaks::Plaintext => (None, false, false),
+        Speaks::Tls(names) => (Some(names), false, false),
+        Speaks::TlsHttp2(names) => (Some(names), true, false),
+        Speaks::ByEndpoint(names) => (Some(names), false, true),
     };
     let options = Some(Http2ProtocolOptions::default());
     let protocol = if http2 {
@@ -239,18 +245,41 @@ pub fn cluster_message(name: &str, speaks: Speaks<'_>) -> Cluster {
     };
     let http = HttpProtocolOptions { upstream_protocol_options: Some(protocol), ..HttpProtocolOptions::default() };
     let tls = names.map(|names| UpstreamTlsContext { common_tls_context: common(names), ..Default::default() });
+    let tls = tls.as_ref().and_then(socket);
+    let raw = TransportSocket {
+        name: "envoy.transport_sockets.raw_buffer".into(),
+        config_type: Some(transport_socket::ConfigType::TypedConfig(any(&RawBuffer {}))),
+    };
+    let choice = |name: &str, rule, socket| TransportSocketMatch {
+        name: name.into(),
+        r#match: Some(rule),
+        transport_socket: Some(socket),
+    };
+    let (transport_socket, transport_socket_matches) = match tls {
+        Some(tls) if by_endpoint => {
+            (None, vec![choice("mutual", mark(), tls), choice("plaintext", Struct::default(), raw)])
+        }
+        other => (other, Vec::new()),
+    };
     Cluster {
         name: name.into(),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
         eds_cluster_config: Some(EdsClusterConfig { eds_config: ads(), service_name: name.into() }),
         connect_timeout: seconds(1),
-        transport_socket: tls.as_ref().and_then(socket),
+        transport_socket,
+        transport_socket_matches,
         typed_extension_protocol_options: HashMap::from([(
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
             any(&http),
         )]),
         ..Cluster::default()
     }
+}
+
+/// `{"tls": "mutual"}`.
+pub fn mark() -> Struct {
+    let mutual = Value { kind: Some(value::Kind::StringValue("mutual".into())) };
+    Struct { fields: [("tls".to_owned(), mutual)].into() }
 }
 
 pub fn socket_address(address: SocketAddr) -> Option<Address> {
@@ -271,6 +300,19 @@ pub fn endpoints(name: &str, addresses: &[SocketAddr]) -> Made {
 
 pub fn endpoints_with_health(name: &str, addresses: &[(SocketAddr, HealthStatus)]) -> Made {
     made(Kind::Endpoints, name, &assignment(name, addresses))
+}
+
+/// Where a backend is, and which of its endpoints are marked as speaking mutual TLS.
+pub fn marked_endpoints(name: &str, addresses: &[(SocketAddr, bool)]) -> Made {
+    let healthy: Vec<_> = addresses.iter().map(|&(address, _)| (address, HealthStatus::Healthy)).collect();
+    let mut assignment = assignment(name, &healthy);
+    for (endpoint, (_, mutual)) in assignment.endpoints[0].lb_endpoints.iter_mut().zip(addresses) {
+        endpoint.metadata = mutual.then(|| Metadata {
+            filter_metadata: [("envoy.transport_socket_match".to_owned(), mark())].into(),
+            ..Metadata::default()
+        });
+    }
+    made(Kind::Endpoints, name, &assignment)
 }
 
 pub fn assignment(name: &str, addresses: &[(SocketAddr, HealthStatus)]) -> ClusterLoadAssignment {

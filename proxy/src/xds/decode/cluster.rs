@@ -23,10 +23,11 @@ use super::{
     Limits, bounded,
     fault::{Fault, Within, each},
     opened::{ADDRESS, CONFIG_SOURCE, duration, from_ads, open, socket_address},
+    proof,
     shape::{DURATION, EMPTY, Shape, WRAPPER, message, value},
     tls,
 };
-use crate::config::cluster::{Cluster, Endpoints, Protocol, Unfit};
+use crate::config::cluster::{Cluster, Endpoint, Endpoints, Protocol, Unfit};
 
 static CLUSTER: Shape = Shape(&[
     value(1, "name"),
@@ -35,6 +36,7 @@ static CLUSTER: Shape = Shape(&[
     message(4, "connect_timeout", &DURATION),
     message(24, "transport_socket", &tls::TRANSPORT_SOCKET),
     value(36, "typed_extension_protocol_options"),
+    message(43, "transport_socket_matches", &proof::MATCH),
 ]);
 static EDS: Shape = Shape(&[message(1, "eds_config", &CONFIG_SOURCE), value(2, "service_name")]);
 static HTTP: Shape =
@@ -49,7 +51,8 @@ static LOCALITY_ENDPOINTS: Shape = Shape(&[
     message(3, "load_balancing_weight", &WRAPPER),
 ]);
 static LOCALITY: Shape = Shape(&[value(1, "region"), value(2, "zone"), value(3, "sub_zone")]);
-static LB_ENDPOINT: Shape = Shape(&[message(1, "endpoint", &ENDPOINT), value(2, "health_status")]);
+static LB_ENDPOINT: Shape =
+    Shape(&[message(1, "endpoint", &ENDPOINT), value(2, "health_status"), message(3, "metadata", &proof::METADATA)]);
 static ENDPOINT: Shape = Shape(&[message(1, "address", &ADDRESS)]);
 
 /// How a backend is spoken to.
@@ -73,7 +76,7 @@ pub fn cluster(resource: &Any, name: &str) -> Result<Cluster, Fault> {
     Ok(Cluster {
         endpoints,
         connect_timeout: duration(&connect_timeout).within("connect_timeout")?,
-        security: tls::upstream(cluster.transport_socket).within("transport_socket")?,
+        proof: proof::proof(cluster.transport_socket, cluster.transport_socket_matches)?,
         protocol: protocol(&http).within("typed_extension_protocol_options")?,
     })
 }
@@ -113,11 +116,13 @@ pub fn endpoints(resource: &Any, name: &str, limits: &Limits) -> Result<Endpoint
 fn endpoint(wire: LbEndpoint, endpoints: &mut Endpoints) -> Result<(), Fault> {
     let Some(HostIdentifier::Endpoint(endpoint)) = wire.host_identifier else { return Err(Fault::missing("endpoint")) };
     let address = socket_address(endpoint.address).within("endpoint.address")?;
+    let mutual = proof::is_mutual(wire.metadata).within("metadata")?;
+    let endpoint = Endpoint { address, mutual };
     match HealthStatus::try_from(wire.health_status) {
         // Nobody has said that it is not fit.
-        Ok(HealthStatus::Healthy | HealthStatus::Unknown) => endpoints.fit.push(address),
-        Ok(HealthStatus::Unhealthy | HealthStatus::Timeout) => endpoints.unfit.push((address, Unfit::Unhealthy)),
-        Ok(HealthStatus::Draining) => endpoints.unfit.push((address, Unfit::Draining)),
+        Ok(HealthStatus::Healthy | HealthStatus::Unknown) => endpoints.fit.push(endpoint),
+        Ok(HealthStatus::Unhealthy | HealthStatus::Timeout) => endpoints.unfit.push((endpoint, Unfit::Unhealthy)),
+        Ok(HealthStatus::Draining) => endpoints.unfit.push((endpoint, Unfit::Draining)),
         Ok(HealthStatus::Degraded) | Err(_) => {
             return Err(Fault::new("is none that this proxy understands").within("health_status"));
         }

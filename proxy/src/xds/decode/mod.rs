@@ -7,6 +7,7 @@ mod cluster;
 mod fault;
 mod listener;
 mod opened;
+mod proof;
 mod rbac;
 mod route;
 mod shape;
