@@ -496,6 +496,18 @@ async fn what_stands_still_is_given_up() {
 }
 
 #[tokio::test]
+async fn the_longest_time_that_can_be_said_is_waited_for_and_takes_nobody_down() {
+    const LONGEST_MS: i64 = 315_576_000_000_000;
+    let mesh = Mesh::new(named("cart").await, Door { idle_ms: Some(LONGEST_MS), ..Door::to_members() }).await;
+    let mut resources = to_cart(&[mesh.cart.inbound]);
+    resources[0] = service_with_idle_timeout(CART, LONGEST_MS);
+    mesh.web.swap(&resources);
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        assert_eq!(mesh.caller(version).await.get("http://cart.shop/").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn too_many_requests_at_once_are_turned_away() {
     let silent = program(|_| std::future::pending()).await;
     let pki = Pki::new();

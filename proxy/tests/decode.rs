@@ -4,11 +4,13 @@ use envoy_types::pb::{
     envoy::{
         config::{
             cluster::v3::{Cluster, cluster::LbPolicy},
-            core::v3::{HealthStatus, Metadata},
+            core::v3::{CidrRange, HealthStatus, Metadata, address, socket_address::PortSpecifier},
+            endpoint::v3::lb_endpoint::HostIdentifier,
             listener::v3::Listener,
             rbac::v3::{Principal, permission, principal},
             route::v3::{
-                HeaderMatcher, RedirectAction, RouteConfiguration, RouteMatch, route, route_match::PathSpecifier,
+                DirectResponseAction, HeaderMatcher, RedirectAction, RouteConfiguration, RouteMatch, route,
+                route_match::PathSpecifier,
             },
         },
         extensions::filters::{
@@ -16,7 +18,7 @@ use envoy_types::pb::{
             network::http_connection_manager::v3::HttpConnectionManager,
         },
     },
-    google::protobuf::{Any, Duration, Struct, Value, value},
+    google::protobuf::{Any, Duration, Struct, UInt32Value, Value, value},
 };
 use prost::{Message, Name};
 use sluice_proxy::xds::{
@@ -300,6 +302,60 @@ fn ways_in_are_understood_whole_or_not_at_all() {
         ),
     ];
     check(&cases);
+}
+
+#[test]
+fn numbers_that_no_clock_and_no_network_has_are_refused_wherever_they_stand() {
+    let absurd = [(i64::MAX, 0), (315_576_000_001, 0), (-1, 0), (1, -1), (1, 1_000_000_000), (0, i32::MIN)];
+    for (seconds, nanos) in absurd {
+        let length = Some(Duration { seconds, nanos });
+        let idle = |manager: HttpConnectionManager| HttpConnectionManager { stream_idle_timeout: length, ..manager };
+        let service = idle(HttpConnectionManager { http_filters: vec![router()], ..manager(0) });
+        check(&[
+            (cluster(|cluster| cluster.connect_timeout = length), "connect_timeout: is no length of time"),
+            (
+                refusal(Kind::Listener, CART, &service_listener(CART, &service)),
+                "stream_idle_timeout: is no length of time",
+            ),
+            (door_manager(|manager| manager.stream_idle_timeout = length), "stream_idle_timeout: is no length of time"),
+            (
+                routes(|routes| match &mut routes.virtual_hosts[0].routes[0].action {
+                    Some(route::Action::Route(action)) => action.timeout = length,
+                    _ => unreachable!(),
+                }),
+                "timeout: is no length of time",
+            ),
+        ]);
+    }
+    let network = |bits| {
+        let range = CidrRange { address_prefix: "10.0.0.0".into(), prefix_len: Some(UInt32Value { value: bits }) };
+        door_rule(principal::Identifier::DirectRemoteIp(range), anything())
+    };
+    let port = |port| {
+        let mut assignment = assignment(CART, &[("127.0.0.1:1".parse().unwrap(), HealthStatus::Healthy)]);
+        let Some(HostIdentifier::Endpoint(endpoint)) = &mut assignment.endpoints[0].lb_endpoints[0].host_identifier
+        else {
+            unreachable!()
+        };
+        let Some(address::Address::SocketAddress(address)) = &mut endpoint.address.as_mut().unwrap().address else {
+            unreachable!()
+        };
+        address.port_specifier = Some(PortSpecifier::PortValue(port));
+        refusal(Kind::Endpoints, CART, &assignment)
+    };
+    let answer = |status| {
+        let response = DirectResponseAction { status, ..DirectResponseAction::default() };
+        refusal(Kind::Route, CART, &route_configuration(CART, route::Action::DirectResponse(response)))
+    };
+    let shares = forward(&[("a", u32::MAX), ("b", u32::MAX)]);
+    check(&[
+        (network(33), "10.0.0.0/33 is no network"),
+        (network(u32::MAX), "is no network"),
+        (port(65_536), "port_value: 65536 is no port"),
+        (port(u32::MAX), "is no port"),
+        (answer(u32::MAX), "direct_response.status"),
+        (refusal(Kind::Route, CART, &route_configuration(CART, shares)), "add up to more than 2^32"),
+    ]);
 }
 
 #[test]

@@ -65,10 +65,14 @@ pub fn from_ads(source: Option<&ConfigSource>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A length of time, which is never negative.
+/// The longest length of time, in seconds: 10,000 years, as duration.proto has it. A moment so far ahead can be told; ever
+/// so far could not, and would take the proxy down.
+const LONGEST: u64 = 315_576_000_000;
+
+/// A length of time, which is never negative and never longer than a clock can tell.
 pub fn duration(duration: &protobuf::Duration) -> Result<Duration, Fault> {
     match (u64::try_from(duration.seconds), u32::try_from(duration.nanos)) {
-        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Ok(Duration::new(seconds, nanos)),
+        (Ok(seconds), Ok(nanos)) if seconds <= LONGEST && nanos < 1_000_000_000 => Ok(Duration::new(seconds, nanos)),
         _ => Err(Fault::new("is no length of time")),
     }
 }
