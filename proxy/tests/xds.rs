@@ -321,6 +321,31 @@ async fn the_copy_on_disk_is_not_served_to_whom_the_control_plane_answers() {
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_is_never_rolled_back_from_disk() {
+    let scene = Scene::new().await;
+    scene.leave_a_copy().await;
+    let listening = scene.listening();
+    let mut stream = scene.control.stream().await;
+    stream.opening().await;
+    let closed = Door::to("shop/web-from-job", &id("shop/job")).made("shop/web");
+    stream.teach(Kind::Listener, &[&closed], &[]).await;
+    let in_force = listening.config().inbound.clone().unwrap();
+    // The rest of what it asks for is never answered: the first snapshot stays incomplete.
+    let copy = Copy::within(scene.directory.path());
+    let on_disk = async || {
+        let saved = copy.read().unwrap()?;
+        let newer = saved[2].resources.iter().any(|resource| resource.version == closed.version());
+        newer.then(|| saved.iter().map(|response| response.resources.len()).collect::<Vec<_>>())
+    };
+    assert_eq!(eventually("the newer one on disk", on_disk).await, [1, 1, 2, 1], "beside what nothing was heard of");
+    drop(stream);
+    eventually("the copy in force, where nothing was heard", async || listening.route()).await;
+    assert_eq!(listening.config().inbound.as_ref(), Some(&in_force), "and not where something was");
+    let opening = scene.control.stream().await.opening().await;
+    assert_eq!(opening[2].initial_resource_versions[WEB], closed.version());
+}
+
+#[tokio::test]
 async fn the_copy_on_disk_is_the_last_good_one_where_the_newest_is_refused() {
     let scene = Scene::new().await;
     scene.leave_a_copy().await;
@@ -487,7 +512,7 @@ mod mirror {
         mirror.receive(response(Kind::Route, "2", &[&routes(CART, &[(CART, 1)])], &[]));
         mirror.receive(response(Kind::Cluster, "3", &[&cluster], &[]));
         mirror.receive(response(Kind::Endpoints, "4", &[&endpoints], &[]));
-        let mut saved = mirror.save();
+        let mut saved = mirror.save(&[]);
         let restore = |saved| {
             let mut other = Mirror::new(None, Limits::default());
             other.call([CART.into()].into());

@@ -233,14 +233,14 @@ impl Client {
     }
 
     /// Writes the copy, off the thread that serves requests. Nothing waits for that, and only one is written at a time.
-    /// The one on disk stays while it may be needed.
+    /// What is in reserve stays in it, where nothing newer has been heard.
     fn write(&mut self) {
         self.write_at = None;
-        if self.reserve.is_some() || self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
             self.write_at = Some(Instant::now() + GATHER);
             return;
         }
-        let (copy, responses) = (self.copy.clone(), self.mirror.save());
+        let (copy, responses) = (self.copy.clone(), self.mirror.save(self.reserve.as_deref().unwrap_or_default()));
         self.writing = Some(tokio::task::spawn_blocking(move || {
             if let Err(error) = copy.write(&responses) {
                 warn!(%error, "cannot write the configuration to disk");

@@ -128,12 +128,16 @@ impl Mirror {
         self.settle(refused)
     }
 
-    /// Takes in what was once held, from disk. What no longer can be obeyed is left out.
+    /// Takes in what was once held, from disk: of what the control plane has said anything since, nothing, for that is
+    /// newer. What no longer can be obeyed is left out.
     pub fn restore(&mut self, responses: Vec<DeltaDiscoveryResponse>) -> Step {
         for response in responses {
             let Some(kind) = Kind::of_type_url(&response.type_url) else { continue };
             for resource in response.resources {
                 let name: Arc<str> = resource.name.as_str().into();
+                if self.table(kind).knows(&name) {
+                    continue;
+                }
                 if let Ok(held) = self.read(kind, resource) {
                     let table = self.table_mut(kind);
                     table.subscribed.insert(name.clone());
@@ -142,28 +146,35 @@ impl Mirror {
             }
             let table = self.table_mut(kind);
             for name in response.removed_resources {
-                table.subscribed.insert(name.as_str().into());
-                table.remove(&name);
+                if !table.knows(&name) {
+                    table.subscribed.insert(name.as_str().into());
+                    table.remove(&name);
+                }
             }
         }
         self.routes.held.retain(|_, table| backends(table).all(|name| resolved(&self.clusters, &self.endpoints, name)));
         self.settle(Vec::new())
     }
 
-    /// What is held, as it would come over the wire.
-    pub fn save(&self) -> Vec<DeltaDiscoveryResponse> {
-        let save = |kind| {
+    /// What is held, as it would come over the wire; and of what nothing has been heard yet, what `before` says of it.
+    pub fn save(&self, before: &[DeltaDiscoveryResponse]) -> Vec<DeltaDiscoveryResponse> {
+        let save = |kind: Kind| {
             let table = self.table(kind);
-            let resources = table.held.iter().map(|(name, held)| WireResource {
+            let held = table.held.iter().map(|(name, held)| WireResource {
                 name: name.to_string(),
                 version: held.version.clone(),
                 resource: Some(held.raw.clone()),
                 ..WireResource::default()
             });
+            let before = || before.iter().filter(|response| response.type_url == kind.type_url());
+            let resources = before().flat_map(|response| &response.resources);
+            let resources = resources.filter(|resource| !table.knows(&resource.name)).cloned();
+            let removed = before().flat_map(|response| &response.removed_resources);
+            let removed = removed.filter(|name| !table.knows(name)).cloned();
             DeltaDiscoveryResponse {
                 type_url: kind.type_url().into(),
-                resources: resources.collect(),
-                removed_resources: table.absent.iter().map(ToString::to_string).collect(),
+                resources: held.chain(resources).collect(),
+                removed_resources: table.absent.iter().map(ToString::to_string).chain(removed).collect(),
                 ..DeltaDiscoveryResponse::default()
             }
         };
