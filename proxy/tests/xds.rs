@@ -346,6 +346,27 @@ async fn what_was_acknowledged_is_never_rolled_back_from_disk() {
 }
 
 #[tokio::test]
+async fn names_that_are_called_while_nobody_can_be_asked_cost_no_service_that_is_held() {
+    let scene = Scene::new().await;
+    let listening = scene.listening();
+    let mut stream = scene.control.stream().await;
+    stream.opening().await;
+    teach_cart(&mut stream, &listening).await;
+    let Scene { pki, control, directory: _directory } = scene;
+    let ports = control.ports();
+    drop((stream, control));
+    eventually("the outage", async || (!listening.outlook.report.now().connected).then_some(())).await;
+    for index in 0..3_000 {
+        listening.outlook.demand.call(&format!("made-up{index}.shop:80"));
+    }
+    let control = ControlPlane::start_as(&pki, How { ports, ..How::default() }).await;
+    let opening = control.stream().await.opening().await;
+    assert_eq!(opening[2].resource_names_subscribe.len(), 1_025, "as many as are kept, and its own listener");
+    assert!(opening[2].initial_resource_versions.contains_key(CART));
+    assert_eq!(listening.route().as_deref(), Some("cart.shop:80=1"), "held all the time");
+}
+
+#[tokio::test]
 async fn the_copy_on_disk_is_the_last_good_one_where_the_newest_is_refused() {
     let scene = Scene::new().await;
     scene.leave_a_copy().await;

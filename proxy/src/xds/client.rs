@@ -84,7 +84,10 @@ impl Client {
         }
         mirror.call(outlook.demand.all());
         outlook.report.swap(Arc::new(Report::of(&mirror, false)));
-        Self { node, mirror, outlook, metrics, copy, reserve, write_at: None, writing: None, connected: false }
+        let client =
+            Self { node, mirror, outlook, metrics, copy, reserve, write_at: None, writing: None, connected: false };
+        client.tell_demand();
+        client
     }
 
     /// Hears the control plane for ever.
@@ -203,6 +206,7 @@ impl Client {
     fn put_in_force(&mut self, config: Option<Arc<Config>>) {
         if let Some(config) = config {
             self.outlook.config.swap(config);
+            self.tell_demand();
             self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
         }
         self.outlook.report.swap(Arc::new(Report::of(&self.mirror, self.connected)));
@@ -218,9 +222,18 @@ impl Client {
         self.put_in_force(step.config);
     }
 
+    /// What is held must not give way to names that nobody can be asked about. What is on disk may be held at any moment.
+    fn tell_demand(&self) {
+        let listeners = self.mirror.table(Kind::Listener).held.keys().cloned();
+        let reserve = self.reserve.iter().flatten().flat_map(|response| &response.resources);
+        let reserve = reserve.map(|resource| resource.name.as_str().into());
+        self.outlook.demand.told(listeners.chain(reserve), self.connected);
+    }
+
     fn connection(&mut self, connected: bool) {
         self.connected = connected;
         self.forget_reserve();
+        self.tell_demand();
         self.metrics.xds_connected.set(connected.into());
         self.outlook.report.swap(Arc::new(Report::of(&self.mirror, connected)));
     }
