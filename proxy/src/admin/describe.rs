@@ -98,7 +98,7 @@ fn permission(what: &Permission) -> String {
     match what {
         Permission::Anything => "anything".into(),
         Permission::Method(method) => method.to_string(),
-        Permission::Path(matcher) => path(matcher),
+        Permission::Path(rule) => path(&rule.written),
         Permission::All(all) => joined(all, permission, " and "),
         Permission::OneOf(some) => joined(some, permission, " or "),
         Permission::Not(other) => format!("not {}", permission(other)),

@@ -3,8 +3,9 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
+    fold::fold,
     path::{BadPath, NormalPath},
-    rules::{Call, RuleName, Rules},
+    rules::{Call, Reading, RuleName, Rules},
 };
 use crate::spiffe::SpiffeId;
 
@@ -30,7 +31,8 @@ pub struct Door {
     pub idle_timeout: Option<Duration>,
 }
 
-/// The rules of a door. Any deny wins; what no allow names stays shut.
+/// The rules of a door. Any deny wins; what no allow names stays shut. Paths are read widely by what denies, and strictly
+/// by what allows ([`super::fold`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
     /// What they mean is turned away.
@@ -93,10 +95,10 @@ impl Guard {
 }
 
 fn decide<'a>(denies: &[&'a Rules], allow: &'a Rules, call: Call<'_>) -> Verdict<'a> {
-    if let Some(rule) = denies.iter().find_map(|rules| rules.first(call)) {
+    if let Some(rule) = denies.iter().find_map(|rules| rules.first(call, Reading::Wide)) {
         return Verdict::Denied(rule);
     }
-    match allow.first(call) {
+    match allow.first(call, Reading::Strict) {
         Some(rule) => Verdict::Allowed(rule),
         None => Verdict::NoRule { closed_by: allow.policies() },
     }
@@ -142,12 +144,13 @@ impl Door {
         if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return Err(Unjudgeable::Method);
         }
-        let call = |path| Call { peer, remote, method, path };
+        let call = |path, folded| Call { peer, remote, method, path, folded };
         // `OPTIONS *` speaks of the server as a whole (RFC 9112 §3.2.4): no rule of paths can mean it.
         if !self.normalise_paths || (path == "*" && method == "OPTIONS") {
-            return Ok(Judged { judgement: self.guard.decide(call(path)), path: path.to_owned() });
+            return Ok(Judged { judgement: self.guard.decide(call(path, path)), path: path.to_owned() });
         }
         let NormalPath { forwarded, matched } = NormalPath::read(path)?;
-        Ok(Judged { judgement: self.guard.decide(call(&matched)), path: forwarded })
+        let folded = fold(&matched);
+        Ok(Judged { judgement: self.guard.decide(call(&matched, &folded)), path: forwarded })
     }
 }

@@ -3,13 +3,14 @@
 //! Everything here is pure: no I/O, no clock, no locks, no wire types. `xds` makes a [`Config`], `inbound` and
 //! `outbound` read one per request. What a policy or a route does to a request is decided here and nowhere else.
 //!
-//! - [`inbound`]: the listener before the program, and who may call it ([`rules`], [`path`])
+//! - [`inbound`]: the listener before the program, and who may call it ([`rules`], [`path`], [`fold`])
 //! - [`authority`]: what a caller may call a service
 //! - [`route`], [`split`]: where a call goes
 //! - [`cluster`]: what stands there, and how it is reached
 
 pub mod authority;
 pub mod cluster;
+pub mod fold;
 pub mod inbound;
 pub mod network;
 pub mod path;

@@ -109,7 +109,7 @@ fn escape(out: &mut String, byte: u8) {
     out.push(char::from(HEX[usize::from(byte & 15)]));
 }
 
-fn hex(digit: u8) -> Result<u8, BadPath> {
+pub(super) fn hex(digit: u8) -> Result<u8, BadPath> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(BadPath::BadEscape)
 }
 

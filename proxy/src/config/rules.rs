@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use super::{network::Network, route::PathMatch};
+use super::{fold::PathRule, network::Network};
 use crate::spiffe::SpiffeId;
 
 /// A request, as far as rules ask about it.
@@ -16,6 +16,27 @@ pub struct Call<'a> {
     pub method: &'a str,
     /// Without a query; where rules read paths, in the form that [`super::path`] makes for matching.
     pub path: &'a str,
+    /// What a careless program makes of the path ([`super::fold`]); where no rule reads paths, anything.
+    pub folded: &'a str,
+}
+
+/// How generously the paths of a rule are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// As they are written, for what opens.
+    Strict,
+    /// As the most careless program would, for what shuts.
+    Wide,
+}
+
+impl Reading {
+    /// How the opposite of something is read: what is left out of a denial must not be left out generously.
+    const fn of_the_opposite(self) -> Self {
+        match self {
+            Self::Strict => Self::Wide,
+            Self::Wide => Self::Strict,
+        }
+    }
 }
 
 /// What a rule is called: `namespace/policy/index` for one that somebody wrote, `default/<mode>` for the mesh's default.
@@ -58,10 +79,10 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether the rule speaks of `call`.
-    pub fn means(&self, call: Call<'_>) -> bool {
+    /// Whether the rule speaks of `call`, if its paths are read so.
+    pub fn means(&self, call: Call<'_>, reading: Reading) -> bool {
         self.principals.iter().any(|principal| principal.means(call))
-            && self.permissions.iter().any(|permission| permission.means(call))
+            && self.permissions.iter().any(|permission| permission.means(call, reading))
     }
 }
 
@@ -101,7 +122,7 @@ pub enum Permission {
     /// Requests with this method.
     Method(Box<str>),
     /// Requests for such a path.
-    Path(PathMatch),
+    Path(PathRule),
     /// What is all of these.
     All(Vec<Permission>),
     /// What is any of these.
@@ -134,14 +155,15 @@ impl IdentityMatch {
 }
 
 impl Permission {
-    fn means(&self, call: Call<'_>) -> bool {
+    fn means(&self, call: Call<'_>, reading: Reading) -> bool {
         match self {
             Self::Anything => true,
             Self::Method(method) => call.method == &**method,
-            Self::Path(path) => path.matches(call.path),
-            Self::All(all) => all.iter().all(|one| one.means(call)),
-            Self::OneOf(some) => some.iter().any(|one| one.means(call)),
-            Self::Not(other) => !other.means(call),
+            Self::Path(path) if reading == Reading::Wide => path.may_mean(call.path, call.folded),
+            Self::Path(path) => path.means(call.path),
+            Self::All(all) => all.iter().all(|one| one.means(call, reading)),
+            Self::OneOf(some) => some.iter().any(|one| one.means(call, reading)),
+            Self::Not(other) => !other.means(call, reading.of_the_opposite()),
         }
     }
 
@@ -174,9 +196,9 @@ impl Rules {
         Self { rules, policies }
     }
 
-    /// The first rule that means `call`.
-    pub fn first(&self, call: Call<'_>) -> Option<&RuleName> {
-        self.rules.iter().find(|rule| rule.means(call)).map(|rule| &rule.name)
+    /// The first rule that means `call`, if its paths are read so.
+    pub fn first(&self, call: Call<'_>, reading: Reading) -> Option<&RuleName> {
+        self.rules.iter().find(|rule| rule.means(call, reading)).map(|rule| &rule.name)
     }
 
     /// The policies that the rules are part of.

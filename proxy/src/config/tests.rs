@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::{
     Answer, Backend, Config, Destination,
     cluster::{Cluster, Endpoint, Endpoints, Proof, Protocol, Security},
+    fold::PathRule,
     inbound::{Door, Guard, Incoming, Unjudgeable, Verdict},
     path::BadPath,
     route::{Action, PathMatch, Route, RouteTable, ServiceListener},
-    rules::{Call, IdentityMatch, Permission, Principal, Rule, RuleName, Rules},
+    rules::{Call, IdentityMatch, Permission, Principal, Reading, Rule, RuleName, Rules},
     split::Split,
 };
 use crate::spiffe::SpiffeId;
@@ -34,11 +35,11 @@ fn anything() -> Vec<Permission> {
 }
 
 fn prefix(text: &str) -> Permission {
-    Permission::Path(PathMatch::Prefix(text.into()))
+    Permission::Path(PathRule::new(PathMatch::Prefix(text.into())))
 }
 
 fn call(peer: Option<&SpiffeId>) -> Call<'_> {
-    Call { peer, remote: "127.0.0.1".parse().unwrap(), method: "GET", path: "/items" }
+    Call { peer, remote: "127.0.0.1".parse().unwrap(), method: "GET", path: "/items", folded: "/items/" }
 }
 
 /// A sentence, a rule, a caller, and whether the rule means the call.
@@ -52,7 +53,7 @@ fn principals_and_permissions_mean_what_they_say() {
     let named = || Principal::Identity(IdentityMatch::Any);
     let starting = |text: &str| Principal::Identity(IdentityMatch::Prefix(text.into()));
     let get = || Permission::Method("GET".into());
-    let items = || Permission::Path(PathMatch::Exact("/items".into()));
+    let items = || Permission::Path(PathRule::new(PathMatch::Exact("/items".into())));
     let cases: Vec<Case<'_>> = vec![
         ("anyone is anyone", vec![Principal::Anyone], anything(), None, true),
         ("who proved something is somebody", vec![named()], anything(), Some(&web), true),
@@ -78,7 +79,7 @@ fn principals_and_permissions_mean_what_they_say() {
         ("neither may hold", vec![named()], vec![Permission::Not(Box::new(get()))], Some(&web), false),
     ];
     for (sentence, principals, permissions, peer, means) in cases {
-        assert_eq!(rule("r", principals, permissions).means(call(peer)), means, "{sentence}");
+        assert_eq!(rule("r", principals, permissions).means(call(peer), Reading::Strict), means, "{sentence}");
     }
 }
 
@@ -179,6 +180,46 @@ fn a_door_judges_the_path_that_it_hands_on() {
     assert_eq!(normal.judge(request("GET", "*")), Err(BadPath::Relative.into()));
     let plain = door(false);
     assert_eq!(plain.judge(request("GET", "/a%2F../b")).unwrap().path, "/a%2F../b", "left as it came");
+}
+
+#[test]
+fn a_denial_reads_paths_widely_and_an_allowance_strictly() {
+    let path = |written| Permission::Path(PathRule::new(written));
+    let admin = || path(PathMatch::Exact("/admin".into()));
+    let not = |what| Permission::Not(Box::new(what));
+    let below = || path(PathMatch::Prefix("/admin/".into()));
+    // The permission of a rule, a path; whether the rule denies it, and whether it allows it.
+    let cases = [
+        (admin(), "/admin", true, true),
+        (admin(), "/Admin", true, false),
+        (admin(), "/admin/", true, false),
+        (admin(), "/;/admin", true, false),
+        (admin(), "/admin%3fx", true, false),
+        (admin(), "/admins", false, false),
+        (below(), "/admin;x/users", true, false),
+        (below(), "/ADMIN/users", true, false),
+        (below(), "/admin", true, false),
+        // "All but /admin": nothing that may be it is let in, and nothing that is not it for certain is spared.
+        (not(admin()), "/admin", false, false),
+        (not(admin()), "/Admin", true, false),
+        (not(admin()), "/items", true, true),
+        (not(not(admin())), "/Admin", true, false),
+        (Permission::All(vec![admin(), Permission::Method("GET".into())]), "/ADMIN", true, false),
+        (Permission::OneOf(vec![prefix("/x/"), admin()]), "/ADMIN", true, false),
+    ];
+    for (permission, path, denied, allowed) in cases {
+        let door = |deny, allow| Door {
+            guard: Guard { deny: rules(deny), allow: rules(allow), ..Guard::default() },
+            normalise_paths: true,
+            idle_timeout: None,
+        };
+        let all = rule("shop/all/0", vec![Principal::Anyone], anything());
+        let this = rule("shop/this/0", vec![Principal::Anyone], vec![permission.clone()]);
+        let request = Incoming { peer: None, remote: "127.0.0.1".parse().unwrap(), method: "GET", path };
+        let passes = |door: &Door| door.judge(request).unwrap().judgement.verdict.passes();
+        assert_eq!(!passes(&door(vec![this.clone()], vec![all])), denied, "deny {permission:?} {path}");
+        assert_eq!(passes(&door(vec![], vec![this])), allowed, "allow {permission:?} {path}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::{
     shape::{Shape, WRAPPER, message, value},
 };
 use crate::config::{
+    fold::PathRule,
     network::Network,
     route::PathMatch,
     rules::{IdentityMatch, Permission, Principal, Rule, RuleName, Rules},
@@ -144,10 +145,10 @@ fn permission(wire: WirePermission) -> Result<Permission, Fault> {
             let Some(path_matcher::Rule::Path(matcher)) = path.rule else {
                 return Err(Fault::missing("url_path.path"));
             };
-            Permission::Path(match text(matcher).within("url_path.path")? {
+            Permission::Path(PathRule::new(match text(matcher).within("url_path.path")? {
                 Text::Exact(exact) => PathMatch::Exact(exact),
                 Text::Prefix(prefix) => PathMatch::Prefix(prefix),
-            })
+            }))
         }
         Rule::AndRules(set) => Permission::All(each("and_rules.rules", not_empty(set.rules)?, permission)?),
         Rule::OrRules(set) => Permission::OneOf(each("or_rules.rules", not_empty(set.rules)?, permission)?),
