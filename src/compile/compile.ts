@@ -1,14 +1,13 @@
 /**
- * Turns a mesh into proxy configuration. Pure and total: it reads its arguments alone, never throws, and gives the same
+ * Turns a mesh into proxy configuration. Pure and total: it reads its argument alone, never throws, and gives the same
  * bytes for the same mesh however that came about. What cannot have its full effect becomes a problem, not an error.
  */
+import { printRef } from '../model/document.js';
 import type { Mesh } from '../model/mesh.js';
 import { byName } from '../model/names.js';
-import { inboundRecipe } from './inbound.js';
-import { outboundRecipes } from './outbound.js';
-import { problemsOf, type Problem } from './problems.js';
-import { TYPE_ORDER, make, type Resource, type TypeUrl } from './resource.js';
-import { resolve } from './resolve.js';
+import { Compiler } from './compiler.js';
+import type { Problem } from './problems.js';
+import { TYPE_ORDER, type Resource, type TypeUrl } from './resource.js';
 
 export type ResourcesByType = ReadonlyMap<TypeUrl, ReadonlyMap<string, Resource>>;
 
@@ -21,19 +20,23 @@ export interface Snapshot {
 
 export const EMPTY_SNAPSHOT: Snapshot = { resources: new Map(), problems: [] };
 
-/**
- * Compiles `mesh`. With the snapshot of an earlier mesh, only what depends on a change is made again; the result is
- * the same with and without.
- */
-export function compile(mesh: Mesh, previous: Snapshot = EMPTY_SNAPSHOT): Snapshot {
-  const resolved = resolve(mesh);
-  const recipes = [...resolved.outbounds.flatMap(outboundRecipes), ...resolved.inbounds.map(inboundRecipe)];
-  const byType = Map.groupBy(recipes, ({ type }) => type);
-  const resources = TYPE_ORDER.map((type) => {
-    const made = (byType.get(type) ?? [])
-      .sort((a, b) => byName(a.name, b.name))
-      .map((recipe) => make(recipe, previous.resources.get(type)?.get(recipe.name)));
-    return [type, new Map(made.map((resource) => [resource.name, resource]))] as const;
-  });
-  return { resources: new Map(resources), problems: problemsOf(mesh, resolved) };
+/** Compiles `mesh` from nothing. Who has compiled the mesh before it goes on from there instead: `Compiler`. */
+export function compile(mesh: Mesh): Snapshot {
+  const compiler = new Compiler('sluice', mesh.trustDomain);
+  compiler.rebuild({ sequence: 1, mesh });
+  return snapshotOf(compiler);
 }
+
+/** All that is in the table of `compiler`, in order. */
+export function snapshotOf(compiler: Compiler): Snapshot {
+  const resources = TYPE_ORDER.map((type) => {
+    const found = [...compiler.names(type)].sort(byName).flatMap((name) => compiler.get(type, name) ?? []);
+    return [type, new Map(found.map((resource) => [resource.name, resource]))] as const;
+  });
+  return {
+    resources: new Map(resources),
+    problems: compiler.allProblems().sort((a, b) => byName(sortKey(a), sortKey(b))),
+  };
+}
+
+const sortKey = ({ ref, message }: Problem): string => `${printRef(ref)} ${message}`;

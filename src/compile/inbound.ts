@@ -1,6 +1,7 @@
 /** What guards a workload: who may connect, and which of their requests reach its program. */
 import { envoy } from '../proto/messages.js';
 import type { AuthorizationPolicy } from '../model/authorization-policy.js';
+import { keyOf } from '../model/document.js';
 import type { MeshSettings, MeshSettingsSpec } from '../model/mesh-settings.js';
 import type { Workload } from '../model/workload.js';
 import { httpConnectionManager } from './http.js';
@@ -28,7 +29,7 @@ export interface Inbound {
 export const inboundRecipe = ({ workload, policies, settings, written, trustDomain }: Inbound): Recipe =>
   recipe(
     TYPES.listener,
-    inboundName(workload.metadata),
+    inboundName(keyOf(workload.metadata)),
     [workload.spec.address, workload.spec.port ?? 0, policies, settings, trustDomain],
     [workload, ...policies, ...(written && !policies.some(closes) ? [written] : [])],
     inboundListener,

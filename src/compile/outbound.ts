@@ -5,10 +5,11 @@ import type { Protocol, Service, ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
 import type { Health, Workload } from '../model/workload.js';
 import { httpConnectionManager } from './http.js';
+import { PLAINTEXT } from './lingering.js';
 import { serviceName } from './resource-names.js';
 import { TYPES, any, encode, recipe, type Recipe } from './resource.js';
 import { fromAds } from './sources.js';
-import { upstreamTls } from './tls.js';
+import { MUTUAL_TLS, byMark, upstreamTls } from './tls.js';
 
 const { HealthStatus } = envoy.config.core.v3;
 const { Listener } = envoy.config.listener.v3;
@@ -35,17 +36,22 @@ export interface Outbound {
   readonly shares: readonly Share[];
   /** The workloads behind the service that can be called, by name. */
   readonly workloads: readonly Workload[];
+  /** Who may answer for them: identities, and PLAINTEXT where some prove none. In order. */
+  readonly accepted: readonly string[];
 }
 
-export function outboundRecipes({ service, port, split, shares, workloads }: Outbound): Recipe[] {
-  const name = serviceName(service.metadata, port.port);
-  const identities = [...new Set(workloads.flatMap(({ spec }) => spec.identity ?? []))].sort();
-  const security = workloads.length > 0 && identities.length === 0 ? 'plaintext' : identities;
+/** What all resources of a service's port are called. */
+export const outboundName = ({ service, port }: Outbound): string => serviceName(service.metadata, port.port);
+
+/** @param accepted who may answer for the port's cluster: `outbound.accepted`, and who lingers there */
+export function outboundRecipes(outbound: Outbound, accepted: readonly string[]): Recipe[] {
+  const { service, port, split, shares, workloads } = outbound;
+  const name = outboundName(outbound);
   const author = split ?? service;
   return [
     recipe(TYPES.listener, name, [], [service], outboundListener),
     recipe(TYPES.route, name, [port.port, printRef(refOf(author)), shares], [service, author], routeTable),
-    recipe(TYPES.cluster, name, [port.protocol, security], [service], clusterOf),
+    recipe(TYPES.cluster, name, [port.protocol, accepted], [service], clusterOf),
     recipe(TYPES.endpoints, name, [workloads], [service, ...workloads], endpointsOf),
   ];
 }
@@ -91,17 +97,24 @@ function routeTable(name: string, port: number, author: string, shares: readonly
 }
 
 /** A service with nothing behind it has a cluster all the same: its callers hear "no endpoint" and not "no service". */
-const clusterOf = (name: string, protocol: Protocol, security: 'plaintext' | readonly string[]): Uint8Array =>
+const clusterOf = (name: string, protocol: Protocol, accepted: readonly string[]): Uint8Array =>
   encode(Cluster, {
     name,
     type: Cluster.DiscoveryType.EDS,
     eds_cluster_config: { eds_config: fromAds, service_name: name },
     connect_timeout: { seconds: CONNECT_TIMEOUT_S },
-    ...(security === 'plaintext' ? {} : { transport_socket: upstreamTls(security) }),
+    ...securityOf(accepted),
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(HttpProtocolOptions, upstreamHttp(protocol)),
     },
   });
+
+/** One kind of security for all endpoints, or for each the one that it is marked for. */
+function securityOf(accepted: readonly string[]): envoy.config.cluster.v3.ICluster {
+  const identities = accepted.filter((who) => who !== PLAINTEXT);
+  if (identities.length === accepted.length) return { transport_socket: upstreamTls(identities) };
+  return identities.length === 0 ? {} : { transport_socket_matches: byMark(upstreamTls(identities)) };
+}
 
 const upstreamHttp = (protocol: Protocol): envoy.extensions.upstreams.http.v3.IHttpProtocolOptions =>
   protocol === 'HTTP2'
@@ -128,6 +141,7 @@ const endpointsOf = (name: string, workloads: readonly Workload[]): Uint8Array =
               lb_endpoints: workloads.map(({ spec }) => ({
                 endpoint: { address: { socket_address: { address: spec.address, port_value: spec.port ?? 0 } } },
                 health_status: HEALTH[spec.health],
+                ...(spec.identity === undefined ? {} : { metadata: MUTUAL_TLS }),
               })),
             },
           ],

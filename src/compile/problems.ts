@@ -1,87 +1,114 @@
-/** Says what keeps an object from having its full effect: references that lead nowhere, and objects that lose to others. */
-import type { AuthorizationPolicy } from '../model/authorization-policy.js';
-import { keyOf, printRef, refOf, type Ref } from '../model/document.js';
-import type { Mesh } from '../model/mesh.js';
-import { byName } from '../model/names.js';
-import type { Service } from '../model/service.js';
+/** Says what keeps an object from having the effect that it seems to have: what it names and is not there, and whom it loses to. */
+import type { AuthorizationPolicy, Source } from '../model/authorization-policy.js';
+import { keyOf, refOf, type Ref } from '../model/document.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
-import { callable, type Resolved } from './resolve.js';
+import { askedFor } from './identities.js';
+import type { Covered } from './reach.js';
+import { apexOf, type Relations } from './relations.js';
 
 /** The object's status shows it. */
 export interface Problem {
   readonly ref: Ref;
-  /** The condition that it makes false. */
-  readonly condition: 'Accepted' | 'ResolvedRefs';
+  /** The condition that it speaks to. */
+  readonly condition: 'Accepted' | 'ResolvedRefs' | 'Programmed';
+  /**
+   * What the object does all the same. None: nothing, as the mesh stands. Partial: something else than it says. Full:
+   * all that it says, which may not be what was meant: a warning, that makes no condition false.
+   */
+  readonly effect: 'None' | 'Partial' | 'Full';
   /** One word for machines. */
   readonly reason: string;
   /** One sentence for people. */
   readonly message: string;
 }
 
-/** Every problem, in the order of the objects that have them. */
-export const problemsOf = (mesh: Mesh, resolved: Resolved): Problem[] =>
-  findProblems(mesh, resolved).sort((a, b) => byName(sortKey(a), sortKey(b)));
+/** A problem before it is said whose it is. */
+type Finding = Omit<Problem, 'ref'>;
 
-const sortKey = ({ ref, message }: Problem): string => `${printRef(ref)} ${message}`;
+const unresolved = (effect: Problem['effect'], reason: string, message: string): Finding => ({
+  condition: 'ResolvedRefs',
+  effect,
+  reason,
+  message,
+});
 
-const findProblems = (mesh: Mesh, { eclipsed, behind }: Resolved): Problem[] => [
-  ...[...eclipsed].map(([split, older]): Problem => ({
-    ref: refOf(split),
-    condition: 'Accepted',
-    reason: 'Conflicted',
-    message: `TrafficSplit ${keyOf(older.metadata)} splits service "${split.spec.service}" already and is older`,
-  })),
-  ...[...behind].flatMap(([service, workloads]) => identityProblems(service, workloads)),
-  ...[...mesh.TrafficSplit.values()].flatMap((split) => splitProblems(split, mesh)),
-  ...[...mesh.AuthorizationPolicy.values()].flatMap((policy) => policyProblems(policy, mesh)),
-];
-
-function identityProblems(service: Service, workloads: Parameters<typeof callable>[0]): Problem[] {
-  const called = callable(workloads);
-  return workloads
-    .filter((workload) => !called.includes(workload))
-    .map((workload) => ({
-      ref: refOf(workload),
-      condition: 'Accepted',
-      reason: 'NoIdentity',
-      message: `it gets no calls to service "${service.metadata.name}", whose other workloads prove an identity by mutual TLS and it does not`,
-    }));
-}
-
-function splitProblems(split: TrafficSplit, mesh: Mesh): Problem[] {
+export function splitProblems(split: TrafficSplit, relations: Relations): Problem[] {
   const ref = refOf(split);
-  const { namespace } = split.metadata;
-  const serviceNamed = (name: string) => mesh.Service.get(keyOf({ namespace, name }));
-  const apex = serviceNamed(split.spec.service);
-  const unresolved = (reason: string, message: string): Problem => ({
-    ref,
-    condition: 'ResolvedRefs',
-    reason,
-    message,
-  });
-  if (!apex) return [unresolved('ServiceNotFound', `there is no service "${split.spec.service}" to split`)];
-  return split.spec.backends.flatMap(({ service: name }) => {
-    const backend = serviceNamed(name);
-    if (!backend) return unresolved('BackendNotFound', `there is no service "${name}"; its share is answered with 500`);
+  return [...eclipse(split, relations), ...backendFindings(split, relations)].map((finding) => ({ ref, ...finding }));
+}
+
+function eclipse(split: TrafficSplit, relations: Relations): Finding[] {
+  const [decides] = relations.splitsOf(apexOf(split));
+  if (!decides || decides === split) return [];
+  const message = `TrafficSplit ${keyOf(decides.metadata)} splits service "${split.spec.service}" already and is older`;
+  return [{ condition: 'Accepted', effect: 'None', reason: 'Conflicted', message }];
+}
+
+function backendFindings({ metadata: { namespace }, spec }: TrafficSplit, relations: Relations): Finding[] {
+  const apex = relations.service(namespace, spec.service);
+  if (!apex) return [unresolved('None', 'ServiceNotFound', `there is no service "${spec.service}" to split`)];
+  return spec.backends.flatMap(({ service: name }) => {
+    const backend = relations.service(namespace, name);
+    if (!backend) {
+      const message = `there is no service "${name}"; its share is answered with 500`;
+      return [unresolved('Partial', 'BackendNotFound', message)];
+    }
     const missing = apex.spec.ports.filter(({ port }) => !backend.spec.ports.some((other) => other.port === port));
-    return missing.map(({ port }) =>
-      unresolved('BackendPortNotFound', `service "${name}" has no port ${port}; its share there is answered with 500`),
-    );
+    return missing.map(({ port }) => {
+      const message = `service "${name}" has no port ${port}; its share there is answered with 500`;
+      return unresolved('Partial', 'BackendPortNotFound', message);
+    });
   });
 }
 
-function policyProblems(policy: AuthorizationPolicy, mesh: Mesh): Problem[] {
-  const { target } = policy.spec;
-  const { namespace } = policy.metadata;
-  if (!('service' in target) || mesh.Service.has(keyOf({ namespace, name: target.service }))) return [];
-  return [
-    {
-      ref: refOf(policy),
-      condition: 'ResolvedRefs',
-      reason: 'ServiceNotFound',
-      message:
-        `there is no service "${target.service}"; until there is, this policy protects the workloads of its namespace` +
-        ` that are labelled for it, and those that belong to no service at all`,
-    },
+export function policyProblems(policy: AuthorizationPolicy, relations: Relations, covered: Covered): Problem[] {
+  const ref = refOf(policy);
+  const findings = [
+    ...targetFindings(policy, relations),
+    ...coverageFindings(policy, covered),
+    ...callerFindings(policy, relations),
   ];
+  return findings.map((finding) => ({ ref, ...finding }));
+}
+
+function targetFindings({ metadata: { namespace }, spec: { target } }: AuthorizationPolicy, relations: Relations) {
+  if (!('service' in target) || relations.service(namespace, target.service)) return [];
+  const message =
+    `there is no service "${target.service}"; until there is, this policy protects the workloads of its namespace` +
+    ` that are labelled for it, and those that belong to no service at all`;
+  return [unresolved('Partial', 'ServiceNotFound', message)];
+}
+
+function coverageFindings({ spec: { target } }: AuthorizationPolicy, { guarded, bare }: Covered): Finding[] {
+  if (guarded > 0) return [];
+  const none = { condition: 'Programmed', effect: 'None' } as const;
+  if (bare > 0) {
+    const message = 'no workload that it protects has a sidecar, which alone could enforce it';
+    return [{ ...none, reason: 'NoSidecar', message }];
+  }
+  const whom = 'labels' in target ? 'with these labels' : 'service' in target ? 'behind that service' : 'there';
+  return [{ ...none, reason: 'NoMatchingWorkload', message: `it protects nothing: no workload ${whom} can be called` }];
+}
+
+/** Callers that are named in the message; a policy may name thousands. */
+const NAMED = 5;
+
+/** For who wrote a Deny with a slip of the pen, this is the only way to notice. */
+function callerFindings({ spec }: AuthorizationPolicy, relations: Relations): Finding[] {
+  const nobody = spec.rules
+    .flatMap(({ from }) => from)
+    .filter((source) => {
+      const asked = askedFor(source, relations.mesh.trustDomain);
+      return asked !== undefined && !relations.someoneIs(asked);
+    });
+  if (nobody.length === 0) return [];
+  const named = [...new Set(nobody.map(printSource))];
+  const more = named.length > NAMED ? ` or ${named.length - NAMED} more that it names` : '';
+  const message = `no workload of the mesh is ${named.slice(0, NAMED).join(' or ')}${more}`;
+  return [unresolved('Full', 'CallerNotFound', message)];
+}
+
+function printSource(source: Source): string {
+  if ('anyone' in source) return source.anyone;
+  return 'namespace' in source ? `in namespace "${source.namespace}"` : source.identity;
 }

@@ -5,9 +5,14 @@ import type { Ref } from '../model/document.js';
 export const serviceName = (service: { readonly namespace: string; readonly name: string }, port: number): string =>
   `${service.name}.${service.namespace}:${port}`;
 
-/** The listener that guards a workload. */
-export const inboundName = (workload: { readonly namespace: string; readonly name: string }): string =>
-  `inbound/${workload.namespace}/${workload.name}`;
+const INBOUND = 'inbound/';
+
+/** The listener that guards a workload (by its key). */
+export const inboundName = (workload: string): string => `${INBOUND}${workload}`;
+
+/** The key of the workload that a listener guards; undefined for one that guards none. */
+export const workloadOf = (listener: string): string | undefined =>
+  listener.startsWith(INBOUND) ? listener.slice(INBOUND.length) : undefined;
 
 /** A rule as verdicts name it: the policy and the place of the rule in it, counted from 0. */
 export const ruleName = (policy: Pick<Ref, 'namespace' | 'name'>, index: number): string =>

@@ -1,5 +1,5 @@
 /** One piece of proxy configuration, encoded once and shared by every stream that sends it. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Writer } from 'protobufjs';
 import { refOf, type Document, type Ref } from '../model/document.js';
@@ -30,10 +30,12 @@ export interface Resource {
   readonly name: string;
   /** SHA-256 over the bytes, the first 128 bits in hex: equal content has an equal version on every server, for ever. */
   readonly version: string;
-  /** The message itself. */
+  /** The message itself: a part of `entry`. */
   readonly bytes: Uint8Array;
   /** An envoy.service.discovery.v3.Resource around it, as it stands in every response that carries it. */
   readonly entry: Uint8Array;
+  /** The sequence at which this version came into the table. */
+  readonly since: number;
   /** The objects it was made from, for blame. */
   readonly causes: readonly Ref[];
   /** What it was made from: while every one of these is the same, so is the resource. */
@@ -61,20 +63,35 @@ export const recipe = <const Inputs extends readonly unknown[]>(
   build: (name: string, ...inputs: Inputs) => Uint8Array,
 ): Recipe => ({ type, name, inputs, causes, build: () => build(name, ...inputs) });
 
-/** Follows a recipe, or hands back `previous` when it still says the same. */
-export function make(how: Recipe, previous: Resource | undefined): Resource {
+/** Follows a recipe in the state `sequence`, or hands back `previous` when it still says the same. */
+export function make(how: Recipe, previous: Resource | undefined, sequence: number): Resource {
   const { type, name, inputs, causes, build } = how;
-  if (previous && sameInputs(previous.inputs, inputs)) return previous;
-  const bytes = build();
-  const version = createHash('sha256').update(bytes).digest('hex').slice(0, 32);
-  const refs = causes.map(refOf);
+  const refs = previous && sameRefs(previous.causes, causes) ? previous.causes : causes.map(refOf);
+  if (previous && sameInputs(previous.inputs, inputs)) {
+    return refs === previous.causes ? previous : { ...previous, causes: refs };
+  }
+  const message = build();
+  const version = hash('sha256', message, 'hex').slice(0, 32);
   if (previous?.version === version) return { ...previous, inputs, causes: refs };
   const entry = encode(envoy.service.discovery.v3.Resource, {
     name,
     version,
-    resource: { type_url: type, value: bytes },
+    resource: { type_url: type, value: message },
   });
-  return { type, name, version, bytes, entry, causes: refs, inputs };
+  return { type, name, version, bytes: within(entry, message), entry, since: sequence, causes: refs, inputs };
+}
+
+const sameRefs = (refs: readonly Ref[], documents: readonly Document[]): boolean =>
+  refs.length === documents.length &&
+  refs.every(({ kind, namespace, name }, index) => {
+    const document = documents[index];
+    return document?.metadata.name === name && document.metadata.namespace === namespace && document.kind === kind;
+  });
+
+/** The part of `whole` that says the same as `part`, so that it need not be kept twice. */
+function within(whole: Uint8Array, part: Uint8Array): Uint8Array {
+  const at = Buffer.from(whole.buffer, whole.byteOffset, whole.byteLength).indexOf(part);
+  return at < 0 ? part : whole.subarray(at, at + part.length);
 }
 
 /** Untouched objects of the mesh are the very same ones, so that mostly no comparison in depth is made. */

@@ -5,6 +5,7 @@
 import { envoy } from '../proto/messages.js';
 import { any } from './resource.js';
 
+const { RawBuffer } = envoy.extensions.transport_sockets.raw_buffer.v3;
 const { DownstreamTlsContext, UpstreamTlsContext, SubjectAltNameMatcher } = envoy.extensions.transport_sockets.tls.v3;
 
 type TransportSocket = envoy.config.core.v3.ITransportSocket;
@@ -31,6 +32,24 @@ export const upstreamTls = (identities: readonly string[]): TransportSocket =>
       }),
     }),
   );
+
+/**
+ * The mark of an endpoint that is called by mutual TLS where the endpoints of a cluster differ (Envoy's transport socket
+ * matches). Every endpoint with an identity bears it, so that its cluster may change its kind before or after it.
+ */
+export const MUTUAL_TLS: envoy.config.core.v3.IMetadata = {
+  filter_metadata: { 'envoy.transport_socket_match': { fields: { tls: { stringValue: 'mutual' } } } },
+};
+
+/** Endpoints with the mark are called over `socket`, all others in plaintext. */
+export const byMark = (socket: TransportSocket): envoy.config.cluster.v3.Cluster.ITransportSocketMatch[] => [
+  { name: 'mutual', match: { fields: { tls: { stringValue: 'mutual' } } }, transport_socket: socket },
+  {
+    name: 'plaintext',
+    match: {},
+    transport_socket: { name: 'envoy.transport_sockets.raw_buffer', typed_config: any(RawBuffer, {}) },
+  },
+];
 
 /** The server's side: the caller must prove some identity of the mesh; what that identity may do is policy's to say. */
 export const downstreamTls = (): TransportSocket =>

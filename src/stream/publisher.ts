@@ -1,12 +1,16 @@
 /** Compiles each new mesh and hands it to every session: at once when all is quiet, in batches when changes come thick. */
-import { EMPTY_SNAPSHOT, compile, type Snapshot } from '../compile/compile.js';
-import type { Mesh } from '../model/mesh.js';
+import { EMPTY_SNAPSHOT, snapshotOf, type Snapshot } from '../compile/compile.js';
+import { Compiler } from '../compile/compiler.js';
+import { KINDS, keyOf, refOf, type Document, type Kind, type Ref } from '../model/document.js';
+import { emptyMesh, type Mesh } from '../model/mesh.js';
 import type { Published } from './delta.js';
 
 /** After a push, changes gather for this long before the next one, in milliseconds. */
 const GATHER_MS = 10;
 
 export class Publisher {
+  private compiler: Compiler | undefined;
+  private mesh: Mesh | undefined;
   private snapshot: Snapshot = EMPTY_SNAPSHOT;
   /** The revision that `snapshot` was compiled from (0: none yet), and the one that sessions were last given. */
   private revision = 0;
@@ -30,8 +34,14 @@ export class Publisher {
     this.pending = undefined;
     try {
       if (pending) {
-        this.snapshot = compile(pending.mesh, this.snapshot);
-        this.revision = pending.revision;
+        const { mesh, revision } = pending;
+        const before = this.mesh ?? emptyMesh(mesh.trustDomain);
+        this.compiler ??= new Compiler('sluice', mesh.trustDomain);
+        this.compiler.update({ sequence: revision, mesh }, differences(before, mesh));
+        this.compiler.settle(Infinity);
+        this.mesh = mesh;
+        this.snapshot = snapshotOf(this.compiler);
+        this.revision = revision;
       }
     } catch (error) {
       this.onFailure(error);
@@ -68,4 +78,15 @@ export class Publisher {
     this.pushed = this.revision;
     for (const listener of this.listeners) listener({ revision: this.revision, resources });
   }
+}
+
+/** Where two meshes differ. */
+function differences(a: Mesh, b: Mesh): { readonly ref: Ref }[] {
+  const kinds = (Object.keys(KINDS) as Kind[]).filter((kind) => a[kind] !== b[kind]);
+  return kinds.flatMap((kind) => {
+    const [before, after]: readonly ReadonlyMap<string, Document>[] = [a[kind], b[kind]];
+    const documents = [...(before?.values() ?? []), ...(after?.values() ?? [])];
+    const refs = new Map(documents.map((document) => [keyOf(document.metadata), refOf(document)]));
+    return [...refs].filter(([key]) => before?.get(key) !== after?.get(key)).map(([, ref]) => ({ ref }));
+  });
 }

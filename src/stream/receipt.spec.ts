@@ -203,6 +203,7 @@ describe('waiting for a receipt', () => {
       version: '1',
       bytes: new Uint8Array(),
       entry: new Uint8Array(),
+      since: 1,
       causes: [],
       inputs: [],
     };
@@ -259,6 +260,7 @@ describe('the status of an object', () => {
     const problem = {
       ref,
       condition: 'ResolvedRefs',
+      effect: 'None',
       reason: 'ServiceNotFound',
       message: 'there is no service "x"',
     } as const;

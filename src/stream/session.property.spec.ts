@@ -109,7 +109,16 @@ const step = fc.oneof(
 function published(revision: number, resources: Record<string, string>): Published {
   const made = Object.entries(resources).map(([key, version]): Resource => {
     const [url, name] = key.split(' ') as [TypeUrl, string];
-    return { type: url, name, version, bytes: new Uint8Array(), entry: new Uint8Array(), causes: [], inputs: [] };
+    return {
+      type: url,
+      name,
+      version,
+      bytes: new Uint8Array(),
+      entry: new Uint8Array(),
+      since: 1,
+      causes: [],
+      inputs: [],
+    };
   });
   const byType = Map.groupBy(made, (resource) => resource.type);
   return {

@@ -745,7 +745,7 @@ function worldOf(revision: number, written: readonly string[]): Published {
   const resources = written.map((text): Resource => {
     const [, letter = '', name = '', version = ''] = /^(\w):([\w-]+)=(\w+)$/.exec(text) ?? [];
     const empty = new Uint8Array();
-    return { type: typeOf(letter), name, version, bytes: empty, entry: empty, causes: [], inputs: [] };
+    return { type: typeOf(letter), name, version, bytes: empty, entry: empty, since: 1, causes: [], inputs: [] };
   });
   const byType = Map.groupBy(resources, ({ type }) => type);
   return {

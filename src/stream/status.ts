@@ -19,7 +19,9 @@ export interface Condition {
 export function conditionsOf(document: Document, snapshot: Snapshot, fleet: readonly Proxy[]): Condition[] {
   const ref: Ref = { kind: document.kind, ...document.metadata };
   const problemOf = (type: 'Accepted' | 'ResolvedRefs'): Condition | undefined => {
-    const found = snapshot.problems.filter((problem) => problem.condition === type && isSame(problem.ref, ref));
+    const found = snapshot.problems.filter(
+      (problem) => problem.condition === type && problem.effect !== 'Full' && isSame(problem.ref, ref),
+    );
     const [first] = found;
     return (
       first && { type, status: 'False', reason: first.reason, message: found.map(({ message }) => message).join('; ') }

@@ -37,7 +37,7 @@ interface Any {
   readonly value?: Uint8Array;
 }
 
-function readable({ type_url, value = new Uint8Array() }: Any): unknown {
+export function readable({ type_url, value = new Uint8Array() }: Any): unknown {
   const type = registry.lookupType(type_url.slice(type_url.lastIndexOf('/') + 1));
   return {
     '@type': type_url,

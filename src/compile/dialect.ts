@@ -1,0 +1,8 @@
+/** In whose words resources are written: what each kind of client understands of xDS is said here, and nowhere else. */
+import { inboundRecipe } from './inbound.js';
+import { outboundRecipes } from './outbound.js';
+
+/** `sluice`: our own sidecars. They carry HTTP; TCP and TLS ports are refused at the door until they carry those. */
+export const DIALECTS = { sluice: { inboundRecipe, outboundRecipes } } as const;
+
+export type Dialect = keyof typeof DIALECTS;

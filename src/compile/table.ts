@@ -1,0 +1,47 @@
+/** All that any proxy may ask for, as it is in force now: resources by type and name. */
+import type { Resource, TypeUrl } from './resource.js';
+import { TYPE_ORDER } from './resource.js';
+
+export interface ResourceName {
+  readonly type: TypeUrl;
+  readonly name: string;
+}
+
+/** What readers see of it. It changes in place, from one state to the next at once. */
+export interface ResourceTable {
+  /** Counts the states of the table. */
+  readonly sequence: number;
+  get(type: TypeUrl, name: string): Resource | undefined;
+  names(type: TypeUrl): Iterable<string>;
+}
+
+/** What became of a name. */
+export type Outcome = ResourceName & { readonly resource: Resource | undefined };
+
+export class Table {
+  private readonly types = new Map<TypeUrl, Map<string, Resource>>(TYPE_ORDER.map((type) => [type, new Map()]));
+
+  get(type: TypeUrl, name: string): Resource | undefined {
+    return this.types.get(type)?.get(name);
+  }
+
+  names(type: TypeUrl): Iterable<string> {
+    return this.types.get(type)?.keys() ?? [];
+  }
+
+  /** Puts what was made in force. Gives the names, by type, of which a client would notice it. */
+  put(made: Iterable<Outcome>): Map<TypeUrl, Set<string>> {
+    const changed = new Map<TypeUrl, Set<string>>();
+    for (const { type, name, resource } of made) {
+      const resources = this.types.get(type);
+      const before = resources?.get(name);
+      if (resource) resources?.set(name, resource);
+      else resources?.delete(name);
+      if (before?.version === resource?.version) continue;
+      const names = changed.get(type);
+      if (names) names.add(name);
+      else changed.set(type, new Set([name]));
+    }
+    return changed;
+  }
+}
