@@ -1,25 +1,26 @@
-/** Starts and stops the server: the core first, then the ports of the sidecars, then REST. */
+/** Starts and stops the server: its modules, whose last act is to open the ports of the sidecars, and then REST. */
 import type { Server } from 'node:https';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { LogController, type FastifyInstance } from 'fastify';
-import { pino, type Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { requireToken } from './api/authentication.js';
 import { httpAdapter } from './api/http-adapter.js';
 import { serveOpenApi } from './api/openapi.js';
-import { ProblemFilter } from './api/problem.filter.js';
 import { requestLog } from './api/request-log.js';
-import { filesOf, openCore, type OpenCore } from './core.js';
+import { DataDirectory } from './data-directory.js';
+import { ServerCertificate, type TlsMaterial } from './identity/server-certificate.js';
+import { createLog, type Log } from './log.js';
+import { SidecarPorts } from './rpc/ports.js';
 import type { ListenAddress, Settings } from './settings.js';
-import type { TlsMaterial } from './stream/grpc.js';
+import { ApiTokenStore } from './store/api-token-store.js';
 
 export interface RunningServer {
   /** `https://host:port` of the REST API. */
   readonly url: string;
   readonly xdsPort: number;
   readonly joinPort: number;
-  readonly files: ReturnType<typeof filesOf>;
+  readonly files: DataDirectory;
   close(): Promise<void>;
 }
 
@@ -33,43 +34,35 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
 export async function startServer(settings: Settings): Promise<RunningServer> {
-  const log = pino(
-    { level: settings.logLevel, base: null, redact: ['req.headers.authorization'] },
-    pino.destination(2),
-  );
-  const core = await openCore(settings, log);
-  let app: NestFastifyApplication | undefined;
+  const app = await createApp(settings, createLog(settings.logLevel));
   try {
-    app = await createApp(core, log);
-    const { xds, join } = await listening(core.listen());
+    await listening(app.init());
     await listening(app.listen(settings.apiListen.port, settings.apiListen.host));
-    const running = app;
-    return {
-      url: `https://${printAddress(settings.apiListen, (running.getHttpServer() as Server).address())}`,
-      xdsPort: xds,
-      joinPort: join,
-      files: filesOf(settings.dataDir),
-      close: async () => {
-        await running.close();
-        await core.close();
-      },
-    };
   } catch (error) {
-    await app?.close();
-    await core.close();
+    await app.close();
     throw error;
   }
+  const { xds, join } = app.get(SidecarPorts).bound;
+  return {
+    url: `https://${printAddress(settings.apiListen, (app.getHttpServer() as Server).address())}`,
+    xdsPort: xds,
+    joinPort: join,
+    files: app.get(DataDirectory),
+    close: () => app.close(),
+  };
 }
 
-async function createApp(core: OpenCore, log: Logger): Promise<NestFastifyApplication> {
+/** Every module is there, and none has begun. */
+async function createApp(settings: Settings, log: Log): Promise<NestFastifyApplication> {
   const adapter = httpAdapter({
-    https: tls(core.certificate.material),
+    // The certificate follows: what issues it is a module, and needs this adapter to be there before.
+    https: { minVersion: 'TLSv1.3' },
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request' }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.around(core), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(settings, log), adapter, {
     logger: false,
     abortOnError: false,
     // Fastify's own: it reads JSON and nothing else.
@@ -78,12 +71,13 @@ async function createApp(core: OpenCore, log: Logger): Promise<NestFastifyApplic
   const fastify: FastifyInstance = adapter.getInstance();
   const server = app.getHttpServer() as Server;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
-  core.certificate.onRenewal((material) => server.setSecureContext(tls(material)));
+  const certificate = app.get(ServerCertificate);
+  server.setSecureContext(tls(certificate.material));
+  certificate.onRenewal((material) => server.setSecureContext(tls(material)));
   requestLog(fastify);
-  requireToken(fastify, core.tokens);
-  app.useGlobalFilters(new ProblemFilter());
+  requireToken(fastify, app.get(ApiTokenStore));
   serveOpenApi(app);
-  return app.init();
+  return app;
 }
 
 const tls = ({ key, cert }: TlsMaterial) => ({ key, cert, minVersion: 'TLSv1.3' as const });

@@ -15,6 +15,9 @@ export interface Settings {
   readonly logLevel: LogLevel;
 }
 
+/** By which modules ask for them. */
+export const SERVER_SETTINGS = Symbol('Settings');
+
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;

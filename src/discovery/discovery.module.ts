@@ -1,9 +1,21 @@
 /** Discovery: which services there are, which workloads stand behind them, and how those come and go. */
-import { Module } from '@nestjs/common';
+import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { documentController } from '../api/document.controller.js';
 import type { Context, Door } from '../api/document-door.js';
+import { LOG, type Log } from '../log.js';
 import { pointer, type Fault } from '../model/fault.js';
 import { SERVICE_LABEL, parseSpiffeId, type SpiffeId } from '../model/names.js';
+import { SidecarPorts } from '../rpc/ports.js';
+import { RpcModule } from '../rpc/rpc.module.js';
+import { EnrolmentStore } from '../store/enrolment-store.js';
+import { MeshStore } from '../store/mesh-store.js';
+import { StoreModule } from '../store/store.module.js';
+import { AdsService } from '../stream/ads.js';
+import { EngineModule } from '../stream/engine.module.js';
+import { Fleet } from '../stream/fleet.js';
+import { StreamModule } from '../stream/stream.module.js';
+import { Presence } from './presence.js';
+import { Registration } from './registration.js';
 import { ServiceDto, type ServiceSpecDto } from './service.dto.js';
 import { WorkloadDto, type WorkloadSpecDto } from './workload.dto.js';
 
@@ -49,5 +61,36 @@ function workloadFaults({ identity }: Partial<WorkloadSpecDto>, { trustDomain }:
   ];
 }
 
-@Module({ controllers: [documentController(serviceDoor), documentController(workloadDoor)] })
-export class DiscoveryModule {}
+@Module({
+  imports: [EngineModule, RpcModule, StoreModule, StreamModule],
+  controllers: [documentController(serviceDoor), documentController(workloadDoor)],
+  providers: [
+    {
+      provide: Presence,
+      inject: [MeshStore, EnrolmentStore, Fleet, AdsService, LOG],
+      useFactory: (store: MeshStore, enrolments: EnrolmentStore, fleet: Fleet, ads: AdsService, log: Log) =>
+        new Presence(store, enrolments, fleet, ads, (err) => log.error({ err }, 'the fleet could not be looked after')),
+    },
+    {
+      provide: Registration,
+      inject: [MeshStore, EnrolmentStore, Presence, LOG],
+      useFactory: (store: MeshStore, enrolments: EnrolmentStore, presence: Presence, log: Log) =>
+        new Registration(store, enrolments, presence, (err) => log.error({ err }, 'a report could not be taken in')),
+    },
+  ],
+})
+export class DiscoveryModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(
+    private readonly registration: Registration,
+    private readonly presence: Presence,
+    private readonly ports: SidecarPorts,
+  ) {}
+
+  onModuleInit(): void {
+    this.ports.xds.add(...this.registration.service);
+  }
+
+  onApplicationShutdown(): void {
+    this.presence.close();
+  }
+}

@@ -29,3 +29,7 @@ export const sameHash = (a: string, b: string): boolean =>
   a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+
+/** `text` without the secrets of tokens, wherever in it they stand: their ids remain, by which one finds whose they are. */
+export const withoutTokens = (text: string): string =>
+  text.replaceAll(/(slc[a-z]+_[0-9a-f]{16}_)[A-Za-z0-9_-]+/g, '$1[redacted]');

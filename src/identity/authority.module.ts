@@ -1,0 +1,39 @@
+/** The authority of the mesh, and the certificate that the server itself shows. */
+import { Module, type OnApplicationShutdown } from '@nestjs/common';
+import { DataDirectory } from '../data-directory.js';
+import { LOG, type Log } from '../log.js';
+import { SERVER_SETTINGS, type Settings } from '../settings.js';
+import { Database } from '../store/database.js';
+import { StoreModule } from '../store/store.module.js';
+import { Authority } from './authority.js';
+import { ServerCertificate } from './server-certificate.js';
+
+@Module({
+  imports: [StoreModule],
+  providers: [
+    {
+      provide: Authority,
+      // The database first: it keeps a second server out, which would make an authority of its own.
+      inject: [DataDirectory, SERVER_SETTINGS, Database],
+      useFactory: async (directory: DataDirectory, { trustDomain }: Settings) => {
+        const authority = await Authority.open(directory.authority, trustDomain);
+        directory.write(directory.trustAnchors, authority.anchorsPem, 0o644);
+        return authority;
+      },
+    },
+    {
+      provide: ServerCertificate,
+      inject: [Authority, SERVER_SETTINGS, LOG],
+      useFactory: (authority: Authority, { serverNames }: Settings, log: Log) =>
+        ServerCertificate.issue(authority, serverNames, (err) => log.error({ err }, 'the certificate was not renewed')),
+    },
+  ],
+  exports: [Authority, ServerCertificate],
+})
+export class AuthorityModule implements OnApplicationShutdown {
+  constructor(private readonly certificate: ServerCertificate) {}
+
+  onApplicationShutdown(): void {
+    this.certificate.close();
+  }
+}
