@@ -2,6 +2,8 @@
 //! resumption: each connection proves both sides anew.
 
 use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, OnceLock},
     time::SystemTime,
 };
@@ -10,15 +12,16 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::Resumption,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::NoServerSessionStorage,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
+    server::{NoServerSessionStorage, danger::ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
     version::TLS13,
 };
 
 use super::{
     leaf::Leaf,
-    verify::{CallerVerifier, Expected, ServerVerifier},
+    proof::Side,
+    verify::{CallerVerifier, Expected, ServerVerifier, believe_server},
 };
 
 /// ALPN ids (RFC 7301).
@@ -66,7 +69,9 @@ pub struct Credentials {
     pub leaf: Leaf,
     /// For connections that are accepted.
     pub server: Arc<ServerConfig>,
+    callers: Arc<CallerVerifier>,
     anchors: Arc<RootCertStore>,
+    anchors_mark: u64,
     key: Arc<CertifiedKey>,
 }
 
@@ -80,14 +85,31 @@ impl Credentials {
         let key = Arc::new(CertifiedKey::from_der(chain, key, provider())?);
         let verifier = CallerVerifier::new(anchors.clone(), leaf.id.clone(), provider().clone())
             .map_err(|error| Unfit::Anchors(error.to_string()))?;
+        let callers = Arc::new(verifier);
         let mut server = ServerConfig::builder_with_provider(provider().clone())
             .with_protocol_versions(&[&TLS13])?
-            .with_client_cert_verifier(Arc::new(verifier))
+            .with_client_cert_verifier(callers.clone())
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone())));
         server.alpn_protocols = vec![HTTP_2.into(), HTTP_1.into()];
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
-        Ok(Self { material, leaf, server: Arc::new(server), anchors, key })
+        let anchors_mark = mark(&material.anchors);
+        Ok(Self { material, leaf, server: Arc::new(server), callers, anchors, anchors_mark, key })
+    }
+
+    /// The same for the same anchors, and for others, but for an accident that nobody lives to see, another.
+    pub const fn anchors_mark(&self) -> u64 {
+        self.anchors_mark
+    }
+
+    /// Whether `chain`, leaf first, is believed at `now`: that it is somebody's of our mesh. Who, was seen when it came.
+    pub fn believes(&self, side: Side, chain: &[CertificateDer<'_>], now: SystemTime) -> bool {
+        let Some((leaf, intermediates)) = chain.split_first() else { return false };
+        let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        match side {
+            Side::Caller => self.callers.verify_client_cert(leaf, intermediates, now).is_ok(),
+            Side::Server => believe_server(leaf, intermediates, &self.anchors, now, provider()).is_ok(),
+        }
     }
 
     /// For a connection to a server that must be `expected`.
@@ -145,6 +167,13 @@ fn anchors(trusted: &[Vec<u8>]) -> Result<Arc<RootCertStore>, Unfit> {
         return Err(Unfit::Anchors("there are none".into()));
     }
     Ok(Arc::new(anchors))
+}
+
+fn mark(anchors: &[Vec<u8>]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // In whatever order they come, and however often.
+    anchors.iter().collect::<BTreeSet<_>>().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn provider() -> &'static Arc<CryptoProvider> {

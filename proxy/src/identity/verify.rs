@@ -74,9 +74,7 @@ impl ServerCertVerifier for ServerVerifier {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.anchors, intermediates, now, algorithms)?;
+        believe_server(end_entity, intermediates, &self.anchors, now, &self.provider)?;
         let is = Leaf::read(end_entity).map_err(WrongPeer::from)?.id;
         let wanted = match &self.expected {
             Expected::SomeControlPlane if is.is_control_plane() => return Ok(ServerCertVerified::assertion()),
@@ -108,6 +106,19 @@ impl ServerCertVerifier for ServerVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Whether the chain of a server ends at one of the `anchors`.
+pub fn believe_server(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    anchors: &RootCertStore,
+    now: UnixTime,
+    provider: &CryptoProvider,
+) -> Result<(), Error> {
+    let certificate = ParsedCertificate::try_from(end_entity)?;
+    let algorithms = provider.signature_verification_algorithms.all;
+    verify_server_cert_signed_by_trust_anchor(&certificate, anchors, intermediates, now, algorithms)
 }
 
 /// Verifies callers.
