@@ -46,6 +46,11 @@ pub enum ProxyError {
         "the certificate by which this connection was opened has expired; open another one with a fresh certificate"
     )]
     Expired,
+    /// The proof on which the connection rests is worth nothing any more.
+    #[error(
+        "the certificate by which this connection was opened ends at a trust anchor that is no longer trusted; open another one with a fresh certificate"
+    )]
+    Distrusted,
     /// A split gives a share to what does not exist.
     #[error("{authority} sends a share of its calls to {backend}, which does not exist")]
     MissingBackend {
@@ -104,6 +109,14 @@ pub enum ProxyError {
         endpoint: SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// The endpoint would not look at the request.
+    #[error("{endpoint} refused the request without looking at it: {reason}")]
+    Refused {
+        /// Who.
+        endpoint: SocketAddr,
+        /// Why.
+        reason: String,
     },
     /// The connection broke when the request was on its way.
     #[error("{endpoint} broke the connection off: {reason}")]
@@ -199,6 +212,7 @@ impl ProxyError {
             Self::NoService { .. } => "no-service",
             Self::Denied(_) => "denied",
             Self::Expired => "expired",
+            Self::Distrusted => "distrusted",
             Self::MissingBackend { .. } => "missing-backend",
             Self::RouteAnswers { .. } => "route-answers",
             Self::NoEndpoint { .. } => "no-endpoint",
@@ -207,6 +221,7 @@ impl ProxyError {
             Self::Connect { .. } => "connect-failed",
             Self::ConnectTimeout { .. } => "connect-timeout",
             Self::Tls { .. } => "tls-failed",
+            Self::Refused { .. } => "refused",
             Self::Reset { .. } => "connection-broken",
             Self::Idle => "idle-timeout",
         }
@@ -221,6 +236,7 @@ impl ProxyError {
             Self::NoService { .. } => "No such service",
             Self::Denied(_) => "Denied",
             Self::Expired => "Certificate expired",
+            Self::Distrusted => "Certificate no longer trusted",
             Self::MissingBackend { .. } => "Missing backend",
             Self::RouteAnswers { .. } => "Answered by the route",
             Self::NoEndpoint { .. } => "No healthy endpoint",
@@ -229,6 +245,7 @@ impl ProxyError {
             Self::Connect { .. } => "Cannot connect",
             Self::ConnectTimeout { .. } => "Connecting took too long",
             Self::Tls { .. } => "No mutual TLS",
+            Self::Refused { .. } => "Refused",
             Self::Reset { .. } => "Connection broken",
             Self::Idle => "Nothing moved",
         }
@@ -238,7 +255,7 @@ impl ProxyError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
-            Self::Denied(_) | Self::Expired => StatusCode::FORBIDDEN,
+            Self::Denied(_) | Self::Expired | Self::Distrusted => StatusCode::FORBIDDEN,
             Self::NoService { .. } => StatusCode::NOT_FOUND,
             Self::TransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Tunnel { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -246,10 +263,36 @@ impl ProxyError {
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
             Self::Connect { .. } | Self::Tls { .. } | Self::Reset { .. } => StatusCode::BAD_GATEWAY,
-            Self::NoEndpoint { .. } | Self::Overloaded | Self::NoConfiguration { .. } => {
+            Self::NoEndpoint { .. } | Self::Overloaded | Self::NoConfiguration { .. } | Self::Refused { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::ConnectTimeout { .. } | Self::Idle => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Whether the request is as good as never made, so that whoever made it may make it elsewhere: what it was meant for
+    /// has seen nothing of it, and might have answered it otherwise.
+    pub const fn is_untouched(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Tls { .. }
+            | Self::Refused { .. }
+            | Self::Overloaded
+            | Self::NoConfiguration { .. } => true,
+            Self::BadRequest(_)
+            | Self::BadPath(_)
+            | Self::TransferCoding(_)
+            | Self::Tunnel { .. }
+            | Self::NoService { .. }
+            | Self::Denied(_)
+            | Self::Expired
+            | Self::Distrusted
+            | Self::MissingBackend { .. }
+            | Self::RouteAnswers { .. }
+            | Self::NoEndpoint { .. }
+            | Self::Reset { .. }
+            | Self::Idle => false,
         }
     }
 
@@ -259,12 +302,12 @@ impl ProxyError {
             Self::BadRequest(_) | Self::BadPath(_) | Self::TransferCoding(_) | Self::Tunnel { .. } => {
                 "sluice; error=http_request_error"
             }
-            Self::Denied(_) | Self::Expired => "sluice; error=http_request_denied",
+            Self::Denied(_) | Self::Expired | Self::Distrusted => "sluice; error=http_request_denied",
             Self::NoService { .. } => "sluice; error=destination_not_found",
             Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
                 "sluice; error=proxy_configuration_error"
             }
-            Self::NoEndpoint { .. } => "sluice; error=destination_unavailable",
+            Self::NoEndpoint { .. } | Self::Refused { .. } => "sluice; error=destination_unavailable",
             Self::Overloaded => "sluice; error=connection_limit_reached",
             Self::Connect { .. } => "sluice; error=connection_refused",
             Self::ConnectTimeout { .. } => "sluice; error=connection_timeout",

@@ -90,6 +90,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         "HTTP engines are replaced behind the seam; link is tonic's, upstream passes an error on",
     ),
     ("hyper_util", &["http", "link"], "as hyper"),
+    ("h2", &["http"], "as hyper"),
     ("envoy_types", &["xds"], "wire types end where they are decoded"),
     (
         "tonic",

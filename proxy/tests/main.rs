@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary: linking is the slow part.
 
 mod admin;
+mod anchors;
 mod data_path;
 mod decode;
 mod descriptors;
@@ -12,8 +13,10 @@ mod imports;
 mod process;
 mod refusals;
 mod renewal;
+mod resends;
 mod scenarios;
 mod standstill;
 mod support;
 mod terminal;
+mod vanished;
 mod xds;

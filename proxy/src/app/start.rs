@@ -23,12 +23,12 @@ use crate::{
     link,
     listeners::{Addresses, Listeners},
     metrics::Metrics,
-    outbound::{Outbound, turns::Turns},
+    outbound::{Outbound, aside::Aside, turns::Turns},
     proto::Health,
     published::Published,
     registration::{Workload, keep_reported},
     state_dir::StateDir,
-    upstream::Upstream,
+    upstream::{Settings as Way, Upstream},
     xds::{
         client::{Client, Outlook},
         decode::INBOUND_PREFIX,
@@ -93,7 +93,8 @@ impl Sidecar {
             .map(|port| tokio::spawn(watch_program((Ipv4Addr::LOCALHOST, port).into(), health.clone())));
         let reporting = tokio::spawn(keep_reported(channel.clone(), connections, workload.clone(), health.subscribe()));
 
-        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone()));
+        let way = Way { most_kept: (settings.max_connections / 4).clamp(16, 512), ..Way::default() };
+        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), way));
         let (inbound_draining, outbound_draining) = (watch::Sender::new(false), watch::Sender::new(false));
         let callers = Gate::new(settings.max_connections);
         let inbound_requests = Gate::new(settings.max_requests);
@@ -110,6 +111,7 @@ impl Sidecar {
             connections: Gate::new(settings.max_connections),
             draining: outbound_draining.subscribe(),
             turns: Turns::default(),
+            aside: Aside::default(),
         };
         tokio::spawn(Arc::new(outbound).run(listeners.outbound));
         if let (Some(listener), Some(port)) = (listeners.inbound, settings.app_port) {

@@ -11,7 +11,11 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{activity::Activity, attend::Deadline};
+use super::{
+    activity::Activity,
+    attend::Deadline,
+    replay::{Again, Kept},
+};
 
 /// A body, wherever it comes from.
 #[derive(Default)]
@@ -31,12 +35,20 @@ enum Source {
     Empty,
     Full(Bytes),
     Incoming(Incoming),
+    Kept(Kept),
+    Again(Again),
 }
 
-/// Why a body ended early: the other side of it is gone.
+/// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
-#[error("the body was cut off: {0}")]
-pub struct BodyError(#[from] hyper::Error);
+pub enum BodyError {
+    /// The other side of it is gone.
+    #[error("the body was cut off: {0}")]
+    CutOff(#[from] hyper::Error),
+    /// It goes on where the request was sent once more.
+    #[error("the body goes elsewhere")]
+    Elsewhere,
+}
 
 impl Body {
     /// The whole body at once.
@@ -46,6 +58,14 @@ impl Body {
 
     pub(super) fn incoming(incoming: Incoming) -> Self {
         Self { source: Source::Incoming(incoming), ..Self::default() }
+    }
+
+    pub(super) fn kept(kept: Kept) -> Self {
+        Self { source: Source::Kept(kept), ..Self::default() }
+    }
+
+    pub(super) fn again(again: Again) -> Self {
+        Self { source: Source::Again(again), ..Self::default() }
     }
 
     /// The same body, whose moves are noted in `activity`.
@@ -101,6 +121,8 @@ impl HttpBody for Body {
             Source::Incoming(incoming) => {
                 Pin::new(incoming).poll_frame(context).map(|frame| frame.map(|result| result.map_err(BodyError::from)))
             }
+            Source::Kept(kept) => kept.poll_frame(context),
+            Source::Again(again) => again.poll_frame(context),
         };
         match (&moved, &this.activity) {
             (Poll::Ready(Some(Ok(_))), Some(activity)) => activity.touch(),
@@ -115,6 +137,8 @@ impl HttpBody for Body {
             Source::Empty => true,
             Source::Full(_) => false,
             Source::Incoming(incoming) => incoming.is_end_stream(),
+            Source::Kept(kept) => kept.is_end_stream(),
+            Source::Again(again) => again.is_end_stream(),
         }
     }
 
@@ -123,6 +147,8 @@ impl HttpBody for Body {
             Source::Empty => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Source::Incoming(incoming) => incoming.size_hint(),
+            Source::Kept(kept) => kept.size_hint(),
+            Source::Again(again) => again.size_hint(),
         }
     }
 }

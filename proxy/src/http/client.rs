@@ -2,12 +2,15 @@
 
 use std::{
     any::Any,
+    error::Error as _,
     future::poll_fn,
+    io,
     pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use http::Version;
@@ -31,17 +34,40 @@ pub enum Connection {
     Http2(http2::SendRequest<Body>, Arc<AtomicUsize>),
 }
 
-/// Why no response came.
+/// How a silent HTTP/2 connection is asked whether it lives. HTTP/1.1 has no such question.
+#[derive(Clone, Copy, Debug)]
+pub struct Pings {
+    /// How often.
+    pub every: Duration,
+    /// How long the answer may take; then the connection is dead, and everything on it.
+    pub patience: Duration,
+}
+
+/// Why no response came. What it means for sending the request once more is not for the engine to say.
 pub enum SendFailure {
-    /// Nothing of the request was sent: it can be tried elsewhere.
+    /// Nothing of the request was sent.
     Unsent(Box<Request>),
-    /// Some of it may have been.
+    /// The server says that it did nothing with the request, and that others may fare better on this connection
+    /// (RFC 9113 §8.7).
+    Refused(hyper::Error),
+    /// The server says that it did nothing with the request, and takes no others on this connection (RFC 9113 §6.8).
+    GoingAway(hyper::Error),
+    /// The connection ended. Whether anything was done, nobody knows.
+    Ended(hyper::Error),
+    /// The connection ended because nothing came back for too long.
+    Vanished(hyper::Error),
+    /// The server broke the request off, or what came makes no sense, or the request itself ended early.
     Broken(hyper::Error),
 }
 
 impl Connection {
     /// Greets the server at the other end of `io`. `guard` is dropped when the connection ends.
-    pub async fn open<T>(io: T, version: Version, guard: impl Any + Send) -> Result<Self, hyper::Error>
+    pub async fn open<T>(
+        io: T,
+        version: Version,
+        pings: Option<Pings>,
+        guard: impl Any + Send,
+    ) -> Result<Self, hyper::Error>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -56,6 +82,10 @@ impl Connection {
                 .initial_connection_window_size(connection_window(STREAMS))
                 .initial_max_send_streams(STREAMS as usize)
                 .max_send_buf_size(SEND_BUFFER);
+            if let Some(Pings { every, patience }) = pings {
+                // One that nobody uses is asked as well, so that nobody has to find out.
+                builder.keep_alive_interval(every).keep_alive_timeout(patience).keep_alive_while_idle(true);
+            }
             let (sender, connection) = builder.handshake(io).await?;
             let allowed = Arc::new(AtomicUsize::new(STREAMS as usize));
             let told = allowed.clone();
@@ -122,8 +152,41 @@ impl Connection {
             Ok(response) => Ok(response.map(Body::incoming)),
             Err(mut failure) => Err(match failure.take_message() {
                 Some(request) => SendFailure::Unsent(Box::new(request)),
-                None => SendFailure::Broken(failure.into_error()),
+                None => SendFailure::of(failure.into_error()),
             }),
         }
     }
+}
+
+impl SendFailure {
+    fn of(error: hyper::Error) -> Self {
+        if vanished(&error) {
+            return Self::Vanished(error);
+        }
+        let reset = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+        match reset {
+            Some(reset) if reset.is_io() => Self::Ended(error),
+            // Streams that the server did process, and the connection broke under, end with an I/O error instead.
+            Some(reset) if reset.is_remote() && reset.is_go_away() => Self::GoingAway(error),
+            Some(reset) if reset.is_remote() && reset.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+                Self::Refused(error)
+            }
+            Some(_) => Self::Broken(error),
+            None if error.is_parse() || error.is_user() => Self::Broken(error),
+            None => Self::Ended(error),
+        }
+    }
+}
+
+/// Whether time ran out, ours or that of the system.
+fn vanished(error: &hyper::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let io = cause.downcast_ref::<io::Error>().or_else(|| cause.downcast_ref::<h2::Error>()?.get_io());
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        source = cause.source();
+    }
+    error.is_timeout()
 }

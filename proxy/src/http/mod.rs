@@ -2,7 +2,7 @@
 //! body out. Today hyper does the work; nothing outside of this folder may know that.
 //!
 //! - [`serve`]: the server's side of a connection, both versions on one port
-//! - [`Connection`]: the client's side
+//! - [`Connection`]: the client's side; [`Replay`]: a request that may have to be sent once more
 //! - [`Body`]: bytes and trailers on their way, never collected; [`Activity`]: whether they move
 //! - [`Tunnel`]: a connection inside of a connection
 //! - [`head`]: what a request has to be before anybody acts on it; [`headers`]: what must not be passed on
@@ -14,14 +14,16 @@ mod bounds;
 mod client;
 pub mod head;
 pub mod headers;
+mod replay;
 mod rewind;
 mod server;
 mod tunnel;
 
 pub use activity::Activity;
 pub use body::{Body, BodyError};
-pub use client::{Connection, SendFailure};
-pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
+pub use client::{Connection, Pings, SendFailure};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+pub use replay::Replay;
 pub use server::{ServerSettings, serve, serve_until};
 pub use tunnel::Tunnel;
 

@@ -20,7 +20,11 @@ use super::{Inbound, waiting::Place};
 use crate::{
     accept::Open,
     http::serve_until,
-    identity::{leaf::Leaf, verify::refusal_reason},
+    identity::{
+        leaf::Leaf,
+        proof::{Proof, Side},
+        verify::refusal_reason,
+    },
     spiffe::SpiffeId,
     wall_clock::reached,
 };
@@ -32,7 +36,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
     /// Who it proved to be; none: it proved nothing.
     pub id: Option<SpiffeId>,
@@ -40,6 +44,8 @@ pub struct Peer {
     pub address: IpAddr,
     /// When its proof ends; none: it proved nothing.
     pub not_after: Option<SystemTime>,
+    /// What it proved.
+    pub proof: Option<Arc<Proof>>,
 }
 
 impl Peer {
@@ -51,7 +57,7 @@ impl Peer {
 
 /// What a connection turned out to be.
 enum Greeting {
-    Tls(Box<TlsStream<TcpStream>>, Leaf),
+    Tls(Box<TlsStream<TcpStream>>, Leaf, Proof),
     Plaintext(TcpStream),
 }
 
@@ -74,21 +80,25 @@ impl Inbound {
         drop(place);
         let address = remote.ip();
         match greeting {
-            Greeting::Tls(stream, Leaf { id, not_after, .. }) => {
-                self.requests(*stream, Peer { id: Some(id), address, not_after: Some(not_after) }).await;
+            Greeting::Tls(stream, Leaf { id, not_after, .. }, proof) => {
+                let (id, not_after, proof) = (Some(id), Some(not_after), Some(Arc::new(proof)));
+                self.requests(*stream, Peer { id, address, not_after, proof }).await;
             }
-            Greeting::Plaintext(stream) => self.requests(stream, Peer { id: None, address, not_after: None }).await,
+            Greeting::Plaintext(stream) => {
+                self.requests(stream, Peer { id: None, address, not_after: None, proof: None }).await;
+            }
         }
     }
 
     /// Serves the requests of `peer`, for as long as its proof is good.
     async fn requests(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
         let (settings, draining) = (self.settings, self.draining.clone());
-        let not_after = peer.not_after;
+        let (not_after, proof, identity) = (peer.not_after, peer.proof.clone(), self.identity.clone());
         let end = async move {
-            match not_after {
-                Some(moment) => reached(moment, SystemTime::now).await,
-                None => pending().await,
+            let (Some(moment), Some(proof)) = (not_after, proof) else { return pending().await };
+            tokio::select! {
+                () = reached(moment, SystemTime::now) => {}
+                () = proof.broken(&identity) => {}
             }
         };
         let peer = Arc::new(peer);
@@ -114,11 +124,13 @@ impl Inbound {
         if listener.mutual_tls.is_none() {
             return Err("other");
         }
-        let acceptor = TlsAcceptor::from(self.identity.now().server.clone());
+        let us = self.identity.now();
+        let acceptor = TlsAcceptor::from(us.server.clone());
         let stream = acceptor.accept(stream).await.map_err(|error| reason(&error))?;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("no_certificate")?;
-        let leaf = Leaf::read(certificate).map_err(|_| "bad_identity")?;
-        Ok(Some(Greeting::Tls(Box::new(stream), leaf)))
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let leaf = Leaf::read(chain.first().ok_or("no_certificate")?).map_err(|_| "bad_identity")?;
+        let proof = Proof::new(Side::Caller, chain, &us);
+        Ok(Some(Greeting::Tls(Box::new(stream), leaf, proof)))
     }
 
     fn turn_away(&self, remote: SocketAddr, reason: &'static str) {

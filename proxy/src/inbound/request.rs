@@ -11,8 +11,8 @@ use crate::{
         inbound::{Door, Incoming, Judged, Judgement, Verdict},
     },
     error::{Audience, Caller, Denial, NOT_TOLD, ProxyError},
-    http::{Activity, Method, Request, Response, Uri, Version, head, headers},
-    upstream::{ConnectFault, Failure, Target},
+    http::{Activity, HeaderValue, Method, Request, Response, Uri, Version, head, headers},
+    upstream::{Target, UNTOUCHED},
 };
 
 /// How long the program may take to accept a connection.
@@ -26,7 +26,12 @@ impl Inbound {
             Ok(response) => response,
             Err(error) => {
                 debug!(caller = ?peer.id, remote = %peer.address, %error, "answered a caller ourselves");
-                error.respond(audience)
+                let mut response = error.respond(audience);
+                // Its sidecar can go elsewhere then, and takes this out.
+                if peer.id.is_some() && error.is_untouched() {
+                    response.headers_mut().insert(UNTOUCHED, HeaderValue::from_static("1"));
+                }
+                response
             }
         };
         self.metrics.inbound_request(response.status().as_u16());
@@ -36,6 +41,9 @@ impl Inbound {
     async fn answer(&self, mut request: Request, peer: &Peer) -> Result<Response, ProxyError> {
         if peer.is_over(SystemTime::now()) {
             return Err(ProxyError::Expired);
+        }
+        if peer.proof.as_ref().is_some_and(|proof| !proof.holds(&self.identity.now())) {
+            return Err(ProxyError::Distrusted);
         }
         let pass = self.in_flight.enter().ok_or(ProxyError::Overloaded)?;
         let config = self.config.now();
@@ -58,11 +66,9 @@ impl Inbound {
         let target = Target { address: self.program, security: Security::Plaintext, version };
         let activity = Activity::default();
         let request = request.map(|body| body.noted(&activity));
-        let response = tokio::select! {
-            response = self.upstream.send(&target, CONNECT_TIMEOUT, request) => response,
-            () = activity.clone().ceased(door.idle_timeout) => return Err(ProxyError::Idle),
-        };
-        let response = response.map_err(|failure| broken(failure, &target))?;
+        let stands_still = activity.clone().ceased(door.idle_timeout);
+        let response = self.upstream.send(&target, CONNECT_TIMEOUT, request, stands_still).await;
+        let response = response.or_else(|failure| failure.into_answer(target.address))?;
         Ok(response.map(|body| body.limited(&activity, door.idle_timeout).holding(pass)))
     }
 
@@ -130,25 +136,5 @@ fn rule(verdict: Verdict<'_>) -> Option<&str> {
     match verdict {
         Verdict::Allowed(rule) | Verdict::Denied(rule) => Some(rule.as_str()),
         Verdict::NoRule { .. } => None,
-    }
-}
-
-fn broken(failure: Failure, target: &Target) -> ProxyError {
-    let endpoint = target.address;
-    match failure {
-        Failure::NoConnection(_, fault) => fault.into_error(endpoint),
-        Failure::Broken(reason) => ProxyError::Reset { endpoint, reason },
-    }
-}
-
-impl ConnectFault {
-    /// What the caller is told.
-    pub fn into_error(self, endpoint: std::net::SocketAddr) -> ProxyError {
-        match self {
-            Self::Refused(source) => ProxyError::Connect { endpoint, source },
-            Self::Timeout => ProxyError::ConnectTimeout { endpoint },
-            Self::Tls(source) => ProxyError::Tls { endpoint, source },
-            Self::Closed => ProxyError::Reset { endpoint, reason: "it hung up before anything was said".into() },
-        }
     }
 }

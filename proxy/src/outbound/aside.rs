@@ -90,9 +90,9 @@ impl Aside {
 }
 
 /// The one whose turn it is among `endpoints`.
-fn nth<'a>(endpoints: impl Iterator<Item = &'a Endpoint> + Clone, turn: u64) -> Option<&'a Endpoint> {
+fn nth<'a>(mut endpoints: impl Iterator<Item = &'a Endpoint> + Clone, turn: u64) -> Option<&'a Endpoint> {
     let count = u64::try_from(endpoints.clone().count()).ok().filter(|&count| count > 0)?;
-    endpoints.clone().nth(usize::try_from(turn % count).ok()?)
+    endpoints.nth(usize::try_from(turn % count).ok()?)
 }
 
 #[cfg(test)]

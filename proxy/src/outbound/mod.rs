@@ -2,8 +2,9 @@
 //!
 //! - [`target`]: whom a request means
 //! - [`request`]: one request, under one configuration
-//! - [`turns`]: the counters behind splits and round robin
+//! - [`turns`]: the counters behind splits and round robin; [`aside`]: whom they pass over
 
+pub mod aside;
 mod request;
 mod target;
 pub mod turns;
@@ -13,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use aside::Aside;
 use target::admits_tunnel;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -57,6 +59,8 @@ pub struct Outbound {
     pub draining: watch::Receiver<bool>,
     /// Whose turn it is.
     pub turns: Turns,
+    /// Whom calls have failed at.
+    pub aside: Aside,
 }
 
 impl Outbound {

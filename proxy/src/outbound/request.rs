@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::{Outbound, target::authority};
@@ -17,8 +17,8 @@ use crate::{
     upstream::{Failure, Target},
 };
 
-/// How many endpoints are tried before a call is given up. Each only if nothing was sent to the one before.
-const TRIES: u64 = 3;
+/// How many endpoints are tried before a call is given up. Each only if nothing was done with it at the one before.
+const TRIES: usize = 3;
 
 /// What a request is counted under.
 #[derive(Default)]
@@ -77,28 +77,32 @@ impl Outbound {
         let activity = Activity::default();
         let mut request = request.map(|body| body.noted(&activity));
         let turn = self.turns.of_backend(&backend);
-        let tries = TRIES.min(u64::try_from(endpoints.fit.len()).unwrap_or(TRIES)).max(1);
-        let mut last = ProxyError::NoEndpoint { backend: backend.to_string() };
-        for attempt in 0..tries {
-            let Some(picked) = endpoints.pick(turn.wrapping_add(attempt)) else { break };
+        let mut tried = Vec::new();
+        let mut last = Err(ProxyError::NoEndpoint { backend: backend.to_string() });
+        while tried.len() < TRIES
+            && let Some(picked) = self.aside.pick(endpoints, turn, &tried, Instant::now())
+        {
             let (endpoint, target) = (picked.address, target(picked, cluster, request.version()));
-            let sent = tokio::select! {
-                sent = self.upstream.send(&target, cluster.connect_timeout, request) => sent,
-                () = activity.clone().ceased(way.idle_timeout) => return Err(ProxyError::Idle),
-            };
-            match sent {
+            let stands_still = activity.clone().ceased(way.idle_timeout);
+            let failure = match self.upstream.send(&target, cluster.connect_timeout, request, stands_still).await {
                 Ok(response) => {
-                    return Ok(response.map(|body| body.limited(&activity, way.idle_timeout).holding(pass)));
+                    self.aside.answered_at(endpoint);
+                    last = Ok(response);
+                    break;
                 }
-                Err(Failure::NoConnection(unsent, fault)) => {
-                    request = *unsent;
-                    last = fault.into_error(endpoint);
-                    debug!(%endpoint, error = %last, "trying another endpoint, if there is one");
-                }
-                Err(Failure::Broken(reason)) => return Err(ProxyError::Reset { endpoint, reason }),
-            }
+                Err(failure) => failure,
+            };
+            self.aside.failed_at(endpoint, Instant::now());
+            tried.push(endpoint);
+            let Failure::Untouched(unsent, why) = failure else {
+                last = failure.into_answer(endpoint);
+                break;
+            };
+            request = *unsent;
+            last = why.into_answer(endpoint);
+            debug!(%endpoint, "nothing was done there; trying another endpoint, if there is one");
         }
-        Err(last)
+        last.map(|response| response.map(|body| body.limited(&activity, way.idle_timeout).holding(pass)))
     }
 
     /// The way to `authority`; if the control plane has not been asked yet, the call waits for what it says.

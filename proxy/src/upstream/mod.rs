@@ -1,14 +1,20 @@
 //! The way on: to endpoints of the mesh by mutual TLS, and to the own program in plaintext, over pooled connections.
 
+mod budget;
 mod connect;
+mod failure;
 mod pool;
+mod severable;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use budget::Budget;
+use pool::{Lease, Pool};
 
 use crate::{
     config::cluster::Security,
     http::{
-        HeaderValue, Request, Response, SendFailure, Uri, Version,
+        HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version,
         head::{self, BadHead},
         header, headers,
     },
@@ -17,8 +23,36 @@ use crate::{
     published::Published,
 };
 
-pub use connect::ConnectFault;
-use pool::Pool;
+pub use failure::{ConnectFault, Failure, Untouched};
+
+/// What a sidecar says to the one that called it, when nobody did anything with the request: it may go elsewhere. It is
+/// believed of who has proved to be of the mesh, and goes no further than from one sidecar to the next.
+pub const UNTOUCHED: HeaderName = HeaderName::from_static("sluice-untouched");
+
+/// How often a request is sent once more to the same target.
+const RESENDS: u32 = 2;
+
+/// How the way on is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How sidecars are asked whether they live.
+    pub pings: Pings,
+    /// How many connections are kept, in use or not, whatever they lead to. Those that are shared are kept while they are
+    /// used, even if they are more.
+    pub most_kept: usize,
+    /// How long requests on a connection may go on when the other side is no longer believed.
+    pub farewell: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            pings: Pings { every: Duration::from_secs(10), patience: Duration::from_secs(5) },
+            most_kept: 512,
+            farewell: Duration::from_secs(30),
+        }
+    }
+}
 
 /// Where a request goes, and what must be proved there. Connections are shared only by requests that ask for the same:
 /// a change of identities never reuses an old connection.
@@ -32,66 +66,117 @@ pub struct Target {
     pub version: Version,
 }
 
-/// Why no response came.
-pub enum Failure {
-    /// No connection could be had. The request is as it was.
-    NoConnection(Box<Request>, ConnectFault),
-    /// It broke when the request was on its way.
-    Broken(String),
-}
-
 /// Sends requests to where they are to go.
 pub struct Upstream {
     identity: Arc<Published<Credentials>>,
     pool: Arc<Pool>,
+    settings: Settings,
+    budget: Budget,
 }
 
 impl Upstream {
     /// With this identity, which may be renewed. Call it inside of the runtime: it tidies up now and then.
-    pub fn new(identity: Arc<Published<Credentials>>, metrics: Arc<Metrics>) -> Self {
-        let pool = Arc::new(Pool::new(metrics));
+    pub fn new(identity: Arc<Published<Credentials>>, metrics: Arc<Metrics>, settings: Settings) -> Self {
+        let pool = Arc::new(Pool::new(identity.clone(), metrics, settings.most_kept));
         tokio::spawn(pool::tidy(Arc::downgrade(&pool)));
-        Self { identity, pool }
+        Self { identity, pool, settings, budget: Budget::default() }
     }
 
-    /// Sends `request` to `target`. A connection that turns out to be closed before anything was sent is replaced.
+    /// Sends `request` to `target`, until `stands_still`. It is sent once more over another connection when nothing was
+    /// done with it, or when doing it twice is doing it once and the connection was an old one (RFC 9110 §9.2.2).
     pub async fn send(
         &self,
         target: &Target,
         connect_timeout: Duration,
         request: Request,
+        stands_still: impl Future<Output = ()>,
     ) -> Result<Response, Failure> {
         let mut request = prepare(request, target.version);
+        let mut stands_still = std::pin::pin!(stands_still);
+        self.budget.earn();
+        let mut resends = 0;
         loop {
-            let open = |guard| connect::open(target, connect_timeout, self.identity.now(), guard);
-            let mut lease = match self.pool.get(target, connect_timeout, open).await {
+            let open = |guard| connect::open(target, connect_timeout, &self.identity, &self.settings, guard);
+            let mut lease = match self.pool.get(target, resends > 0, connect_timeout, open).await {
                 Ok(lease) => lease,
-                Err(fault) => return Err(Failure::NoConnection(Box::new(request), fault)),
+                Err(fault) => return Err(untouched(request, Untouched::NoConnection(fault))),
             };
-            match lease.connection.send(request).await {
-                Ok(response) if head::framing(response.headers()).is_err() => {
-                    return Err(Failure::Broken(BadHead::Coding.to_string()));
+            let (mut replay, first) = keep(target, &lease, request);
+            let sent = tokio::select! {
+                sent = lease.connection.send(first) => sent,
+                () = &mut stands_still => {
+                    self.pool.suspect(target);
+                    return Err(Failure::StoodStill);
                 }
-                Ok(mut response) => {
-                    headers::strip(response.headers_mut());
-                    *response.version_mut() = Version::HTTP_11;
-                    let response = response.map(|body| body.holding(lease.place.clone()));
-                    self.pool.give_back(target, lease);
-                    return Ok(response);
-                }
-                Err(SendFailure::Unsent(unsent)) if lease.reused => {
-                    self.pool.forget(target, &lease);
-                    request = *unsent;
-                }
-                Err(SendFailure::Unsent(unsent)) => {
-                    self.pool.forget(target, &lease);
-                    let fault = ConnectFault::Closed;
-                    return Err(Failure::NoConnection(unsent, fault));
-                }
-                Err(SendFailure::Broken(error)) => return Err(Failure::Broken(error.to_string())),
+            };
+            let failure = match sent {
+                Ok(response) => return self.received(target, lease, response, replay),
+                Err(failure) => failure,
+            };
+            match failure {
+                SendFailure::Refused(_) => {}
+                SendFailure::Vanished(_) => self.pool.suspect(target),
+                _ => self.pool.forget(target, &lease),
             }
+            let may = resends < RESENDS;
+            let idempotent = replay.as_ref().is_some_and(Replay::is_idempotent);
+            let mut again = || replay.as_mut()?.again();
+            request = match failure {
+                SendFailure::Unsent(unsent) if lease.reused && may => *unsent,
+                SendFailure::Unsent(unsent) => {
+                    return Err(untouched(*unsent, Untouched::NoConnection(ConnectFault::Closed)));
+                }
+                SendFailure::Refused(error) | SendFailure::GoingAway(error) => match again() {
+                    None => return Err(Failure::Broken(error.to_string())),
+                    Some(request) if may && self.budget.spend() => request,
+                    Some(request) => return Err(untouched(request, Untouched::Refused(error.to_string()))),
+                },
+                SendFailure::Ended(error) | SendFailure::Vanished(error) => {
+                    let request = (lease.reused && idempotent && may && self.budget.spend()).then(again).flatten();
+                    request.ok_or_else(|| Failure::Broken(error.to_string()))?
+                }
+                SendFailure::Broken(error) => return Err(Failure::Broken(error.to_string())),
+            };
+            resends += 1;
         }
     }
+
+    fn received(
+        &self,
+        target: &Target,
+        lease: Lease,
+        mut response: Response,
+        replay: Option<Replay>,
+    ) -> Result<Response, Failure> {
+        if head::framing(response.headers()).is_err() {
+            return Err(Failure::Broken(BadHead::Coding.to_string()));
+        }
+        headers::strip(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        let told = response.headers_mut().remove(UNTOUCHED).is_some();
+        let response = response.map(|body| body.holding(lease.place.clone()));
+        self.pool.give_back(target, lease);
+        let is_sidecar = matches!(target.security, Security::MutualTls(_));
+        match replay.filter(|_| told && is_sidecar).and_then(|mut replay| replay.again()) {
+            Some(request) => Err(untouched(request, Untouched::Told(Box::new(response)))),
+            None => Ok(response),
+        }
+    }
+}
+
+fn untouched(request: Request, why: Untouched) -> Failure {
+    Failure::Untouched(Box::new(request), why)
+}
+
+/// Keeps what it takes to send a request once more, where that may come to be: where the other side can say that it did
+/// nothing with it, or may have closed the connection meanwhile.
+fn keep(target: &Target, lease: &Lease, request: Request) -> (Option<Replay>, Request) {
+    let can_say = target.version == Version::HTTP_2 || matches!(target.security, Security::MutualTls(_));
+    if can_say || (lease.reused && request.method().is_idempotent()) {
+        let (replay, request) = Replay::of(request);
+        return (Some(replay), request);
+    }
+    (None, request)
 }
 
 /// Writes the head as the other side wants it: the target in the request line or in `:authority`, and nothing that

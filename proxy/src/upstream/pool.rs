@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -20,7 +20,9 @@ use super::{ConnectFault, Target, connect::Opened};
 use crate::{
     config::cluster::Security,
     http::{Connection, Version},
+    identity::{credentials::Credentials, proof::Proof},
     metrics::Metrics,
+    published::Published,
 };
 
 /// How many idle HTTP/1.1 connections are kept for one target.
@@ -58,18 +60,24 @@ pub struct Lease {
 }
 
 /// How long a connection is used.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Life {
     born: Instant,
     /// When the first of the proofs ends on which it rests.
     ends: Option<SystemTime>,
+    /// What the other side proved.
+    proof: Option<Arc<Proof>>,
 }
 
 /// Connections by target.
 pub struct Pool {
     targets: Mutex<HashMap<Target, Arc<Slot>>>,
+    identity: Arc<Published<Credentials>>,
     metrics: Arc<Metrics>,
     ids: AtomicU64,
+    /// How many connections are kept, and how many may be, whatever they lead to.
+    kept: Arc<AtomicUsize>,
+    most: usize,
 }
 
 /// The connections to one target.
@@ -89,6 +97,16 @@ struct Idle {
     /// How long it may be idle.
     longest: Duration,
     id: u64,
+    _kept: Kept,
+}
+
+/// Counts a connection while it is kept.
+struct Kept(Arc<AtomicUsize>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Counts a connection while it lives.
@@ -101,16 +119,17 @@ impl Drop for Counted {
 }
 
 impl Pool {
-    /// An empty pool.
-    pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { targets: Mutex::default(), metrics, ids: AtomicU64::new(0) }
+    /// An empty pool, in which no more than `most` connections are kept.
+    pub fn new(identity: Arc<Published<Credentials>>, metrics: Arc<Metrics>, most: usize) -> Self {
+        Self { targets: Mutex::default(), identity, metrics, ids: AtomicU64::new(0), kept: Arc::default(), most }
     }
 
     /// A connection to `target`: one that is there, or one that `open` makes. Waiting for somebody else who makes one
-    /// ends after `limit`.
+    /// ends after `limit`. `alone`: one that takes a request at a time has to be new.
     pub async fn get<F>(
         &self,
         target: &Target,
+        alone: bool,
         limit: Duration,
         open: impl FnOnce(Counted) -> F,
     ) -> Result<Lease, ConnectFault>
@@ -118,44 +137,51 @@ impl Pool {
         F: Future<Output = Result<Opened, ConnectFault>>,
     {
         let slot = self.slot(target);
-        if let Some(lease) = slot.take() {
+        let is_shared = target.version == Version::HTTP_2;
+        if let Some(lease) = (is_shared || !alone).then(|| slot.take(&self.identity.now())).flatten() {
             return Ok(lease);
         }
-        let _making = if target.version == Version::HTTP_2 {
+        let _making = if is_shared {
             let making = timeout(limit, slot.making.lock()).await.map_err(|_| ConnectFault::Timeout)?;
-            if let Some(lease) = slot.take() {
+            if let Some(lease) = slot.take(&self.identity.now()) {
                 return Ok(lease);
             }
             Some(making)
         } else {
             None
         };
-        let Opened { connection, ends } = open(self.counted()).await?;
+        let Opened { connection, ends, proof } = open(self.counted()).await?;
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let (born, place) = (Instant::now(), Arc::default());
-        let life = Life { born, ends };
-        let lease = Lease { connection, reused: false, place, life, id };
+        let life = Life { born, ends, proof };
+        let lease = Lease { connection, reused: false, place, life: life.clone(), id };
         if let Some(connection) = lease.connection.share() {
-            let places = lease.place.clone();
-            slot.keep(Idle { connection, places, life, since: born, longest: LONGEST_IDLE_HTTP2, id });
+            self.make_room();
+            let (places, longest) = (lease.place.clone(), LONGEST_IDLE_HTTP2);
+            // Others share it from now on: it is kept even where there is no room.
+            slot.idle().push(Idle { connection, places, life, since: born, longest, id, _kept: self.one_more() });
         }
         Ok(lease)
     }
 
     /// A connection that has done its work. One that takes a request at a time is kept once the response is read.
-    pub fn give_back(&self, target: &Target, mut lease: Lease) {
-        if target.version == Version::HTTP_2 || !lease.life.goes_on() {
+    pub fn give_back(self: &Arc<Self>, target: &Target, mut lease: Lease) {
+        if target.version == Version::HTTP_2 || !lease.life.goes_on(&self.identity.now()) {
             return;
         }
-        let slot = self.slot(target);
+        let (pool, slot) = (self.clone(), self.slot(target));
         let longest = match target.security {
             Security::Plaintext => LONGEST_IDLE_PROGRAM,
             Security::MutualTls(_) => LONGEST_IDLE_SIDECAR,
         };
         tokio::spawn(async move {
-            if lease.connection.ready().await {
+            if lease.connection.ready().await && pool.make_room() {
                 let Lease { connection, life, id, .. } = lease;
-                slot.keep(Idle { connection, places: Arc::default(), life, since: Instant::now(), longest, id });
+                let (places, since) = (Arc::default(), Instant::now());
+                let mut idle = slot.idle();
+                if idle.len() < MOST_IDLE {
+                    idle.push(Idle { connection, places, life, since, longest, id, _kept: pool.one_more() });
+                }
             }
         });
     }
@@ -163,6 +189,36 @@ impl Pool {
     /// A connection that was closed.
     pub fn forget(&self, target: &Target, lease: &Lease) {
         self.slot(target).idle().retain(|idle| idle.id != lease.id);
+    }
+
+    /// Something was waited for in vain at `target`. Whether its other connections lead anywhere nobody knows: nothing new
+    /// is sent on them.
+    pub fn suspect(&self, target: &Target) {
+        self.slot(target).idle().clear();
+    }
+
+    /// Sees to it that one more may be kept: if there are too many, the one goes that nobody has used for longest. `false`:
+    /// all of them are in use.
+    fn make_room(&self) -> bool {
+        if self.kept.load(Ordering::Relaxed) < self.most {
+            return true;
+        }
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = |slot: &Arc<Slot>| {
+            let idle = slot.idle();
+            let unused = idle.iter().filter(|idle| idle.carried() == 0);
+            unused.map(|idle| (idle.since, idle.id)).min().map(|(since, id)| (since, id, slot.clone()))
+        };
+        let Some((_, id, slot)) = targets.values().filter_map(oldest).min_by_key(|&(since, id, _)| (since, id)) else {
+            return false;
+        };
+        slot.idle().retain(|idle| idle.id != id);
+        true
+    }
+
+    fn one_more(&self) -> Kept {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+        Kept(self.kept.clone())
     }
 
     fn slot(&self, target: &Target) -> Arc<Slot> {
@@ -179,9 +235,10 @@ impl Pool {
     }
 
     fn tidy(&self) {
+        let us = self.identity.now();
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         targets.retain(|_, slot| {
-            slot.idle().retain(Idle::is_fresh);
+            slot.idle().retain(|idle| idle.is_fresh(&us));
             // Somebody else who holds the slot is about to use it.
             Arc::strong_count(slot) > 1 || !slot.idle().is_empty()
         });
@@ -195,9 +252,9 @@ impl Slot {
     }
 
     /// The last connection that has room: the others may grow old.
-    fn take(&self) -> Option<Lease> {
+    fn take(&self, us: &Credentials) -> Option<Lease> {
         let mut idle = self.idle();
-        idle.retain(|idle| idle.connection.is_ready() && idle.is_fresh());
+        idle.retain(|idle| idle.connection.is_ready() && idle.is_fresh(us));
         let at = idle.iter().rposition(Idle::has_room)?;
         if let Some(connection) = idle[at].connection.share() {
             let shared = &mut idle[at];
@@ -206,36 +263,36 @@ impl Slot {
                 connection,
                 reused: true,
                 place: shared.places.clone(),
-                life: shared.life,
+                life: shared.life.clone(),
                 id: shared.id,
             });
         }
         let Idle { connection, places: place, life, id, .. } = idle.remove(at);
         Some(Lease { connection, reused: true, place, life, id })
     }
-
-    fn keep(&self, connection: Idle) {
-        let mut idle = self.idle();
-        if idle.len() < MOST_IDLE {
-            idle.push(connection);
-        }
-    }
 }
 
 impl Life {
-    fn goes_on(self) -> bool {
-        self.born.elapsed() < OLDEST && self.ends.is_none_or(|end| SystemTime::now() + MARGIN < end)
+    /// Whether anything new is sent on it by `us`.
+    fn goes_on(&self, us: &Credentials) -> bool {
+        self.born.elapsed() < OLDEST
+            && self.ends.is_none_or(|end| SystemTime::now() + MARGIN < end)
+            && self.proof.as_ref().is_none_or(|proof| proof.holds(us))
     }
 }
 
 impl Idle {
-    fn is_fresh(&self) -> bool {
-        self.since.elapsed() < self.longest && self.life.goes_on()
+    fn is_fresh(&self, us: &Credentials) -> bool {
+        self.since.elapsed() < self.longest && self.life.goes_on(us)
     }
 
     fn has_room(&self) -> bool {
-        let carried = Arc::strong_count(&self.places) - 1;
-        carried < self.connection.most()
+        self.carried() < self.connection.most()
+    }
+
+    /// How many requests are on their way on it.
+    fn carried(&self) -> usize {
+        Arc::strong_count(&self.places) - 1
     }
 }
 

@@ -10,9 +10,9 @@ use sluice_proxy::{
     identity::credentials::Credentials,
     inbound::Inbound,
     metrics::Metrics,
-    outbound::{Outbound, turns::Turns},
+    outbound::{Outbound, aside::Aside, turns::Turns},
     published::Published,
-    upstream::Upstream,
+    upstream::{self, Upstream},
     xds::{
         decode::{Decoded, Limits, decode},
         demand::Demand,
@@ -50,11 +50,17 @@ pub struct Bounds {
     pub settings: ServerSettings,
     pub requests: usize,
     pub patience: Duration,
+    pub upstream: upstream::Settings,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { settings: ServerSettings::default(), requests: 1000, patience: Duration::from_millis(200) }
+        Self {
+            settings: ServerSettings::default(),
+            requests: 1000,
+            patience: Duration::from_millis(200),
+            upstream: upstream::Settings::default(),
+        }
     }
 }
 
@@ -81,7 +87,7 @@ impl Sidecar {
         let identity = Arc::new(Published::new(credentials));
         let (metrics, demand) = (Arc::new(Metrics::default()), Arc::new(Demand::default()));
         let config = Arc::new(Published::new(config(resources)));
-        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone()));
+        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), bounds.upstream));
         let draining = watch::Sender::new(false);
         let in_flight = Gate::new(bounds.requests);
         let inbound = Inbound {
@@ -108,6 +114,7 @@ impl Sidecar {
             connections: Gate::new(1000),
             draining: draining.subscribe(),
             turns: Turns::default(),
+            aside: Aside::default(),
         };
         let listen = async || {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

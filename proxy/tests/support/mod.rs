@@ -6,6 +6,7 @@ pub mod http;
 pub mod mesh;
 pub mod pki;
 pub mod process;
+pub mod relay;
 #[allow(clippy::unnecessary_wraps, reason = "fields of messages are optional, and what fills them is so at once")]
 pub mod resources;
 

@@ -116,6 +116,13 @@ impl Pki {
         Credentials::new(self.material(workload, &Leaf::of(workload))).unwrap()
     }
 
+    /// The same, by who believes these authorities as well.
+    pub fn credentials_believing(&self, workload: &str, others: &[&Pki]) -> Credentials {
+        let mut material = self.material(workload, &Leaf::of(workload));
+        material.anchors.extend(others.iter().flat_map(|other| other.anchors()));
+        Credentials::new(material).unwrap()
+    }
+
     /// A chain for the key of a signing request.
     pub fn sign(&self, request: &[u8], leaf: &Leaf) -> Result<Vec<Vec<u8>>, rcgen::Error> {
         let mut request = CertificateSigningRequestParams::from_der(&request.to_vec().into())?;

@@ -71,5 +71,5 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut lost: watch:
         () = carrying => return,
     }
     // Both ends stay open, and nobody looks at them.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
