@@ -74,11 +74,24 @@ async function createApp(settings: Settings, log: Log): Promise<NestFastifyAppli
   const certificate = app.get(ServerCertificate);
   server.setSecureContext(tls(certificate.material));
   certificate.onRenewal((material) => server.setSecureContext(tls(material)));
+  app.useSecurityHeaders({
+    xFrameOptions: { action: 'deny' },
+    contentSecurityPolicy: { directives: CONTENT_SECURITY_POLICY },
+    strictTransportSecurity: false,
+  });
   requestLog(fastify);
   requireToken(fastify, app.get(ApiTokenStore));
   serveOpenApi(app);
   return app;
 }
+
+/** What Swagger UI needs, which is the one page there is; and in no frame of anybody else's. */
+const CONTENT_SECURITY_POLICY = {
+  'default-src': ["'self'"],
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'img-src': ["'self'", 'data:'],
+  'frame-ancestors': ["'none'"],
+};
 
 const tls = ({ key, cert }: TlsMaterial) => ({ key, cert, minVersion: 'TLSv1.3' as const });
 

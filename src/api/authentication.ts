@@ -17,19 +17,26 @@ declare module 'fastify' {
 export interface Caller {
   /** The name of the token that it came with, under which its changes are kept. */
   readonly author: string;
-  /** Aborted when the caller has hung up, or has its answer. */
+  /** Aborted when the caller has hung up, or has its answer; with a refusal for a reason when its token has ended. */
   readonly signal: AbortSignal;
 }
 
-/** Health, and the description of the API with what is needed to read it. */
-const PUBLIC = [/^\/livez$/, /^\/readyz$/, /^\/openapi\.json$/, /^\/docs(\/|$)/, /^\/$/];
+/** The description of the API with what is needed to read it: no operations of ours, which say so themselves. */
+const PUBLIC = [/^\/openapi\.json$/, /^\/docs(\/|$)/];
+
+/** No request lasts longer, in milliseconds: the end of a token that ends later is nothing to it. */
+const LONGEST_REQUEST_MS = 3_600_000;
 
 /** Asks for a token before a body is read and before it is known whether the path leads anywhere. */
 export function requireToken(server: FastifyInstance, tokens: ApiTokenStore): void {
+  const open = new Map<string, Set<AbortController>>();
+  tokens.onRevoke((id) => {
+    for (const request of open.get(id) ?? []) request.abort(tokenEnded());
+  });
   server.decorateRequest('caller');
   server.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
-    if (PUBLIC.some((pattern) => pattern.test(path))) return;
+    if (request.routeOptions.config.public || PUBLIC.some((pattern) => pattern.test(path))) return;
     const [, text] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
     const token = text === undefined ? undefined : await tokens.authenticate(text);
     if (!token) {
@@ -41,11 +48,23 @@ export function requireToken(server: FastifyInstance, tokens: ApiTokenStore): vo
       );
     }
     const over = new AbortController();
+    const requests = open.get(token.id) ?? new Set();
+    open.set(token.id, requests.add(over));
+    const left = token.expiresAt === undefined ? Infinity : Date.parse(token.expiresAt) - Date.now();
+    const end = left < LONGEST_REQUEST_MS ? setTimeout(() => over.abort(tokenEnded()), left) : undefined;
     // The signal of Fastify's requests is aborted as soon as a body has been read.
-    reply.raw.once('close', () => over.abort());
+    reply.raw.once('close', () => {
+      clearTimeout(end);
+      requests.delete(over);
+      if (requests.size === 0 && open.get(token.id) === requests) open.delete(token.id);
+      over.abort();
+    });
     request.caller = { author: token.name, signal: over.signal };
   });
 }
+
+const tokenEnded = (): MeshError =>
+  new MeshError('unauthenticated', 'the token has expired or was revoked meanwhile; what was changed stands');
 
 /** Who sends `request`. Throws `unauthenticated`. */
 export function callerOf({ caller }: ApiRequest): Caller {

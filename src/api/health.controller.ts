@@ -1,6 +1,7 @@
 /** Whether the server is alive, and whether it is of use: for orchestrators, which have no token. */
 import { Controller, Get, Redirect } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { Public } from './guards/authorisation.guard.js';
 
 export class HealthDto {
   @ApiProperty({ enum: ['ok'] })
@@ -13,6 +14,7 @@ const OK: HealthDto = { status: 'ok' };
 @Controller()
 export class HealthController {
   @Get('livez')
+  @Public()
   @ApiOperation({ operationId: 'getLiveness', summary: 'Tell whether the server is alive', security: [] })
   @ApiOkResponse({ type: HealthDto })
   live(): HealthDto {
@@ -21,6 +23,7 @@ export class HealthController {
 
   /** The port is opened after everything else: whoever can ask finds a server that has its mesh and can sign. */
   @Get('readyz')
+  @Public()
   @ApiOperation({
     operationId: 'getReadiness',
     summary: 'Tell whether the server has its mesh and serves sidecars',
@@ -32,6 +35,7 @@ export class HealthController {
   }
 
   @Get()
+  @Public()
   @Redirect('/docs', 302)
   @ApiExcludeEndpoint()
   root(): void {}

@@ -5,8 +5,10 @@ import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MeshError, type MeshErrorCode } from '../model/mesh-error.js';
-import { BODY_LIMIT, sendProblem } from './problem.filter.js';
+import { readJsonBodies } from './json-body.js';
+import { BODY_LIMIT, sendProblem } from './filters/problem.filter.js';
 import { PROBLEM_CONTENT_TYPE, problemOf } from './problem.js';
+import { noteRoutes } from './routes.js';
 
 type Options = ConstructorParameters<typeof FastifyAdapter>[0];
 
@@ -21,8 +23,17 @@ export function httpAdapter(options: object) {
       void sendProblem(error, request, reply),
     clientErrorHandler: answerNoRequest,
   } as Options);
-  adapter.getInstance().addHook('onRequest', async ({ method, headers }) => {
+  const server: FastifyInstance = adapter.getInstance();
+  noteRoutes(server);
+  readJsonBodies(server);
+  server.addHook('onRequest', async ({ method, headers, raw, url }, reply) => {
     if (NEED_NO_BODY.has(method) && isEmpty(headers)) delete headers['content-type'];
+    // What the API says is of this moment and for this caller; a token above all is in no cache.
+    if (url.startsWith('/v1/')) void reply.header('cache-control', 'no-store');
+    // Whoever stands between would take the one for true and this server the other.
+    if (raw.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length > 1) {
+      throw MeshError.invalid([{ detail: 'the request names two hosts; send one Host header' }]);
+    }
   });
   return adapter;
 }

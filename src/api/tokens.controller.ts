@@ -1,5 +1,5 @@
 /** The tokens that open this API: made, listed and revoked. Their texts are shown once and stored nowhere. */
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
 import {
   ApiBody,
   ApiCreatedResponse,
@@ -17,8 +17,8 @@ import { SERVER } from '../model/revision.js';
 import { ApiTokenStore, type ApiToken } from '../store/api-token-store.js';
 import { MayBeLeftOut } from './fields.js';
 import { ApiProblems } from './openapi-decorators.js';
-import { parse } from './parse.js';
-import { readNoQuery, type Query as QueryValues } from './query.js';
+import { Parsed } from './pipes/body.pipe.js';
+import { NoQuery } from './pipes/query.pipe.js';
 import { IsDurationFrom, IsName } from './rules.js';
 
 /** How long a token with an end may last. */
@@ -79,9 +79,10 @@ export class TokensController {
   })
   @ApiCreatedResponse({ type: NewApiTokenDto })
   @ApiProblems('conflict', 'too-large', 'store-unavailable')
-  async create(@Body() body: unknown, @Query() query: QueryValues): Promise<NewApiTokenDto> {
-    readNoQuery(query);
-    const { name, expiresIn } = parse(ApiTokenRequestDto, body, faultsOf);
+  async create(
+    @Parsed(ApiTokenRequestDto, faultsOf) { name, expiresIn }: ApiTokenRequestDto,
+    @NoQuery() _: void,
+  ): Promise<NewApiTokenDto> {
     const { text, ...token } = await this.tokens.create(
       name,
       expiresIn === undefined ? undefined : parseDuration(expiresIn),
@@ -93,8 +94,7 @@ export class TokensController {
   @ApiOperation({ operationId: 'listApiTokens', summary: 'List the tokens of this API, without their texts' })
   @ApiOkResponse({ type: ApiTokenListDto })
   @ApiProblems()
-  async list(@Query() query: QueryValues): Promise<ApiTokenListDto> {
-    readNoQuery(query);
+  async list(@NoQuery() _: void): Promise<ApiTokenListDto> {
     return { items: await this.tokens.list() };
   }
 
@@ -104,14 +104,13 @@ export class TokensController {
   @ApiParam({ name: 'name', example: 'deploy-pipeline' })
   @ApiNoContentResponse({ description: 'It opens nothing any more.' })
   @ApiProblems('not-found', 'store-unavailable')
-  async revoke(@Param('name') name: string, @Query() query: QueryValues): Promise<void> {
-    readNoQuery(query);
+  async revoke(@Param('name') name: string, @NoQuery() _: void): Promise<void> {
     await this.tokens.revoke(name);
   }
 }
 
 /** Nobody may write in the name of the server. The names of sidecars are SPIFFE ids, which no token can be called. */
-const faultsOf = ({ name }: ApiTokenRequestDto): Fault[] =>
-  name === SERVER
-    ? [{ pointer: pointer('name'), detail: `"${SERVER}" is the server itself; choose another name` }]
-    : [];
+function faultsOf({ name }: ApiTokenRequestDto): Fault[] {
+  if (name !== SERVER) return [];
+  return [{ pointer: pointer('name'), detail: `"${SERVER}" is the server itself; choose another name` }];
+}

@@ -6,6 +6,7 @@ export const MESH_ERROR_CODES = [
   'invalid',
   'unauthenticated',
   'not-found',
+  'method-not-allowed',
   'conflict',
   'stale-revision',
   'too-large',

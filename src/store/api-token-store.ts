@@ -14,6 +14,8 @@ export interface ApiToken {
 }
 
 export class ApiTokenStore {
+  private readonly listeners = new Set<(id: string) => void>();
+
   constructor(
     private readonly database: Database,
     private readonly clock: () => Date = () => new Date(),
@@ -67,8 +69,19 @@ export class ApiTokenStore {
 
   /** Throws `not-found`. */
   async revoke(name: string): Promise<void> {
-    const { affected } = await this.database.write((transaction) => transaction.delete(ApiTokenRow, { name }));
-    if (!affected) throw MeshError.notFound(`token "${name}"`);
+    const id = await this.database.write(async (transaction) => {
+      const row = await transaction.findOneBy(ApiTokenRow, { name });
+      if (!row) throw MeshError.notFound(`token "${name}"`);
+      await transaction.delete(ApiTokenRow, { id: row.id });
+      return row.id;
+    });
+    for (const listener of this.listeners) listener(id);
+  }
+
+  /** Calls `listener` with the id of every token that is revoked. Returns what ends that. */
+  onRevoke(listener: (id: string) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 }
 

@@ -474,7 +474,12 @@ describe('a request', () => {
       'unauthenticated',
     ],
     ['to a path that leads nowhere', () => rest.call('GET', '/v1/nowhere'), 404, 'not-found'],
-    ['with a method that there is not', () => rest.call('PATCH', `${shop}/services/a`, { body: {} }), 404, 'not-found'],
+    [
+      'with a method that there is not',
+      () => rest.call('PATCH', `${shop}/services/a`, { body: {} }),
+      405,
+      'method-not-allowed',
+    ],
     ['for an object that there is not', () => rest.call('GET', `${shop}/services/missing`), 404, 'not-found'],
     ['for a revision that there is not', () => rest.call('GET', '/v1/revisions/999999'), 404, 'not-found'],
     ['for a revision that is none', () => rest.call('GET', '/v1/revisions/latest/receipt'), 404, 'not-found'],
@@ -494,7 +499,7 @@ describe('a request', () => {
     ],
     ['that climbs out of it in code', () => rest.call('GET', '/docs/%2e%2e', { token: '' }), 404, 'not-found'],
     ['with a method of its own', () => rest.call('FOO', '/v1/revisions'), 400, 'invalid'],
-    ['with a method that is none of ours', () => rest.call('PROPFIND', '/v1/revisions'), 404, 'not-found'],
+    ['with a method that is none of ours', () => rest.call('PROPFIND', '/v1/revisions'), 405, 'method-not-allowed'],
     ['with a query of 20 KB', () => rest.call('GET', `/v1/nowhere?${'a'.repeat(20_000)}`), 431, 'too-large'],
     [
       'with headers of 20 KB',

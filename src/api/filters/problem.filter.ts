@@ -1,8 +1,8 @@
 /** Turns whatever was thrown into a problem document. What was not meant for the caller goes to the log alone. */
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { MeshError } from '../model/mesh-error.js';
-import { PROBLEM_CONTENT_TYPE, problemOf } from './problem.js';
+import { MeshError } from '../../model/mesh-error.js';
+import { PROBLEM_CONTENT_TYPE, problemOf } from '../problem.js';
 
 /** For what happens inside of Nest. */
 @Catch()
@@ -18,22 +18,29 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const refusal = refusalOf(error, request);
   if (refusal.code === 'internal' || refusal.cause) request.log.error({ err: refusal.cause ?? error }, refusal.message);
   if (refusal.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer realm="sluice"');
+  if (refusal.code === 'method-not-allowed')
+    void reply.header('allow', (refusal.extensions['allow'] as string[]).join(', '));
   if (refusal.code === 'store-unavailable') void reply.header('retry-after', '5');
   const problem = problemOf(refusal, request.id);
   return reply.code(problem.status).type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
 }
 
-function refusalOf(error: unknown, { method, url }: FastifyRequest): MeshError {
-  if (error instanceof MeshError) return error;
+function refusalOf(error: unknown, { method, url, server }: FastifyRequest): MeshError {
   // Nest wraps what Fastify throws, and has no other refusal of its own than that a path leads nowhere.
   const thrown = error instanceof HttpException && error.cause ? error.cause : error;
+  if (thrown instanceof MeshError) return thrown;
   const { code = '', statusCode } = thrown as Partial<FastifyError>;
   const known = FASTIFY[code];
   if (known) return known();
   const status = thrown instanceof HttpException ? thrown.getStatus() : statusCode;
   // The files of the documentation say 403 of a path that climbs out of their folder: there is nothing for anybody.
   if (status === 403 || status === 404 || status === 405) {
-    return MeshError.notFound(`operation ${method} ${url.split('?', 1)[0]}; /docs lists those that there are`);
+    const path = url.split('?', 1)[0] ?? '';
+    const allow = server.methodsOf(path);
+    if (allow.length > 0 && !allow.includes(method)) {
+      return new MeshError('method-not-allowed', `${path} takes ${allow.join(', ')}, not ${method}`, [], { allow });
+    }
+    return MeshError.notFound(`operation ${method} ${path}; /docs lists those that there are`);
   }
   if (status !== undefined && status >= 400 && status < 500) {
     return MeshError.invalid([{ pointer: '', detail: 'the request is not one that can be answered' }]);
