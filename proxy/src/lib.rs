@@ -29,6 +29,7 @@ pub mod published;
 pub mod registration;
 pub mod signals;
 pub mod spiffe;
+pub mod standing;
 pub mod state_dir;
 pub mod terminal;
 pub mod upstream;

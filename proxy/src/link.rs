@@ -8,7 +8,7 @@ use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use tonic::{
-    Status,
+    Code, Status,
     transport::{Channel, Endpoint, Uri},
 };
 
@@ -28,6 +28,16 @@ impl Connections {
     /// Tells of every further one.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        *self.0.borrow()
+    }
+
+    /// What the control plane was told may be forgotten, as it may be after a new connection.
+    pub fn as_if_new(&self) {
+        self.0.send_modify(|count| *count += 1);
     }
 }
 
@@ -62,6 +72,11 @@ async fn connect(target: &str, tls: Result<Arc<ClientConfig>, rustls::Error>) ->
     stream.set_nodelay(true)?;
     let peer = ServerName::IpAddress(stream.peer_addr()?.ip().into());
     TlsConnector::from(tls).connect(peer, stream).await.map_err(in_words)
+}
+
+/// Whether the control plane says that it knows no such sidecar: it may have been evicted, or another may have joined anew.
+pub fn is_unknown_there(status: &Status) -> bool {
+    matches!(status.code(), Code::NotFound | Code::PermissionDenied)
 }
 
 /// A status with its causes: "transport error" alone helps nobody.

@@ -1,17 +1,18 @@
-//! Tells the control plane where the workload is reached and how it fares, whenever that changes and after each new
-//! connection.
+//! Tells the control plane where the workload is reached and how it fares: whenever that changes, and whenever the control
+//! plane may have forgotten it, which is after each new connection and each new stream.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 use tonic::{Request, Status, transport::Channel};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     backoff::Backoff,
     chance,
-    link::{Connections, reason},
+    link::{Connections, is_unknown_there, reason},
     proto::{Health, LeaveRequest, ReportRequest, registration_client::RegistrationClient},
+    standing::{Said, Standing},
 };
 
 /// How long an answer may take.
@@ -36,6 +37,7 @@ pub async fn keep_reported(
     connections: Connections,
     workload: Workload,
     mut health: watch::Receiver<Health>,
+    standing: Arc<Standing>,
 ) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(15));
     let mut made = connections.watch();
@@ -44,6 +46,7 @@ pub async fn keep_reported(
         match report(&channel, &workload, state).await {
             Ok(revision) => {
                 info!(?state, revision, "the control plane knows how the workload fares");
+                standing.known(Said::Report);
                 backoff.reset();
                 // The report itself may have made the connection.
                 made.mark_unchanged();
@@ -54,7 +57,12 @@ pub async fn keep_reported(
             }
             Err(status) => {
                 let wait = backoff.after_failure(chance::fraction());
-                warn!(reason = reason(&status), ?wait, "cannot report how the workload fares");
+                if is_unknown_there(&status) {
+                    standing.unknown(Said::Report, reason(&status));
+                    debug!(?wait, "reporting again");
+                } else {
+                    warn!(reason = reason(&status), ?wait, "cannot report how the workload fares");
+                }
                 tokio::select! {
                     _ = health.changed() => {}
                     () = sleep(wait) => {}

@@ -28,6 +28,7 @@ async fn port(leaf: &Leaf) -> std::net::SocketAddr {
     let admin = Admin {
         readiness: Arc::new(Published::new(Readiness::Ready)),
         identity,
+        standing: Arc::default(),
         config: Arc::default(),
         report: Arc::default(),
         metrics: Arc::default(),

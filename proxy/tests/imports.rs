@@ -11,7 +11,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("accept", &["gate"], "it takes connections and does not know for whom"),
     (
         "admin",
-        &["accept", "config", "gate", "http", "identity", "metrics", "published", "xds"],
+        &["accept", "config", "gate", "http", "identity", "metrics", "published", "standing", "xds"],
         "it shows everything and changes nothing",
     ),
     ("app", &["*"], "it puts the parts together"),
@@ -64,9 +64,10 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     ("proto", &[], "it is generated"),
     ("published", &[], "it hands values to readers"),
-    ("registration", &["backoff", "chance", "link", "proto"], "it reports"),
+    ("registration", &["backoff", "chance", "link", "proto", "standing"], "it reports"),
     ("signals", &[], "it hears signals"),
     ("spiffe", &[], "it is a word that everybody uses"),
+    ("standing", &[], "it remembers what the control plane thinks of us"),
     ("state_dir", &[], "it owns a directory"),
     ("terminal", &[], "it knows process groups, and nothing of what runs in them"),
     (
@@ -76,7 +77,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "xds",
-        &["backoff", "chance", "config", "durable", "link", "metrics", "proto", "published", "spiffe"],
+        &["backoff", "chance", "config", "durable", "link", "metrics", "proto", "published", "spiffe", "standing"],
         "it makes configurations; nobody's requests pass here",
     ),
     ("wall_clock", &[], "it waits, and does not know for what"),

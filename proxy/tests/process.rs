@@ -135,6 +135,32 @@ fn listening_script(file: &Path) -> String {
 }
 
 #[tokio::test]
+async fn a_sidecar_that_the_control_plane_does_not_know_any_more_serves_is_not_ready_and_asks_again() {
+    let world = World::new().await;
+    let program = named("cart").await;
+    let mut command = world.command(&[]);
+    let sidecar = world.start(command.env("SLUICE_APP_PORT", program.port().to_string())).await;
+    sidecar.ready().await;
+    let healthy = || world.control.told().healths().iter().filter(|&&health| health == Health::Healthy).count();
+    eventually("a report", async || (healthy() > 0).then_some(())).await;
+    world.control.evicted.send_replace(true);
+    let unknown = async || {
+        let (status, body) = sidecar.look("/readyz").await;
+        body.contains("does not know this sidecar any more").then_some(status)
+    };
+    assert_eq!(eventually("the news", unknown).await, 503);
+    let doors: Value = serde_json::from_str(&sidecar.look("/config").await.1).unwrap();
+    assert!(doors["inbound"]["mutualTls"].is_object(), "what is held is served");
+    let reports = healthy();
+    world.control.evicted.send_replace(false);
+    sidecar.ready().await;
+    eventually("another report", async || (healthy() > reports).then_some(())).await;
+    let log = sidecar.log();
+    let said = log.lines().filter(|line| line.contains("does not know this sidecar any more")).count();
+    assert_eq!(said, 1, "once, however often it asks: {log}");
+}
+
+#[tokio::test]
 async fn signals_reach_the_program() {
     let world = World::new().await;
     let file = world.directory.path().join("heard");

@@ -17,7 +17,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 use crate::support::{
     eventually,
     http::{Client, named},
-    mesh::Sidecar,
+    mesh::{Sidecar, to_cart},
     pki::{Leaf, Pki, TRUST_DOMAIN, id},
     resources::Door,
     soon,
@@ -141,6 +141,26 @@ async fn good_proofs_are_let_in_in_both_versions() {
         let mut client = Client::tls(cart.inbound, config, version).await.unwrap();
         assert_eq!(client.get("http://cart/").await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_leaf_that_says_by_which_enrolment_it_came_to_be_is_believed_on_either_side() {
+    let pki = Pki::new();
+    let enrolled = |workload: &str| Credentials::new(pki.material(workload, &Leaf::enrolled(workload))).unwrap();
+    let door = Door::to("shop/cart-from-web", &id("shop/web")).made("shop/cart");
+    let cart = Sidecar::start(enrolled("shop/cart"), named("cart").await, &[door]).await;
+    let web = Sidecar::start(enrolled("shop/web"), cart.inbound, &to_cart(&[cart.inbound])).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        assert_eq!(Client::plain(web.outbound, version).await.get("http://cart/").await.status, 200);
+    }
+    // An enrolment is no identity, and takes the place of none.
+    let nobody = Leaf { uris: Vec::new(), ..Leaf::enrolled("shop/web") };
+    let config = proving(&pki, Some(pki.material("shop/web", &nobody)));
+    if let Ok(mut client) = Client::tls(cart.inbound, config, Version::HTTP_11).await {
+        let request = http::Request::get("/").header("host", "cart").body(crate::support::http::empty()).unwrap();
+        assert!(client.try_send(request).await.is_err());
+    }
+    refused(&cart, "bad_identity").await;
 }
 
 #[tokio::test]

@@ -44,9 +44,9 @@ impl Listening {
         let copy = Copy::within(directory);
         let client = Client::new("shop/web".into(), mirror, copy, outlook.clone(), Arc::new(Metrics::default()));
         let us = Arc::new(Published::new(pki.credentials("shop/web")));
-        let (channel, _) = link::channel(&control.members.to_string(), move || us.now().control_plane());
+        let (channel, connections) = link::channel(&control.members.to_string(), move || us.now().control_plane());
         let mut tasks = JoinSet::new();
-        tasks.spawn(client.run(channel));
+        tasks.spawn(client.run(channel, connections));
         Self { outlook, _tasks: tasks }
     }
 
@@ -291,9 +291,9 @@ async fn the_copy_on_disk_serves_before_and_without_the_control_plane() {
     let copy = Copy::within(directory.path());
     let client = Client::new("shop/web".into(), mirror, copy, outlook.clone(), Arc::new(Metrics::default()));
     let us = Arc::new(Published::new(pki.credentials("shop/web")));
-    let (channel, _) = link::channel(&address.to_string(), move || us.now().control_plane());
+    let (channel, connections) = link::channel(&address.to_string(), move || us.now().control_plane());
     let mut tasks = JoinSet::new();
-    tasks.spawn(client.run(channel));
+    tasks.spawn(client.run(channel, connections));
     let listening = Listening { outlook, _tasks: tasks };
     eventually("the copy in force, without a control plane", async || listening.route().is_some().then_some(())).await;
     assert_eq!(listening.route().as_deref(), Some("cart.shop:80=1"));

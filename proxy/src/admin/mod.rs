@@ -19,6 +19,7 @@ use crate::{
     identity::credentials::Credentials,
     metrics::Metrics,
     published::Published,
+    standing::Standing,
     xds::report::Report,
 };
 
@@ -33,6 +34,8 @@ pub struct Admin {
     pub identity: watch::Receiver<Option<Arc<Published<Credentials>>>>,
     /// What is in force.
     pub config: Arc<Published<Config>>,
+    /// Whether the control plane knows it.
+    pub standing: Arc<Standing>,
     /// How the control plane is heard.
     pub report: Arc<Published<Report>>,
     /// What was counted.
@@ -90,7 +93,8 @@ impl Admin {
 
     fn ready(&self) -> Readiness {
         let certificate_ends = self.credentials().map(|credentials| credentials.leaf.not_after);
-        self.readiness.now().with_certificate(certificate_ends, SystemTime::now())
+        let readiness = self.readiness.now().with_certificate(certificate_ends, SystemTime::now());
+        readiness.with_standing(self.standing.why_unknown())
     }
 
     fn credentials(&self) -> Option<Arc<Credentials>> {

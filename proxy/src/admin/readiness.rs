@@ -30,6 +30,17 @@ impl Readiness {
             _ => self.clone(),
         }
     }
+
+    /// What it is when the control plane, for this reason, does not know us: what it changes, we would not hear.
+    #[must_use]
+    pub fn with_standing(self, why_unknown: Option<String>) -> Self {
+        match (self, why_unknown) {
+            (Self::Ready, Some(reason)) => {
+                Self::Not(format!("the control plane does not know this sidecar any more ({reason})"))
+            }
+            (readiness, _) => readiness,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -53,8 +53,9 @@ impl Sidecar {
         let outlook = Arc::new(Outlook::default());
         let readiness: Arc<Published<Readiness>> = Arc::default();
         let (known, identity) = watch::channel(None);
-        let (config, report) = (outlook.config.clone(), outlook.report.clone());
-        let admin = Admin { readiness: readiness.clone(), identity, config, report, metrics: metrics.clone() };
+        let (config, report, standing) = (outlook.config.clone(), outlook.report.clone(), outlook.standing.clone());
+        let admin =
+            Admin { readiness: readiness.clone(), identity, standing, config, report, metrics: metrics.clone() };
         tokio::spawn(Arc::new(admin).run(listeners.admin));
 
         readiness.swap(Arc::new(Readiness::Not("no identity yet".into())));
@@ -84,14 +85,15 @@ impl Sidecar {
         let mirror = Mirror::new(inbound.as_deref(), settings.limits);
         let copy = Copy::within(directory.path());
         let client = Client::new(name.clone(), mirror, copy, outlook.clone(), metrics.clone());
-        tokio::spawn(client.run(channel.clone()));
+        tokio::spawn(client.run(channel.clone(), connections.clone()));
 
         let first = if settings.app_port.is_some() { Health::Unhealthy } else { Health::Healthy };
         let health = watch::Sender::new(first);
         let probing = settings
             .app_port
             .map(|port| tokio::spawn(watch_program((Ipv4Addr::LOCALHOST, port).into(), health.clone())));
-        let reporting = tokio::spawn(keep_reported(channel.clone(), connections, workload.clone(), health.subscribe()));
+        let (told, standing) = (health.subscribe(), outlook.standing.clone());
+        let reporting = tokio::spawn(keep_reported(channel.clone(), connections, workload.clone(), told, standing));
 
         let way = Way { most_kept: (settings.max_connections / 4).clamp(16, 512), ..Way::default() };
         let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), way));

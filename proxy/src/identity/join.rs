@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tonic::{Code, Request, Status, transport::Channel};
+use tracing::info;
 
 use super::{
     credentials::{Credentials, Material, Unfit},
@@ -62,5 +63,6 @@ pub async fn join(channel: Channel, token: &str) -> Result<Credentials, JoinErro
     let response = response.into_inner();
     let Certificate { chain, trust_anchors, .. } = response.certificate.ok_or(JoinError::Nothing)?;
     let (namespace, name) = (response.namespace, response.name);
+    info!(namespace, name, enrolment = response.enrolment, "the control plane has enrolled this sidecar");
     Ok(Credentials::new(Material { namespace, name, key, chain, anchors: trust_anchors })?)
 }

@@ -27,7 +27,15 @@ use super::{
     mirror::{Mirror, Step},
     report::Report,
 };
-use crate::{backoff::Backoff, chance, config::Config, link::reason, metrics::Metrics, published::Published};
+use crate::{
+    backoff::Backoff,
+    chance,
+    config::Config,
+    link::{Connections, is_unknown_there, reason},
+    metrics::Metrics,
+    published::Published,
+    standing::{Said, Standing},
+};
 
 /// The largest response that is read, in bytes.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -53,6 +61,8 @@ pub struct Outlook {
     pub report: Arc<Published<Report>>,
     /// Which services the program calls.
     pub demand: Arc<Demand>,
+    /// Whether the control plane knows us.
+    pub standing: Arc<Standing>,
 }
 
 /// The one that hears the control plane.
@@ -69,6 +79,28 @@ pub struct Client {
     /// The copy that is being written.
     writing: Option<JoinHandle<()>>,
     connected: bool,
+    /// How many connections there were when the last stream was opened.
+    connections: u64,
+}
+
+/// Why a stream ended.
+enum Ended {
+    /// There is something wrong.
+    Fault(String),
+    /// The control plane says that it knows no such sidecar.
+    Unknown(String),
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        if is_unknown_there(&status) { Self::Unknown(reason(&status)) } else { Self::Fault(reason(&status)) }
+    }
+}
+
+impl From<&str> for Ended {
+    fn from(reason: &str) -> Self {
+        Self::Fault(reason.into())
+    }
 }
 
 impl Client {
@@ -84,22 +116,40 @@ impl Client {
         }
         mirror.call(outlook.demand.all());
         outlook.report.swap(Arc::new(Report::of(&mirror, false)));
-        let client =
-            Self { node, mirror, outlook, metrics, copy, reserve, write_at: None, writing: None, connected: false };
+        let client = Self {
+            node,
+            mirror,
+            outlook,
+            metrics,
+            copy,
+            reserve,
+            write_at: None,
+            writing: None,
+            connected: false,
+            connections: 0,
+        };
         client.tell_demand();
         client
     }
 
     /// Hears the control plane for ever.
-    pub async fn run(mut self, channel: Channel) {
+    pub async fn run(mut self, channel: Channel, connections: Connections) {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
-            let ended = self.stream(&channel, &mut backoff).await;
+            let ended = self.stream(&channel, &connections, &mut backoff).await;
             let step = self.mirror.close();
             self.put_in_force(step.config);
             self.connection(false);
             let wait = backoff.after_failure(chance::fraction());
-            warn!(reason = %ended, ?wait, "the control plane is not heard; serving what is held");
+            match ended {
+                Ended::Fault(reason) => warn!(reason, ?wait, "the control plane is not heard; serving what is held"),
+                Ended::Unknown(reason) => {
+                    debug!(reason, ?wait, "the control plane turns the stream away");
+                    self.outlook.standing.unknown(Said::Stream, reason);
+                    // It may be that it only has to be told again that there is such a workload.
+                    connections.as_if_new();
+                }
+            }
             self.fall_back();
             let until = Instant::now() + wait;
             let outlook = self.outlook.clone();
@@ -117,7 +167,7 @@ impl Client {
     }
 
     /// Keeps one stream until it ends, and says why it did.
-    async fn stream(&mut self, channel: &Channel, backoff: &mut Backoff) -> String {
+    async fn stream(&mut self, channel: &Channel, connections: &Connections, backoff: &mut Backoff) -> Ended {
         let (requests, queue) = mpsc::channel(MOST_REQUESTS);
         let step = self.mirror.call(self.outlook.demand.all());
         self.put_in_force(step.config);
@@ -141,9 +191,11 @@ impl Client {
                         info!("the control plane is heard");
                         responses = Some(response.into_inner());
                         self.connection(true);
+                        self.outlook.standing.known(Said::Stream);
+                        self.opened(connections);
                         continue;
                     }
-                    Err(status) => return reason(&status),
+                    Err(status) => return status.into(),
                 },
                 message = next(&mut responses) => match message {
                     Ok(Some(response)) => {
@@ -151,11 +203,11 @@ impl Client {
                         self.receive(response)
                     }
                     Ok(None) => return "the control plane ended the stream".into(),
-                    Err(status) => return reason(&status),
+                    Err(status) => return status.into(),
                 },
                 () = outlook.demand.changed() => self.mirror.call(outlook.demand.all()),
                 () = sleep_until(patience), if responses.is_none() && self.reserve.is_some() => {
-                    return format!("it did not answer within {PATIENCE:?}");
+                    return Ended::Fault(format!("it did not answer within {PATIENCE:?}"));
                 }
                 () = due(self.write_at) => {
                     self.write();
@@ -169,6 +221,14 @@ impl Client {
             if refused && self.reserve.is_some() {
                 return "it sent what cannot be obeyed, where what is on disk could".into();
             }
+        }
+    }
+
+    /// A stream on a connection that had one before: what the workload's report said may have gone with that.
+    fn opened(&mut self, connections: &Connections) {
+        if std::mem::replace(&mut self.connections, connections.count()) == connections.count() {
+            connections.as_if_new();
+            self.connections = connections.count();
         }
     }
 

@@ -69,6 +69,8 @@ pub struct ControlPlane {
     pub members: SocketAddr,
     streams: tokio::sync::Mutex<mpsc::Receiver<AdsStream>>,
     told: Arc<Mutex<Told>>,
+    /// Whether it has evicted everybody.
+    pub evicted: watch::Sender<bool>,
     _tasks: JoinSet<()>,
 }
 
@@ -76,6 +78,7 @@ pub struct ControlPlane {
 pub struct AdsStream {
     requests: Streaming<DeltaDiscoveryRequest>,
     responses: mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>,
+    evicted: watch::Receiver<bool>,
     nonce: u64,
 }
 
@@ -120,7 +123,14 @@ impl ControlPlane {
         join_tls.alpn_protocols = vec![HTTP_2.to_vec()];
         let (streams_in, streams) = mpsc::channel(16);
         let told = Arc::new(Mutex::new(Told::default()));
-        let service = Service { pki: pki.clone(), how: Arc::new(how), told: told.clone(), streams: streams_in };
+        let evicted = watch::Sender::new(false);
+        let service = Service {
+            pki: pki.clone(),
+            how: Arc::new(how),
+            told: told.clone(),
+            evicted: evicted.subscribe(),
+            streams: streams_in,
+        };
         let mut tasks = JoinSet::new();
         let join_routes = Routes::new(EnrolmentServer::new(service.clone()));
         let [join_port, members_port] = service.how.ports;
@@ -129,7 +139,7 @@ impl ControlPlane {
             .add_service(RenewalServer::new(service.clone()))
             .add_service(RegistrationServer::new(service));
         let members = listen(&mut tasks, members_port, members_tls, routes).await;
-        Self { join, members, streams: streams.into(), told, _tasks: tasks }
+        Self { join, members, streams: streams.into(), told, evicted, _tasks: tasks }
     }
 
     pub fn ports(&self) -> [SocketAddr; 2] {
@@ -235,6 +245,11 @@ impl AdsStream {
         loop {
             let mut due: Vec<(Kind, String)> = Vec::new();
             tokio::select! {
+                true = async { self.evicted.wait_for(|&evicted| evicted).await.is_ok() } => {
+                    let status = Status::permission_denied("workload shop/cart was evicted; join again");
+                    let _ = self.responses.try_send(Err(status));
+                    return;
+                }
                 request = self.requests.message() => {
                     let Ok(Some(request)) = request else { return };
                     let Some(kind) = Kind::of_type_url(&request.type_url) else { continue };
@@ -276,6 +291,7 @@ struct Service {
     pki: Arc<Pki>,
     how: Arc<How>,
     told: Arc<Mutex<Told>>,
+    evicted: watch::Receiver<bool>,
     streams: mpsc::Sender<AdsStream>,
 }
 
@@ -300,7 +316,8 @@ impl Enrolment for Service {
         self.told.lock().unwrap().joined += 1;
         let (namespace, name) = self.how.workload.split_once('/').unwrap();
         let certificate = self.certificate(&request.signing_request)?;
-        Ok(Response::new(JoinResponse { certificate, namespace: namespace.into(), name: name.into() }))
+        let enrolment = "e-1".into();
+        Ok(Response::new(JoinResponse { certificate, namespace: namespace.into(), name: name.into(), enrolment }))
     }
 }
 
@@ -316,6 +333,9 @@ impl Renewal for Service {
 #[tonic::async_trait]
 impl Registration for Service {
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
+        if *self.evicted.borrow() {
+            return Err(Status::not_found("there is no workload shop/cart"));
+        }
         self.told.lock().unwrap().reports.push(request.into_inner());
         Ok(Response::new(ReportResponse { revision: 1 }))
     }
@@ -343,7 +363,10 @@ impl AggregatedDiscoveryService for Service {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
         let (responses, outgoing) = mpsc::channel(64);
-        let stream = AdsStream { requests: request.into_inner(), responses, nonce: 0 };
+        if *self.evicted.borrow() {
+            return Err(Status::permission_denied("workload shop/cart was evicted; join again"));
+        }
+        let stream = AdsStream { requests: request.into_inner(), responses, evicted: self.evicted.clone(), nonce: 0 };
         let _ = self.streams.send(stream).await;
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }

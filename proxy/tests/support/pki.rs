@@ -21,6 +21,8 @@ pub struct Pki {
 /// What a leaf says.
 pub struct Leaf {
     pub uris: Vec<String>,
+    /// The enrolment, as a name of DNS.
+    pub enrolment: Option<String>,
     pub not_before: SystemTime,
     pub not_after: SystemTime,
 }
@@ -33,13 +35,24 @@ impl Leaf {
 
     pub fn with_uris(uris: Vec<String>) -> Self {
         let now = SystemTime::now();
-        Self { uris, not_before: now - Duration::from_mins(1), not_after: now + Duration::from_hours(24) }
+        Self {
+            uris,
+            enrolment: None,
+            not_before: now - Duration::from_mins(1),
+            not_after: now + Duration::from_hours(24),
+        }
     }
 
     pub fn expired(account: &str) -> Self {
         let now = SystemTime::now();
         let (not_before, not_after) = (now - Duration::from_hours(2), now - Duration::from_hours(1));
         Self { not_before, not_after, ..Self::of(account) }
+    }
+
+    /// A good one that says by which enrolment it came to be.
+    pub fn enrolled(account: &str) -> Self {
+        let enrolment = Some("01jdkx5t7m.enrolment.sluice.internal".to_owned());
+        Self { enrolment, ..Self::of(account) }
     }
 
     fn parameters(&self) -> CertificateParams {
@@ -52,8 +65,9 @@ impl Leaf {
         parameters.distinguished_name = DistinguishedName::new();
         parameters.not_before = self.not_before.into();
         parameters.not_after = self.not_after.into();
-        parameters.subject_alt_names =
-            self.uris.iter().map(|uri| SanType::URI(uri.as_str().try_into().unwrap())).collect();
+        let uris = self.uris.iter().map(|uri| SanType::URI(uri.as_str().try_into().unwrap()));
+        let enrolment = self.enrolment.iter().map(|name| SanType::DnsName(name.as_str().try_into().unwrap()));
+        parameters.subject_alt_names = uris.chain(enrolment).collect();
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     }

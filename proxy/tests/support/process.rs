@@ -139,6 +139,11 @@ impl Running {
         eventually(text, async || find()).await
     }
 
+    /// All that it has said.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
     pub async fn ready(&self) {
         eventually("readiness", async || (self.look("/readyz").await.0 == 200).then_some(())).await;
     }
