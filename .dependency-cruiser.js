@@ -58,7 +58,7 @@ export default {
     ...[
       only(
         'api',
-        ['model', 'store', 'world', 'changes', 'stream', 'status'],
+        ['model', 'store', 'world', 'changes', 'stream', 'status', 'rpc'],
         'What all REST doors share; a door knows its feature, never the other way round.',
       ),
       wiring('api', ['model', 'store', 'world', 'changes', 'stream', 'status', 'rpc']),

@@ -6,11 +6,13 @@ import { LogController, type FastifyInstance } from 'fastify';
 import { AppModule } from './app.module.js';
 import { requireToken } from './api/authentication.js';
 import { httpAdapter } from './api/http-adapter.js';
+import { OpenRequests } from './api/open-requests.js';
 import { serveOpenApi } from './api/openapi.js';
 import { requestLog } from './api/request-log.js';
 import { DataDirectory } from './data-directory.js';
 import { ServerCertificate, type TlsMaterial } from './identity/server-certificate.js';
 import { createLog, type Log } from './log.js';
+import { Metrics } from './observe/metrics.js';
 import { SidecarPorts } from './rpc/ports.js';
 import type { ListenAddress, Settings } from './settings.js';
 import { ApiTokenStore } from './store/api-token-store.js';
@@ -80,7 +82,10 @@ async function createApp(settings: Settings, log: Log): Promise<NestFastifyAppli
     strictTransportSecurity: false,
   });
   requestLog(fastify);
-  requireToken(fastify, app.get(ApiTokenStore));
+  app.get(Metrics).measure(fastify);
+  const requests = app.get(OpenRequests);
+  requests.watch(fastify);
+  requireToken(fastify, app.get(ApiTokenStore), requests);
   serveOpenApi(app);
   return app;
 }

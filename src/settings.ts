@@ -12,6 +12,7 @@ export interface Settings {
   readonly serverNames: readonly string[];
   readonly trustDomain: string;
   readonly proxyLeaseMs: number;
+  readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
 }
 
@@ -97,6 +98,18 @@ export const SETTINGS: SettingTable = {
       return value !== undefined && value >= 1_000
         ? { value }
         : 'it must be a duration of at least 1s, such as "30s" or "5m"';
+    },
+  },
+  drainTimeoutMs: {
+    flag: '--drain-timeout',
+    env: 'SLUICE_DRAIN_TIMEOUT',
+    byDefault: '10s',
+    meaning: 'how long a server that is told to stop goes on answering what it was asked before',
+    read: (text) => {
+      const value = parseDuration(text);
+      return value !== undefined && value <= 3_600_000
+        ? { value }
+        : 'it must be a duration of at most 1h, such as "10s" or "0s"';
     },
   },
   logLevel: {

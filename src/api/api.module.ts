@@ -1,6 +1,9 @@
 /** What all REST doors share, and the operations that belong to the server itself. */
-import { Global, Module } from '@nestjs/common';
+import { Global, Inject, Module, type BeforeApplicationShutdown } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { TerminusModule } from '@nestjs/terminus';
+import { RpcModule } from '../rpc/rpc.module.js';
+import { SERVER_SETTINGS, type Settings } from '../settings.js';
 import { StoreModule } from '../store/store.module.js';
 import { EngineModule } from '../stream/engine.module.js';
 import { Documents } from './documents.js';
@@ -9,15 +12,19 @@ import { PathGuard } from './guards/path.guard.js';
 import { HealthController } from './health.controller.js';
 import { ProblemFilter } from './filters/problem.filter.js';
 import { TokenEndInterceptor } from './interceptors/token-end.interceptor.js';
+import { OpenRequests } from './open-requests.js';
+import { Readiness } from './readiness.js';
 import { TokensController } from './tokens.controller.js';
 
 /** Global, and with it what operations are about: a feature names only what it needs besides. */
 @Global()
 @Module({
-  imports: [EngineModule, StoreModule],
+  imports: [EngineModule, RpcModule, StoreModule, TerminusModule.forRoot({ logger: false })],
   controllers: [TokensController, HealthController],
   providers: [
     Documents,
+    OpenRequests,
+    Readiness,
     { provide: APP_GUARD, useClass: AuthorisationGuard },
     { provide: APP_GUARD, useClass: PathGuard },
     { provide: APP_INTERCEPTOR, useClass: TokenEndInterceptor },
@@ -25,4 +32,14 @@ import { TokensController } from './tokens.controller.js';
   ],
   exports: [Documents, EngineModule, StoreModule],
 })
-export class ApiModule {}
+export class ApiModule implements BeforeApplicationShutdown {
+  constructor(
+    private readonly requests: OpenRequests,
+    @Inject(SERVER_SETTINGS) private readonly settings: Settings,
+  ) {}
+
+  /** What was begun is answered while everything that it needs is still there. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.requests.drain(this.settings.drainTimeoutMs);
+  }
+}

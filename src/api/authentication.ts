@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MeshError } from '../model/mesh-error.js';
 import type { ApiTokenStore } from '../store/api-token-store.js';
+import type { OpenRequests } from './open-requests.js';
 
 export type ApiRequest = FastifyRequest;
 export type ApiReply = FastifyReply;
@@ -28,11 +29,8 @@ const PUBLIC = [/^\/openapi\.json$/, /^\/docs(\/|$)/];
 const LONGEST_REQUEST_MS = 3_600_000;
 
 /** Asks for a token before a body is read and before it is known whether the path leads anywhere. */
-export function requireToken(server: FastifyInstance, tokens: ApiTokenStore): void {
-  const open = new Map<string, Set<AbortController>>();
-  tokens.onRevoke((id) => {
-    for (const request of open.get(id) ?? []) request.abort(tokenEnded());
-  });
+export function requireToken(server: FastifyInstance, tokens: ApiTokenStore, requests: OpenRequests): void {
+  tokens.onRevoke((id) => requests.endOf(id, tokenEnded()));
   server.decorateRequest('caller');
   server.addHook('onRequest', async (request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
@@ -47,19 +45,15 @@ export function requireToken(server: FastifyInstance, tokens: ApiTokenStore): vo
           : 'the token is not known or has expired; make a new one with "sluice token create"',
       );
     }
-    const over = new AbortController();
-    const requests = open.get(token.id) ?? new Set();
-    open.set(token.id, requests.add(over));
+    const { signal, fail, over } = requests.inNameOf(token.id);
     const left = token.expiresAt === undefined ? Infinity : Date.parse(token.expiresAt) - Date.now();
-    const end = left < LONGEST_REQUEST_MS ? setTimeout(() => over.abort(tokenEnded()), left) : undefined;
+    const end = left < LONGEST_REQUEST_MS ? setTimeout(() => fail(tokenEnded()), left) : undefined;
     // The signal of Fastify's requests is aborted as soon as a body has been read.
     reply.raw.once('close', () => {
       clearTimeout(end);
-      requests.delete(over);
-      if (requests.size === 0 && open.get(token.id) === requests) open.delete(token.id);
-      over.abort();
+      over();
     });
-    request.caller = { author: token.name, signal: over.signal };
+    request.caller = { author: token.name, signal };
   });
 }
 

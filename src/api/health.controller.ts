@@ -1,7 +1,27 @@
 /** Whether the server is alive, and whether it is of use: for orchestrators, which have no token. */
-import { Controller, Get, Redirect } from '@nestjs/common';
-import { ApiExcludeEndpoint, ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { applyDecorators, Controller, Get, Inject, Redirect } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import {
+  ApiExcludeEndpoint,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProperty,
+  ApiServiceUnavailableResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { HealthCheckService } from '@nestjs/terminus';
 import { Public } from './guards/authorisation.guard.js';
+import { PROBLEM_CONTENT_TYPE } from './problem.js';
+import { Readiness } from './readiness.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** True for questions after the health of the server, which are answered to the last. */
+    readonly health?: boolean;
+  }
+}
+
+const Health = (): MethodDecorator => applyDecorators(Public(), RouteConfig({ public: true, health: true }));
 
 export class HealthDto {
   @ApiProperty({ enum: ['ok'] })
@@ -13,24 +33,33 @@ const OK: HealthDto = { status: 'ok' };
 @ApiTags('Health')
 @Controller()
 export class HealthController {
+  constructor(
+    @Inject(HealthCheckService) private readonly health: HealthCheckService,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {}
+
   @Get('livez')
-  @Public()
+  @Health()
   @ApiOperation({ operationId: 'getLiveness', summary: 'Tell whether the server is alive', security: [] })
   @ApiOkResponse({ type: HealthDto })
   live(): HealthDto {
     return OK;
   }
 
-  /** The port is opened after everything else: whoever can ask finds a server that has its mesh and can sign. */
   @Get('readyz')
-  @Public()
+  @Health()
   @ApiOperation({
     operationId: 'getReadiness',
-    summary: 'Tell whether the server has its mesh and serves sidecars',
+    summary: 'Tell whether the server has its mesh and its database and serves sidecars',
     security: [],
   })
   @ApiOkResponse({ type: HealthDto })
-  ready(): HealthDto {
+  @ApiServiceUnavailableResponse({
+    description: 'It is of no use now; `checks` says why.',
+    content: { [PROBLEM_CONTENT_TYPE]: { schema: { $ref: '#/components/schemas/ProblemDto' } } },
+  })
+  async ready(): Promise<HealthDto> {
+    await this.health.check([...this.readiness.checks]);
     return OK;
   }
 

@@ -50,13 +50,13 @@ export class ProblemDto implements Problem {
 }
 
 /**
- * The refusals that an operation may answer with. Two are those of every operation: there may be no token, and there may
- * be a parameter that nobody knows. What reads a body, and may find it too large, may also find that it is no JSON.
+ * The refusals that an operation may answer with. Three are those of every operation: there may be no token, there may be
+ * a parameter that nobody knows, and the server may be about to stop. What reads a body, and may find it too large, may also find that it is no JSON.
  */
 export const ApiProblems = (...codes: readonly MeshErrorCode[]) => {
   const ofBodies = codes.includes('too-large') ? (['unsupported-media-type'] as const) : [];
   return applyDecorators(
-    ...(['unauthenticated', 'invalid', ...codes, ...ofBodies] as const).map((code) => {
+    ...(['unauthenticated', 'invalid', 'not-ready', ...codes, ...ofBodies] as const).map((code) => {
       const { status, title } = statusOf(code);
       return ApiResponse({ status, description: title, content: { [PROBLEM_CONTENT_TYPE]: { schema: PROBLEM_REF } } });
     }),

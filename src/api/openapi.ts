@@ -32,7 +32,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('Revisions', 'What was changed, and who serves it.')
     .addTag('Proxies', 'The sidecars.')
     .addTag('Tokens', 'Ways in: for clients of this API, and for sidecars.')
-    .addTag('Health')
+    .addTag('Health', 'How the server itself fares.')
     .build();
   return SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto], autoTagControllers: false });
 }

@@ -16,6 +16,7 @@ const STATUS: Record<MeshErrorCode, { readonly status: number; readonly title: s
   'unsupported-media-type': { status: 415, title: 'The body is not plain JSON' },
   internal: { status: 500, title: 'The control plane failed' },
   'refused-by-proxy': { status: 502, title: 'Proxies refuse the change' },
+  'not-ready': { status: 503, title: 'The control plane is not ready' },
   'store-unavailable': { status: 503, title: 'The change cannot be stored now' },
   'not-applied-in-time': { status: 504, title: 'Not every proxy serves the change yet' },
 };

@@ -16,7 +16,7 @@ export function repeatedMembers(text: string, most: number): string[] {
   const open: Level[] = [];
   for (let at = 0; at < text.length && found.length < most; at += 1) {
     const level = open.at(-1);
-    switch (text[at]) {
+    switch (text.charAt(at)) {
       case '{':
         open.push({ names: new Set(), step: '', isAtName: true });
         break;

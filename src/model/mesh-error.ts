@@ -11,6 +11,7 @@ export const MESH_ERROR_CODES = [
   'stale-revision',
   'too-large',
   'unsupported-media-type',
+  'not-ready',
   'store-unavailable',
   'not-applied-in-time',
   'refused-by-proxy',

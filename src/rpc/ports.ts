@@ -26,6 +26,10 @@ export class SidecarPorts {
     this.bound = { xds, join: await this.join.listen(this.addresses.join) };
   }
 
+  get isOpen(): boolean {
+    return this.bound.join > 0 && this.bound.xds > 0;
+  }
+
   /** Shows `material` to whoever connects from now on. */
   replaceCertificate(material: TlsMaterial): void {
     this.join.replaceCertificate(material);

@@ -73,6 +73,16 @@ export class Database {
     }
   }
 
+  /** Why nothing can be read; undefined if it can. */
+  async fault(): Promise<string | undefined> {
+    try {
+      await this.source.query('SELECT 1 FROM sqlite_master LIMIT 1');
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
   /** Waits for the writes under way and closes the file. */
   async close(): Promise<void> {
     await this.turn;

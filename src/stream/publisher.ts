@@ -16,6 +16,8 @@ export class Publisher {
   private revision = 0;
   private pushed = 0;
   private pending: { readonly revision: number; readonly mesh: Mesh } | undefined;
+  /** Why the newest mesh could not be compiled; undefined if it was. */
+  fault: string | undefined;
   private gathering: NodeJS.Timeout | undefined;
   private readonly listeners = new Set<(published: Published) => void>();
 
@@ -42,8 +44,10 @@ export class Publisher {
         this.mesh = mesh;
         this.snapshot = snapshotOf(this.compiler);
         this.revision = revision;
+        this.fault = undefined;
       }
     } catch (error) {
+      this.fault = `revision ${pending?.revision} could not be compiled; proxies keep what they have`;
       this.onFailure(error);
     }
     return this.snapshot;

@@ -27,6 +27,11 @@ export class Receipts {
     });
   }
 
+  /** How many callers wait. */
+  get waiting(): number {
+    return this.waiters.size;
+  }
+
   now(revision: number): Receipt {
     return receiptOf(revision, this.fleet.proxies(this.mesh()));
   }

@@ -1,5 +1,11 @@
 /** Turns whatever was thrown into a problem document. What was not meant for the caller goes to the log alone. */
-import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import {
+  Catch,
+  HttpException,
+  ServiceUnavailableException,
+  type ArgumentsHost,
+  type ExceptionFilter,
+} from '@nestjs/common';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { MeshError } from '../../model/mesh-error.js';
 import { PROBLEM_CONTENT_TYPE, problemOf } from '../problem.js';
@@ -20,7 +26,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (refusal.code === 'unauthenticated') void reply.header('www-authenticate', 'Bearer realm="sluice"');
   if (refusal.code === 'method-not-allowed')
     void reply.header('allow', (refusal.extensions['allow'] as string[]).join(', '));
-  if (refusal.code === 'store-unavailable') void reply.header('retry-after', '5');
+  if (refusal.code === 'store-unavailable' || refusal.code === 'not-ready') void reply.header('retry-after', '5');
   const problem = problemOf(refusal, request.id);
   return reply.code(problem.status).type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
 }
@@ -29,6 +35,7 @@ function refusalOf(error: unknown, { method, url, server }: FastifyRequest): Mes
   // Nest wraps what Fastify throws, and has no other refusal of its own than that a path leads nowhere.
   const thrown = error instanceof HttpException && error.cause ? error.cause : error;
   if (thrown instanceof MeshError) return thrown;
+  if (thrown instanceof ServiceUnavailableException) return notReady(thrown);
   const { code = '', statusCode } = thrown as Partial<FastifyError>;
   const known = FASTIFY[code];
   if (known) return known();
@@ -46,6 +53,13 @@ function refusalOf(error: unknown, { method, url, server }: FastifyRequest): Mes
     return MeshError.invalid([{ pointer: '', detail: 'the request is not one that can be answered' }]);
   }
   return new MeshError('internal', 'the control plane failed; its log says why');
+}
+
+/** What Terminus found, as a problem: what is wrong, and with what. */
+function notReady(error: ServiceUnavailableException): MeshError {
+  const { error: checks = {} } = error.getResponse() as { error?: Readonly<Record<string, { fault?: string }>> };
+  const faults = Object.entries(checks).map(([name, { fault = 'it is down' }]) => `${name}: ${fault}`);
+  return new MeshError('not-ready', faults.join('; '), [], { checks });
 }
 
 const bodyFault = (detail: string): MeshError => MeshError.invalid([{ pointer: '', detail }]);

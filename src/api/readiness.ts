@@ -1,0 +1,36 @@
+/** Whether the server is of use to anybody: each thing that it takes, and what is wrong with it. */
+import { Injectable } from '@nestjs/common';
+import { HealthIndicatorService, type HealthIndicatorFunction } from '@nestjs/terminus';
+import { SidecarPorts } from '../rpc/ports.js';
+import { Database } from '../store/database.js';
+import { Publisher } from '../stream/publisher.js';
+import { OpenRequests } from './open-requests.js';
+
+@Injectable()
+export class Readiness {
+  constructor(
+    private readonly indicators: HealthIndicatorService,
+    private readonly database: Database,
+    private readonly publisher: Publisher,
+    private readonly ports: SidecarPorts,
+    private readonly requests: OpenRequests,
+  ) {}
+
+  get checks(): readonly HealthIndicatorFunction[] {
+    return [
+      this.check('server', () => (this.requests.draining ? 'it is stopping' : undefined)),
+      this.check('database', () => this.database.fault()),
+      this.check('mesh', () => this.publisher.fault),
+      this.check('ports', () => (this.ports.isOpen ? undefined : 'the ports of the sidecars are closed')),
+    ];
+  }
+
+  /** An indicator that is up unless `fault` says what is wrong. */
+  private check(name: string, fault: () => string | undefined | Promise<string | undefined>): HealthIndicatorFunction {
+    return async () => {
+      const indicator = this.indicators.check(name);
+      const wrong = await fault();
+      return wrong === undefined ? indicator.up() : indicator.down({ fault: wrong });
+    };
+  }
+}
