@@ -7,6 +7,7 @@ pub mod accept;
 pub mod admin;
 pub mod app;
 pub mod backoff;
+pub mod calls;
 pub mod chance;
 pub mod child;
 pub mod config;

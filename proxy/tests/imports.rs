@@ -16,6 +16,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     ("app", &["*"], "it puts the parts together"),
     ("backoff", &[], "it is arithmetic"),
+    ("calls", &[], "it counts who waits"),
     ("chance", &[], "it is chance, whoever draws it"),
     ("child", &["terminal"], "it knows processes and no network"),
     ("config", &["spiffe"], "it is the evaluator: pure, without I/O, clock, locks or wire types"),
@@ -25,7 +26,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("env", &["xds"], "it reads settings; the limits of decoding are some of them"),
     ("error", &["config", "http", "spiffe"], "it alone turns faults into answers"),
     ("gate", &[], "it counts"),
-    ("health", &["proto"], "it asks the program how it is"),
+    ("health", &["calls", "proto"], "it asks the program how it is"),
     ("http", &[], "it is the engine behind a seam: it knows neither policy nor mesh, so that it can be replaced"),
     (
         "identity",
@@ -36,6 +37,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "inbound",
         &[
             "accept",
+            "calls",
             "config",
             "error",
             "gate",
@@ -109,6 +111,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
             "accept",
             "admin",
             "app",
+            "calls",
             "child",
             "gate",
             "health",

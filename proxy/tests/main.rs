@@ -7,6 +7,7 @@ mod decode;
 mod descriptors;
 mod ending;
 mod expiry;
+mod frozen;
 mod heads;
 mod identity;
 mod imports;

@@ -3,6 +3,7 @@
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use tokio::{
+    net::TcpListener,
     sync::watch,
     time::{Instant, timeout_at},
 };
@@ -10,11 +11,13 @@ use tokio::{
 use super::{Sidecar, StartError};
 use crate::{
     admin::{Admin, Readiness},
+    calls::Calls,
     env::Settings,
     gate::Gate,
-    health::watch_program,
+    health::{Asks, watch_program},
     http::ServerSettings,
     identity::{
+        credentials::Credentials,
         obtain::{Ways, obtain},
         renew::keep_fresh,
         state::Resting,
@@ -52,11 +55,7 @@ impl Sidecar {
         let metrics = Arc::new(Metrics::default());
         let outlook = Arc::new(Outlook::default());
         let readiness: Arc<Published<Readiness>> = Arc::default();
-        let (known, identity) = watch::channel(None);
-        let (config, report, standing) = (outlook.config.clone(), outlook.report.clone(), outlook.standing.clone());
-        let admin =
-            Admin { readiness: readiness.clone(), identity, standing, config, report, metrics: metrics.clone() };
-        tokio::spawn(Arc::new(admin).run(listeners.admin));
+        let known = show(listeners.admin, &readiness, &outlook, &metrics);
 
         readiness.swap(Arc::new(Readiness::Not("no identity yet".into())));
         let resting = Resting::within(directory.path());
@@ -89,9 +88,11 @@ impl Sidecar {
 
         let first = if settings.app_port.is_some() { Health::Unhealthy } else { Health::Healthy };
         let health = watch::Sender::new(first);
+        let calls = Calls::default();
         let probing = settings
             .app_port
-            .map(|port| tokio::spawn(watch_program((Ipv4Addr::LOCALHOST, port).into(), health.clone())));
+            .map(|port| (Ipv4Addr::LOCALHOST, port).into())
+            .map(|program| tokio::spawn(watch_program(program, Asks::default(), calls.clone(), health.clone())));
         let (told, standing) = (health.subscribe(), outlook.standing.clone());
         let reporting = tokio::spawn(keep_reported(channel.clone(), connections, workload.clone(), told, standing));
 
@@ -129,6 +130,7 @@ impl Sidecar {
                 metrics,
                 settings: ServerSettings::default(),
                 in_flight: inbound_requests.clone(),
+                calls,
                 connections: callers.clone(),
                 draining: inbound_draining.subscribe(),
             };
@@ -151,4 +153,19 @@ impl Sidecar {
             child: None,
         })
     }
+}
+
+/// Shows everything on the admin port from now on; who we are, once it is told that.
+fn show(
+    listener: TcpListener,
+    readiness: &Arc<Published<Readiness>>,
+    outlook: &Outlook,
+    metrics: &Arc<Metrics>,
+) -> watch::Sender<Option<Arc<Published<Credentials>>>> {
+    let (known, identity) = watch::channel(None);
+    let (readiness, metrics) = (readiness.clone(), metrics.clone());
+    let (config, report, standing) = (outlook.config.clone(), outlook.report.clone(), outlook.standing.clone());
+    let admin = Admin { readiness, identity, config, standing, report, metrics };
+    tokio::spawn(Arc::new(admin).run(listener));
+    known
 }

@@ -1,11 +1,12 @@
 //! Keeps the identity fresh: a new key and a new certificate well before the old one ends.
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::time::sleep;
+use tokio::{task::spawn_blocking, time::sleep};
 use tonic::transport::Channel;
 use tracing::{info, warn};
 
@@ -102,7 +103,10 @@ pub async fn keep_fresh_by<F>(
                 }
             }
         };
-        if let Err(error) = resting.write(&renewed.material) {
+        let (resting, material) = (resting.clone(), renewed.material.clone());
+        // Whoever waits for the disk must not be the thread that serves requests.
+        let written = spawn_blocking(move || resting.write(&material)).await.map_err(io::Error::other).flatten();
+        if let Err(error) = written {
             warn!(%error, "cannot write the renewed identity to disk");
         }
         info!(id = %renewed.leaf.id, "renewed the certificate");

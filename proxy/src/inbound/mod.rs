@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::watch};
 use waiting::Waiting;
 
 use crate::{
-    accept::next, config::Config, gate::Gate, http::ServerSettings, identity::credentials::Credentials,
+    accept::next, calls::Calls, config::Config, gate::Gate, http::ServerSettings, identity::credentials::Credentials,
     metrics::Metrics, published::Published, upstream::Upstream,
 };
 
@@ -36,6 +36,8 @@ pub struct Inbound {
     pub settings: ServerSettings,
     /// How many requests may be in flight.
     pub in_flight: Gate,
+    /// Those that wait for the program.
+    pub calls: Calls,
     /// How many connections there may be of callers who have proved who they are, or need not.
     pub connections: Gate,
     /// Turns true when no new callers are wanted.

@@ -67,8 +67,10 @@ impl Inbound {
         let activity = Activity::default();
         let request = request.map(|body| body.noted(&activity));
         let stands_still = activity.clone().ceased(door.idle_timeout);
+        let waiting = self.calls.begin();
         let response = self.upstream.send(&target, CONNECT_TIMEOUT, request, stands_still).await;
         let response = response.or_else(|failure| failure.into_answer(target.address))?;
+        waiting.answered();
         Ok(response.map(|body| body.limited(&activity, door.idle_timeout).holding(pass)))
     }
 

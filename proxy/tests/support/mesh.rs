@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Version;
 use sluice_proxy::{
+    calls::Calls,
     config::{Answer, Config},
     gate::Gate,
     http::ServerSettings,
@@ -74,6 +75,7 @@ pub struct Sidecar {
     pub demand: Arc<Demand>,
     pub draining: watch::Sender<bool>,
     pub in_flight: Gate,
+    pub calls: Calls,
 }
 
 impl Sidecar {
@@ -90,6 +92,7 @@ impl Sidecar {
         let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), bounds.upstream));
         let draining = watch::Sender::new(false);
         let in_flight = Gate::new(bounds.requests);
+        let calls = Calls::default();
         let inbound = Inbound {
             config: config.clone(),
             identity: identity.clone(),
@@ -99,6 +102,7 @@ impl Sidecar {
             metrics: metrics.clone(),
             settings: bounds.settings,
             in_flight: in_flight.clone(),
+            calls: calls.clone(),
             connections: Gate::new(1000),
             draining: draining.subscribe(),
         };
@@ -134,6 +138,7 @@ impl Sidecar {
             demand,
             draining,
             in_flight,
+            calls,
         }
     }
 
