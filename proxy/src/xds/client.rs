@@ -23,6 +23,7 @@ use super::{
     decode::INBOUND_PREFIX,
     demand::Demand,
     disk::Copy,
+    ended::Ended,
     kind::Kind,
     mirror::{Mirror, Step},
     report::Report,
@@ -31,7 +32,7 @@ use crate::{
     backoff::Backoff,
     chance,
     config::Config,
-    link::{Connections, is_unknown_there, reason},
+    link::Connections,
     metrics::Metrics,
     published::Published,
     standing::{Said, Standing},
@@ -81,26 +82,6 @@ pub struct Client {
     connected: bool,
     /// How many connections there were when the last stream was opened.
     connections: u64,
-}
-
-/// Why a stream ended.
-enum Ended {
-    /// There is something wrong.
-    Fault(String),
-    /// The control plane says that it knows no such sidecar.
-    Unknown(String),
-}
-
-impl From<Status> for Ended {
-    fn from(status: Status) -> Self {
-        if is_unknown_there(&status) { Self::Unknown(reason(&status)) } else { Self::Fault(reason(&status)) }
-    }
-}
-
-impl From<&str> for Ended {
-    fn from(reason: &str) -> Self {
-        Self::Fault(reason.into())
-    }
 }
 
 impl Client {

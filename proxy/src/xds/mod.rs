@@ -11,6 +11,7 @@ pub mod client;
 pub mod decode;
 pub mod demand;
 pub mod disk;
+mod ended;
 pub mod kind;
 mod links;
 pub mod mirror;
