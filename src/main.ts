@@ -8,19 +8,12 @@ import { PortUnusable, startServer, type RunningServer } from './server.js';
 /** Exit codes, as the other commands have them (BSD sysexits where there is one). */
 const EXIT = { failed: 1, usage: 64 } as const;
 
-/** Environment variables that belong to the client side and are no mistake here. */
-const CLIENT_VARIABLES = [
-  'SLUICE_HOME',
-  'SLUICE_URL',
-  'SLUICE_TOKEN',
-  'SLUICE_TOKEN_FILE',
-  'SLUICE_TRUST_ANCHORS',
-  'SLUICE_PROXY_BIN',
-];
-
-/** Runs the server until it is told to stop. `flags` are by the names of Settings. Ends the process if it cannot start. */
-export async function main(flags: Readonly<Partial<Record<string, string>>>): Promise<void> {
-  const server = await start(flags);
+/**
+ * Runs the server until it is told to stop. `flags` are by the names of Settings; `others` are variables of the
+ * environment that are somebody else's. Ends the process if it cannot start.
+ */
+export async function main(flags: Readonly<Partial<Record<string, string>>>, others: readonly string[]): Promise<void> {
+  const server = await start(flags, others);
   let stopping = false;
   const stop = (): void => {
     // Whoever asks twice means it.
@@ -34,9 +27,12 @@ export async function main(flags: Readonly<Partial<Record<string, string>>>): Pr
   process.on('SIGINT', stop).on('SIGTERM', stop);
 }
 
-async function start(flags: Readonly<Partial<Record<string, string>>>): Promise<RunningServer> {
+async function start(
+  flags: Readonly<Partial<Record<string, string>>>,
+  others: readonly string[],
+): Promise<RunningServer> {
   try {
-    const settings = readSettings(flags, process.env, CLIENT_VARIABLES);
+    const settings = readSettings(flags, process.env, others);
     const server = await startServer(settings);
     process.stdout.write(welcome(settings, server));
     return server;

@@ -140,8 +140,8 @@ export function readSettings(
 ): Settings {
   const faults: string[] = [];
   const known = [...Object.values(SETTINGS).map((setting) => setting.env), ...others];
-  for (const name of Object.keys(env)) {
-    if (name.startsWith('SLUICE_') && !known.includes(name)) {
+  for (const [name, value = ''] of Object.entries(env)) {
+    if (name.startsWith('SLUICE_') && !known.includes(name) && !isServiceLink(name, value)) {
       faults.push(`unknown setting ${name}; there are ${known.join(', ')}`);
     }
   }
@@ -154,6 +154,26 @@ export function readSettings(
   if (faults.length > 0) throw new SettingsFaulty(faults.join('\n'));
   return Object.fromEntries(settings) as Settings;
 }
+
+/**
+ * Whether a variable is one of those that Kubernetes gives to every container for a Service that is called `sluice`, or
+ * `sluice-...`: nobody meant it for us. By its name and its value, since a person may write SLUICE_API_PORT by mistake.
+ */
+export const isServiceLink = (name: string, value: string): boolean =>
+  SERVICE_LINKS.some(([names, values]) => names.test(name) && values.test(value));
+
+const NUMBER = /^\d{1,5}$/;
+const ADDRESS = /^[0-9a-fA-F.:]+$/;
+const URL_OF_PORT = /^(?:tcp|udp|sctp):\/\/\S+:\d{1,5}$/;
+
+const SERVICE_LINKS: readonly (readonly [names: RegExp, values: RegExp])[] = [
+  [/_SERVICE_HOST$/, ADDRESS],
+  [/_SERVICE_PORT(?:_[A-Z0-9_]+)?$/, NUMBER],
+  [/_PORT(?:_\d+_(?:TCP|UDP|SCTP))?$/, URL_OF_PORT],
+  [/_PORT_\d+_(?:TCP|UDP|SCTP)_PROTO$/, /^(?:tcp|udp|sctp)$/],
+  [/_PORT_\d+_(?:TCP|UDP|SCTP)_PORT$/, NUMBER],
+  [/_PORT_\d+_(?:TCP|UDP|SCTP)_ADDR$/, ADDRESS],
+];
 
 function readAddress(text: string): { readonly value: ListenAddress } | string {
   const [, host = '', port = ''] =

@@ -85,6 +85,16 @@ describe('the plan of a run', () => {
     });
   });
 
+  it('keeps what Kubernetes says of a Service called sluice from the sidecar', () => {
+    const links = {
+      SLUICE_PORT: 'tcp://10.0.0.1:80',
+      SLUICE_SERVICE_HOST: '10.0.0.1',
+      SLUICE_PORT_80_TCP_ADDR: '10.0.0.1',
+    };
+    const { environment } = planOf(request({ service: 'cart' }, ['node'], links));
+    expect(Object.keys(environment)).not.toEqual(expect.arrayContaining(['SLUICE_PORT']));
+  });
+
   it('takes a token that was brought along, and asks for none', () => {
     const plan = planOf(request({ name: 'cart-v1', joinTokenFile: '/run/token' }));
     expect(plan.request).toBeUndefined();

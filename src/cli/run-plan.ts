@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import { isDnsLabel, type Labels } from '../model/names.js';
+import { SETTINGS, isServiceLink } from '../settings.js';
 import { CLIENT_VARIABLES, type ClientSettings, type Environment } from './client-settings.js';
 import type { JoinRequest } from './token.js';
 
@@ -50,9 +51,12 @@ const PORTS = { xds: 8444, join: 8445 } as const;
 /** What the sidecar reads of its environment that a person may set: the rest is this command's to say. */
 const OF_THE_SIDECAR =
   /^SLUICE_(ADVERTISE_ADDRESS|START_TIMEOUT|DRAIN_TIMEOUT|LOG|MAX_[A-Z_]+|INBOUND_LISTEN|OUTBOUND_LISTEN|ADMIN_LISTEN)$/;
-/** What a server reads, and what a sidecar gives its program: neither means anything here. */
-const OF_OTHERS =
-  /^SLUICE_(DATA_DIR|API_LISTEN|XDS_LISTEN|JOIN_LISTEN|SERVER_NAMES|TRUST_DOMAIN|PROXY_LEASE|LOG_LEVEL|OUTBOUND|WORKLOAD|ADMIN)$/;
+/** What a client reads, what a server reads, and what a sidecar gives its program: none of it means anything here. */
+const OF_OTHERS: readonly string[] = [
+  ...Object.values(CLIENT_VARIABLES),
+  ...Object.values(SETTINGS).map(({ env }) => env),
+  ...['SLUICE_OUTBOUND', 'SLUICE_WORKLOAD', 'SLUICE_ADMIN'],
+];
 
 /** The plan, or what is wrong with what is asked, a sentence each. */
 export function planRun({ options, command, settings, env, hostname }: RunRequest): RunPlan | readonly string[] {
@@ -100,10 +104,10 @@ const defined = (values: Readonly<Partial<Record<string, string>>>): Record<stri
   Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 
 function unknownVariables(env: Environment): string[] {
-  const clients: readonly string[] = Object.values(CLIENT_VARIABLES);
-  return Object.keys(env)
-    .filter((name) => isOurs(name) && !clients.includes(name) && !OF_THE_SIDECAR.test(name) && !OF_OTHERS.test(name))
-    .map((name) => `there is no variable ${name}; the sidecar would not know it`);
+  return Object.entries(env)
+    .filter(([name]) => isOurs(name) && !OF_THE_SIDECAR.test(name) && !OF_OTHERS.includes(name))
+    .filter(([name, value = '']) => !isServiceLink(name, value))
+    .map(([name]) => `there is no variable ${name}; the sidecar would not know it`);
 }
 
 function nameFaults({ service, name }: RunOptions, command: readonly string[]): string[] {

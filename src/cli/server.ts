@@ -22,7 +22,7 @@ export async function serve(given: Readonly<Record<string, string | undefined>>,
   const home = env[CLIENT_VARIABLES.home];
   if (home && env[SETTINGS.dataDir.env] === undefined) flags.dataDir ??= home;
   const { main } = await import('../main.js');
-  await main(flags);
+  await main(flags, Object.values(CLIENT_VARIABLES));
 }
 
 const camelCase = (flag: string): string =>
