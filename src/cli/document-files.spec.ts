@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findDocuments } from './document-files.js';
+import { findDocuments, readSources } from './document-files.js';
 import { Failure } from './failure.js';
 
 const service = (metadata: string): string =>
@@ -17,6 +17,13 @@ function faultsOf(text: string, namespace?: string): readonly string[] {
       : [String(error)];
   }
 }
+
+it.each([
+  ['UTF-16 with its mark', Buffer.from('\ufeffkind: Service', 'utf16le')],
+  ['Latin 1', Buffer.from('kind: Servi\xe7e', 'latin1')],
+])('says of a text in %s that it is not UTF-8', async (_, bytes) => {
+  await expect(readSources('-', () => Promise.resolve(bytes))).rejects.toThrow('stdin is not UTF-8; save it as UTF-8');
+});
 
 describe('the place of a document', () => {
   it.each<[sentence: string, metadata: string, option: string | undefined, namespace: string]>([
@@ -56,6 +63,12 @@ describe('faults', () => {
   it.each<[sentence: string, text: string, namespace: string | undefined, faults: readonly RegExp[]]>([
     ['nothing at all', '', undefined, [/^there is no document in f\.yaml$/]],
     ['only comments', '# nothing\n', undefined, [/^there is no document in f\.yaml$/]],
+    [
+      'a merge key',
+      'apiVersion: sluice.mesh/v1\nkind: Service\nmetadata: &m {name: a}\nspec:\n  <<: *m\n  ports: [{port: 80}]\n',
+      undefined,
+      [/^f\.yaml:5: "<<" merges nothing in YAML 1\.2/],
+    ],
     ['no object', '- 1\n', undefined, [/^f\.yaml:1: a document must be an object/]],
     ['an empty list', 'items: []\n', undefined, [/^there is no document/]],
     ['another -n', service('{name: a, namespace: shop}'), 'till', [/^f\.yaml:3 .*is "shop", and -n says "till"/]],

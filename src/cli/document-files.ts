@@ -1,7 +1,7 @@
 /** From the files that `apply` is given to documents that can be sent: everything is read and checked before anything is. */
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { LineCounter, parseAllDocuments, type Document as YamlDocument } from 'yaml';
+import { LineCounter, isScalar, parseAllDocuments, visit, type Document as YamlDocument } from 'yaml';
 import { API_VERSION, KINDS, type Kind } from '../model/document.js';
 import { pointer } from '../model/fault.js';
 import { MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
@@ -30,20 +30,30 @@ export interface Source {
 const EXTENSIONS = ['.yaml', '.yml', '.json'];
 
 /** The texts of a file, of a directory's files by name (not of its directories), or of stdin, which is `-`. */
-export async function readSources(path: string, stdin: () => Promise<string>): Promise<Source[]> {
-  if (path === '-') return [{ name: 'stdin', text: await stdin() }];
+export async function readSources(path: string, stdin: () => Promise<Uint8Array>): Promise<Source[]> {
+  if (path === '-') return [decode('stdin', await stdin())];
   try {
-    if (!statSync(path).isDirectory()) return [{ name: path, text: readFileSync(path, 'utf8') }];
+    if (!statSync(path).isDirectory()) return [decode(path, readFileSync(path))];
     const names = readdirSync(path).filter((name) => EXTENSIONS.some((extension) => name.endsWith(extension)));
     if (names.length > 0) {
-      return names.sort().map((name) => ({ name: join(path, name), text: readFileSync(join(path, name), 'utf8') }));
+      return names.sort().map((name) => decode(join(path, name), readFileSync(join(path, name))));
     }
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'there is no such file or directory' : message;
     throw new Failure(EXIT.badInput, `${path} cannot be read: ${why}`);
   }
   throw new Failure(EXIT.badInput, `directory ${path} holds no file that ends in ${EXTENSIONS.join(', ')}`);
+}
+
+/** Bytes that are another kind of letters would be read as something that nobody wrote. */
+function decode(name: string, bytes: Uint8Array): Source {
+  try {
+    return { name, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
+  } catch {
+    throw new Failure(EXIT.badInput, `${name} is not UTF-8; save it as UTF-8`);
+  }
 }
 
 /** Every document of `sources`, for `namespace` where they name none. Throws bad input with all faults of all of them. */
@@ -81,6 +91,12 @@ function readSource({ name, text }: Source, namespace: string | undefined, fault
       return [];
     }
     const where = (at: string) => `${name}:${lineOf(yaml, at, lines)}${numbered}${at && ` ${at}`}`;
+    const merged = mergeKeyIn(yaml);
+    if (merged !== undefined) {
+      const line = lines.linePos(merged).line;
+      faults.push(`${name}:${line}${numbered}: "<<" merges nothing in YAML 1.2; write the fields out, or use an alias`);
+      return [];
+    }
     const plain = toPlain(yaml, where, faults);
     // Nothing but comments.
     if (plain === null) return [];
@@ -89,6 +105,19 @@ function readSource({ name, text }: Source, namespace: string | undefined, fault
       return document ? [{ ...document, where: (path: string) => where(at + path) }] : [];
     });
   });
+}
+
+/** Where a merge key stands, which is of YAML 1.1: as a name like any other it would mislead. */
+function mergeKeyIn(yaml: YamlDocument): number | undefined {
+  let found: number | undefined;
+  visit(yaml, {
+    Pair(_, { key }) {
+      if (!isScalar(key) || key.value !== '<<' || key.type !== 'PLAIN') return undefined;
+      found = key.range?.[0] ?? 0;
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 /** The document itself, or each of its items if it is a list as `get` prints one. */

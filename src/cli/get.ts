@@ -14,7 +14,7 @@ export interface GetOptions {
   readonly limit?: number;
 }
 
-export async function get(rest: Rest, word: string, name: string | undefined, options: GetOptions): Promise<void> {
+export async function get(rest: Rest, word: string, names: readonly string[], options: GetOptions): Promise<void> {
   const resource = findResource(word);
   if (options.namespace !== undefined && (resource.naming === 'in mesh' || resource.naming === 'only one')) {
     throw new Failure(EXIT.usage, `${resource.names[0]} belong to the whole mesh; leave -n out`);
@@ -22,10 +22,12 @@ export async function get(rest: Rest, word: string, name: string | undefined, op
   const table = (items: readonly unknown[]) =>
     printTable(columnsOf(resource, Date.now()), items as Record<string, unknown>[], terminal.paint);
 
-  if (name !== undefined || resource.naming === 'only one') {
-    const { body } = await rest.request('GET', objectPath(resource, placeOf(resource, name ?? '', options.namespace)));
-    await writeData(options.output, body, () => table([body]));
-    if (options.output === 'table') unmetConditions(body).forEach((sentence) => terminal.talk(sentence));
+  if (names.length > 0 || resource.naming === 'only one') {
+    const places = (names.length > 0 ? names : ['']).map((name) => placeOf(resource, name, options.namespace));
+    const found: unknown[] = [];
+    for (const place of places) found.push((await rest.request('GET', objectPath(resource, place))).body);
+    await writeData(options.output, found.length === 1 ? found[0] : { items: found }, () => table(found));
+    if (options.output === 'table') found.flatMap(unmetConditions).forEach((sentence) => terminal.talk(sentence));
     return;
   }
 

@@ -125,15 +125,15 @@ function addApply(program: Command, env: Environment): void {
 function addGet(program: Command, env: Environment): void {
   const command = program
     .command('get')
-    .description('show objects of a kind, or one of them')
+    .description('show objects of a kind, or some of them')
     .argument('<kind>', 'such as services, splits, policies, workloads, proxies, revisions')
-    .argument('[name]', 'NAME or NAMESPACE/NAME; all if it is left out')
+    .argument('[name...]', 'NAME or NAMESPACE/NAME, one or several; all if it is left out')
     .addOption(namespaceOption())
     .addOption(outputOption(FORMATS))
     .option('--limit <number>', 'show at most so many', readLimit);
-  withClient(command, env, async (rest, _, options: { output: Format }, kind: string, name?: string) => {
+  withClient(command, env, async (rest, _, options: { output: Format }, kind: string, names: string[]) => {
     const { get } = await import('./get.js');
-    await get(rest, kind, name, options);
+    await get(rest, kind, names, options);
   });
 }
 

@@ -22,10 +22,10 @@ export const terminal = {
   /** Colours data on a terminal, unless NO_COLOR says otherwise; FORCE_COLOR does it everywhere. */
   paint: (tone: Tone, text: string): string => styleText(tone, text, { stream: process.stdout, validateStream: true }),
 
-  /** All of stdin, as text. */
-  async input(): Promise<string> {
+  /** All of stdin. */
+  async input(): Promise<Buffer> {
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks).toString('utf8');
+    return Buffer.concat(chunks);
   },
 };

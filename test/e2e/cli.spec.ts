@@ -142,6 +142,7 @@ describe('get', () => {
     await sluice.cli(['apply', '-f', '-'], {}, ['a', 'b', 'c'].map((name) => service(name, 'abc')).join('---\n'));
     expect((await run('get', 'services', '-n', 'abc', '-o', 'name')).stdout).toBe('abc/a\nabc/b\nabc/c\n');
     expect((await run('get', 'svc', '-n', 'abc', '--limit', '2', '-o', 'name')).stdout).toBe('abc/a\nabc/b\n');
+    expect((await run('get', 'service', 'c', 'abc/a', '-n', 'abc', '-o', 'name')).stdout).toBe('abc/c\nabc/a\n');
   });
 
   it('keeps data and talk apart', async () => {
