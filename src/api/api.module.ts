@@ -2,10 +2,12 @@
 import { Global, Inject, Module, type BeforeApplicationShutdown } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
+import { ChangesModule } from '../changes/changes.module.js';
 import { RpcModule } from '../rpc/rpc.module.js';
 import { SERVER_SETTINGS, type Settings } from '../settings.js';
 import { StoreModule } from '../store/store.module.js';
 import { EngineModule } from '../stream/engine.module.js';
+import { WorldModule } from '../world/world.module.js';
 import { Documents } from './documents.js';
 import { AuthorisationGuard } from './guards/authorisation.guard.js';
 import { PathGuard } from './guards/path.guard.js';
@@ -19,7 +21,14 @@ import { TokensController } from './tokens.controller.js';
 /** Global, and with it what operations are about: a feature names only what it needs besides. */
 @Global()
 @Module({
-  imports: [EngineModule, RpcModule, StoreModule, TerminusModule.forRoot({ logger: false })],
+  imports: [
+    ChangesModule,
+    EngineModule,
+    RpcModule,
+    StoreModule,
+    TerminusModule.forRoot({ logger: false }),
+    WorldModule,
+  ],
   controllers: [TokensController, HealthController],
   providers: [
     Documents,
@@ -30,7 +39,7 @@ import { TokensController } from './tokens.controller.js';
     { provide: APP_INTERCEPTOR, useClass: TokenEndInterceptor },
     { provide: APP_FILTER, useClass: ProblemFilter },
   ],
-  exports: [Documents, EngineModule, StoreModule],
+  exports: [ChangesModule, Documents, EngineModule, StoreModule, WorldModule],
 })
 export class ApiModule implements BeforeApplicationShutdown {
   constructor(

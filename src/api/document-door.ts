@@ -1,8 +1,8 @@
 /** What a feature says of one of its kinds so that REST can offer it; the rest is the same for all and said once. */
 import type { Type } from '@nestjs/common';
-import { API_VERSION, KINDS, type Draft, type Kind } from '../model/document.js';
+import { API_VERSION, type Draft } from '../model/document.js';
 import { pointer, type Fault } from '../model/fault.js';
-import type { DocumentOf } from '../model/mesh.js';
+import { KINDS, type DocumentOf, type Kind } from '../model/kinds.js';
 import { RESERVED_NAMESPACE, isDnsLabel } from '../model/names.js';
 import { parse } from './parse.js';
 import type { DocumentDto } from './document.dto.js';

@@ -1,7 +1,7 @@
 /** What operations on documents answer with. */
+import type { Kind } from '../model/kinds.js';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Type } from '@nestjs/common';
-import type { Kind } from '../model/document.js';
 import type { Laggard, Receipt } from '../stream/receipt.js';
 
 export class LaggardDto implements Laggard {
@@ -35,7 +35,7 @@ export class ReceiptDto implements Receipt {
 export class ChangeDto {
   @ApiProperty({
     type: 'integer',
-    description: 'The revision that holds the change, or the newest if nothing changed.',
+    description: 'The revision that holds the change, or the last one of the object if nothing changed.',
   })
   revision!: number;
 

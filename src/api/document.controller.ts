@@ -1,4 +1,5 @@
 /** PUT, GET, list and DELETE for one kind of document, made from what its feature says of it. */
+import { KINDS, type Kind } from '../model/kinds.js';
 import {
   Body,
   Controller,
@@ -22,14 +23,13 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
-import { KINDS, type Kind } from '../model/document.js';
-import { MeshStore } from '../store/mesh-store.js';
 import { callerOf, type ApiReply, type ApiRequest } from './authentication.js';
 import { exampleDocument, readDraft, type Door } from './document-door.js';
 import { ChangeDto, resultDtos } from './document-results.dto.js';
 import { Documents } from './documents.js';
 import { ApiChangeQuery, ApiPageQuery, ApiProblems } from './openapi-decorators.js';
 import { readChangeQuery, readNoQuery, readPageQuery, type Query as QueryValues } from './query.js';
+import { Worlds } from '../world/fold.js';
 
 /** The controller of a namespaced kind. */
 export function documentController<K extends Kind, Spec extends object>(door: Door<K, Spec>): Type<unknown> {
@@ -46,7 +46,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
   class DocumentController {
     constructor(
       @Inject(Documents) private readonly documents: Documents,
-      @Inject(MeshStore) private readonly store: MeshStore,
+      @Inject(Worlds) private readonly worlds: Worlds,
     ) {}
 
     @Put(':name')
@@ -65,7 +65,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
       @Req() request: ApiRequest,
       @Res({ passthrough: true }) reply: ApiReply,
     ) {
-      const draft = readDraft(door, { namespace, name }, body, this.store.current.mesh);
+      const draft = readDraft(door, { namespace, name }, body, this.worlds.current.mesh);
       const { created, ...result } = await this.documents.put(draft, callerOf(request), readChangeQuery(query));
       reply.code(created ? 201 : 200);
       return result;

@@ -1,22 +1,24 @@
 /** The one way to read and change the documents of the mesh over REST, whatever their kind. */
 import { Injectable } from '@nestjs/common';
-import { API_VERSION, KINDS, printRef, type Document, type Draft, type Kind, type Ref } from '../model/document.js';
+import { API_VERSION, printRef, type Document, type Draft, type Ref } from '../model/document.js';
+import { KINDS, type Kind } from '../model/kinds.js';
 import { find } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import { byName } from '../model/names.js';
-import { MeshStore, type Committed } from '../store/mesh-store.js';
+import { Changes, type Committed } from '../changes/changes.js';
 import { Fleet } from '../stream/fleet.js';
 import type { Proxy } from '../stream/proxy.js';
 import { Publisher } from '../stream/publisher.js';
 import type { Receipt } from '../stream/receipt.js';
 import { Receipts } from '../stream/receipts.js';
 import { conditionsOf } from '../stream/status.js';
+import { Worlds } from '../world/fold.js';
 import type { Caller } from './authentication.js';
 import { writeCursor, type ChangeQuery, type PageQuery } from './query.js';
 
 /** What a write came to. */
 export interface ChangeResult {
-  /** The revision that holds it: a new one, or the newest there was if nothing changed. */
+  /** The revision that holds it: a new one, or the one that last changed the object if nothing changed now. */
   readonly revision: number;
   readonly changed: boolean;
   /** The object as it is now; absent when it was removed. */
@@ -28,7 +30,8 @@ export interface ChangeResult {
 @Injectable()
 export class Documents {
   constructor(
-    private readonly store: MeshStore,
+    private readonly worlds: Worlds,
+    private readonly changes: Changes,
     private readonly publisher: Publisher,
     private readonly fleet: Fleet,
     private readonly receipts: Receipts,
@@ -36,14 +39,14 @@ export class Documents {
 
   /** The object with its status. Throws `not-found`. */
   get(ref: Ref): object {
-    const document = find(this.store.current.mesh, ref);
+    const document = find(this.worlds.current.mesh, ref);
     if (!document) throw MeshError.notFound(printRef(ref));
     return this.print(document, this.proxies());
   }
 
   /** Objects of a kind in a namespace, in order of name. */
   list(kind: Kind, namespace: string, { limit, after }: PageQuery): { items: object[]; next?: string } {
-    const objects = [...(this.store.current.mesh[kind] as ReadonlyMap<string, Document>).values()]
+    const objects = [...this.worlds.current.mesh[kind].values()]
       .filter(({ metadata }) => metadata.namespace === namespace && metadata.name > after)
       .sort((a, b) => byName(a.metadata.name, b.metadata.name));
     const page = objects.slice(0, limit);
@@ -55,27 +58,21 @@ export class Documents {
 
   /** Creates or replaces an object. `created` tells which. */
   async put(draft: Draft, caller: Caller, query: ChangeQuery): Promise<ChangeResult & { readonly created: boolean }> {
-    let created = false;
-    const committed = await this.store.commit(
-      ({ mesh }) => {
-        created = !find(mesh, draft);
-        return { put: [draft] };
-      },
-      { author: caller.author, comment: query.comment },
-    );
+    const by = { author: caller.author, comment: query.comment };
+    const committed = await this.changes.commit(by, { put: [draft] });
     const receipt = await this.waited(committed, query, caller);
     const document = find(committed.mesh, draft);
     return {
       ...this.result(committed, receipt),
       ...(document && { document: this.print(document, this.proxies()) }),
-      created,
+      created: committed.changes.some(({ before }) => !before),
     };
   }
 
   /** Removes an object. Throws `not-found`. */
   async remove(ref: Ref, caller: Caller, query: ChangeQuery): Promise<ChangeResult> {
-    const { author } = caller;
-    const committed = await this.store.commit(() => ({ remove: [ref] }), { author, comment: query.comment });
+    const by = { author: caller.author, comment: query.comment };
+    const committed = await this.changes.commit(by, { remove: [ref] });
     return this.result(committed, await this.waited(committed, query, caller));
   }
 
@@ -92,7 +89,7 @@ export class Documents {
   }
 
   private proxies(): readonly Proxy[] {
-    return this.fleet.proxies(this.store.current.mesh);
+    return this.fleet.proxies(this.worlds.current.mesh);
   }
 
   /** A document as it goes out: the shape that also comes in, with its status. */

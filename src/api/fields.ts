@@ -1,4 +1,5 @@
 /** Decorators for fields: what may be left out, and how what holds objects is described, read and checked, said once. */
+import type { Kind } from '../model/kinds.js';
 import type { Type } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import {
@@ -11,7 +12,6 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
-import type { Kind } from '../model/document.js';
 import { Holds } from './shape.js';
 
 /**

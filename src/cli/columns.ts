@@ -1,5 +1,5 @@
 /** What a table shows of each kind of object: what people look for first. */
-import type { Kind } from '../model/document.js';
+import type { Kind } from '../model/kinds.js';
 import { SERVICE_LABEL } from '../model/names.js';
 import type { Cell, Column } from './table.js';
 import type { Resource, View } from './resources.js';

@@ -2,8 +2,9 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LineCounter, isScalar, parseAllDocuments, visit, type Document as YamlDocument } from 'yaml';
-import { API_VERSION, KINDS, type Kind } from '../model/document.js';
+import { API_VERSION } from '../model/document.js';
 import { pointer } from '../model/fault.js';
+import { KINDS, type Kind } from '../model/kinds.js';
 import { MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
 import { isDnsLabel } from '../model/names.js';
 import { EXIT } from './exit.js';

@@ -1,5 +1,5 @@
 /** What `get` and `delete` can be asked for: its names on the command line, its place in the API, what tells one apart. */
-import { KINDS, type Kind } from '../model/document.js';
+import { KINDS, type Kind } from '../model/kinds.js';
 import { EXIT } from './exit.js';
 import { Failure } from './failure.js';
 import { segment } from './rest.js';

@@ -1,6 +1,6 @@
+import type { Kind } from '../model/kinds.js';
 import { describe, expect, it } from 'vitest';
 import { columnsOf, printAge, printName, unmetConditions } from './columns.js';
-import type { Kind } from '../model/document.js';
 import type { View } from './resources.js';
 import { printTable } from './table.js';
 

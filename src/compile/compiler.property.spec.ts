@@ -1,9 +1,9 @@
 /** What holds of the compiler after any edits: it is where it would be had it been shown the mesh from nothing. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { anyChange, anyMesh } from '../../test/support/arbitrary-mesh.js';
-import { printRef, refOf, type Document, type Ref } from '../model/document.js';
-import { emptyMesh, withChanges, type Mesh } from '../model/mesh.js';
+import { anyEdit, anyMesh, changesOf, type Edit } from '../../test/support/arbitrary-mesh.js';
+import { printRef, refOf, type Document } from '../model/document.js';
+import { documentsOf, meshOf, withChanges, type Mesh } from '../model/mesh.js';
 import { compile, snapshotOf, type Snapshot } from './compile.js';
 import { Compiler, type Publication } from './compiler.js';
 import { TYPE_ORDER } from './resource.js';
@@ -12,7 +12,7 @@ import { TYPE_ORDER } from './resource.js';
 const EDITS = Number(process.env['SLUICE_EDITS'] ?? 2_000);
 const AT_ONCE = 20;
 
-const edits = fc.array(fc.record({ change: anyChange, slices: fc.boolean() }), { minLength: 1, maxLength: AT_ONCE });
+const edits = fc.array(fc.record({ change: anyEdit, slices: fc.boolean() }), { minLength: 1, maxLength: AT_ONCE });
 const runs = { numRuns: Math.ceil((2 * EDITS) / AT_ONCE) };
 
 /** A compiler, and the mesh that it was shown last. */
@@ -25,11 +25,11 @@ class Subject {
     this.compiler.rebuild({ sequence: 1, mesh });
   }
 
-  edit({ put, remove }: { readonly put: readonly Document[]; readonly remove: readonly Ref[] }, slices = false) {
-    this.mesh = withChanges(this.mesh, put, remove);
+  edit(edit: Edit, slices = false) {
+    const changes = changesOf(this.mesh, edit);
+    this.mesh = withChanges(this.mesh, changes);
     this.sequence += 1;
     const world = { sequence: this.sequence, mesh: this.mesh };
-    const changes = [...put.map(refOf), ...remove].map((ref) => ({ ref }));
     if (!slices) return this.compiler.update(world, changes);
     this.compiler.begin(world, changes);
     const before = plain(snapshotOf(this.compiler));
@@ -48,7 +48,7 @@ describe('a compiler', () => {
   ])('is after every edit where a full build would be, $where: bytes, causes and problems', ({ placed }) => {
     fc.assert(
       fc.property(anyMesh, edits, (first, steps) => {
-        const subject = new Subject(withChanges(emptyMesh(first.trustDomain), documentsOf(first).map(placed)));
+        const subject = new Subject(meshOf(first.trustDomain, [...documentsOf(first)].map(placed)));
         for (const { change, slices } of steps) {
           subject.edit({ put: change.put.map(placed), remove: change.remove }, slices);
           subject.compiler.settle(Infinity);
@@ -94,9 +94,6 @@ describe('a compiler', () => {
     );
   });
 });
-
-const documentsOf = ({ trustDomain: _, ...kinds }: Mesh): Document[] =>
-  Object.values(kinds).flatMap((objects) => [...objects.values()] as Document[]);
 
 /** All in one namespace, and every workload guarded by a sidecar. */
 function crowded({ kind, metadata, spec }: Document): Document {

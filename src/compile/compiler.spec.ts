@@ -1,5 +1,6 @@
 /** Changes in, publications out: what each change makes again, and in which order things come and go. */
 import { describe, expect, it } from 'vitest';
+import { changesOf } from '../../test/support/arbitrary-mesh.js';
 import {
   TRUST_DOMAIN,
   aPolicy,
@@ -67,9 +68,9 @@ class Subject {
   }
 
   private next(put: readonly Document[], remove: readonly Document[]) {
-    this.mesh = withChanges(this.mesh, put, remove.map(refOf));
+    const changes = changesOf(this.mesh, { put, remove: remove.map(refOf) });
+    this.mesh = withChanges(this.mesh, changes);
     this.sequence = Math.max(this.sequence, this.compiler.sequence) + 1;
-    const changes = [...put, ...remove].map((document) => ({ ref: refOf(document) }));
     return [{ sequence: this.sequence, mesh: this.mesh }, changes] as const;
   }
 }

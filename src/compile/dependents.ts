@@ -1,6 +1,6 @@
 /** What must be made or judged again when an object comes, changes or goes: everything that may have read it. */
 import { keyOf } from '../model/document.js';
-import type { AnyDocument } from '../model/mesh.js';
+import type { AnyDocument } from '../model/kinds.js';
 import { apexOf, type Relations } from './relations.js';
 
 /** Keys of objects: services and workloads whose resources may be other ones, splits and policies whose problems may be. */

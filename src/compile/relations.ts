@@ -1,7 +1,8 @@
 /** What leads to what in a mesh, kept up from one mesh to the next: no question is answered by looking at all of it. */
 import { protects, type AuthorizationPolicy, type Target } from '../model/authorization-policy.js';
 import { keyOf, refOf, type Ref } from '../model/document.js';
-import { emptyMesh, find, type AnyDocument, type Mesh } from '../model/mesh.js';
+import type { AnyDocument } from '../model/kinds.js';
+import { emptyMesh, find, type Mesh } from '../model/mesh.js';
 import { SERVICE_LABEL, byName } from '../model/names.js';
 import { standsBehind, type Service } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';

@@ -8,12 +8,14 @@ import { SERVICE_LABEL, parseSpiffeId, type SpiffeId } from '../model/names.js';
 import { SidecarPorts } from '../rpc/ports.js';
 import { RpcModule } from '../rpc/rpc.module.js';
 import { EnrolmentStore } from '../store/enrolment-store.js';
-import { MeshStore } from '../store/mesh-store.js';
+import { Registry } from '../store/registry.js';
 import { StoreModule } from '../store/store.module.js';
 import { AdsService } from '../stream/ads.js';
 import { EngineModule } from '../stream/engine.module.js';
 import { Fleet } from '../stream/fleet.js';
 import { StreamModule } from '../stream/stream.module.js';
+import { Worlds } from '../world/fold.js';
+import { WorldModule } from '../world/world.module.js';
 import { Presence } from './presence.js';
 import { Registration } from './registration.js';
 import { ServiceDto, type ServiceSpecDto } from './service.dto.js';
@@ -62,20 +64,31 @@ function workloadFaults({ identity }: Partial<WorkloadSpecDto>, { trustDomain }:
 }
 
 @Module({
-  imports: [EngineModule, RpcModule, StoreModule, StreamModule],
+  imports: [EngineModule, RpcModule, StoreModule, StreamModule, WorldModule],
   controllers: [documentController(serviceDoor), documentController(workloadDoor)],
   providers: [
     {
       provide: Presence,
-      inject: [MeshStore, EnrolmentStore, Fleet, AdsService, LOG],
-      useFactory: (store: MeshStore, enrolments: EnrolmentStore, fleet: Fleet, ads: AdsService, log: Log) =>
-        new Presence(store, enrolments, fleet, ads, (err) => log.error({ err }, 'the fleet could not be looked after')),
+      inject: [Worlds, Registry, EnrolmentStore, Fleet, AdsService, LOG],
+      useFactory: (
+        worlds: Worlds,
+        registry: Registry,
+        enrolments: EnrolmentStore,
+        fleet: Fleet,
+        ads: AdsService,
+        log: Log,
+      ) =>
+        new Presence(worlds, registry, enrolments, fleet, ads, (err) =>
+          log.error({ err }, 'the fleet could not be looked after'),
+        ),
     },
     {
       provide: Registration,
-      inject: [MeshStore, EnrolmentStore, Presence, LOG],
-      useFactory: (store: MeshStore, enrolments: EnrolmentStore, presence: Presence, log: Log) =>
-        new Registration(store, enrolments, presence, (err) => log.error({ err }, 'a report could not be taken in')),
+      inject: [Worlds, Registry, EnrolmentStore, Presence, LOG],
+      useFactory: (worlds: Worlds, registry: Registry, enrolments: EnrolmentStore, presence: Presence, log: Log) =>
+        new Registration(worlds, registry, enrolments, presence, (err) =>
+          log.error({ err }, 'a report could not be taken in'),
+        ),
     },
   ],
 })

@@ -1,16 +1,15 @@
 /** Draws the consequences of sidecars that go silent, are evicted, or never come back. */
 import * as grpc from '@grpc/grpc-js';
-import type { Draft } from '../model/document.js';
 import { keyOf } from '../model/document.js';
-import type { Mesh } from '../model/mesh.js';
-import { SERVER } from '../model/revision.js';
-import type { Health, Workload } from '../model/workload.js';
+import type { Revision } from '../model/revision.js';
+import type { Health } from '../model/workload.js';
 import type { EnrolmentStore } from '../store/enrolment-store.js';
-import type { CommitEvent, MeshStore } from '../store/mesh-store.js';
+import type { Registry } from '../store/registry.js';
 import type { AdsService } from '../stream/ads.js';
 import type { Fleet } from '../stream/fleet.js';
 import { GrpcRefusal } from '../stream/grpc.js';
 import type { Proxy } from '../stream/proxy.js';
+import type { Worlds } from '../world/fold.js';
 
 /** How often leases are looked at, and how often sidecars that are long gone, in milliseconds. */
 const LEASE_CHECK_MS = 1_000;
@@ -25,7 +24,8 @@ export class Presence {
   private readonly stop: () => void;
 
   constructor(
-    private readonly store: MeshStore,
+    private readonly worlds: Worlds,
+    private readonly registry: Registry,
     private readonly enrolments: EnrolmentStore,
     private readonly fleet: Fleet,
     private readonly ads: AdsService,
@@ -34,7 +34,9 @@ export class Presence {
     const every = (ms: number, work: () => Promise<void>) =>
       setInterval(() => void work().catch(onFailure), ms).unref();
     this.timers = [every(LEASE_CHECK_MS, () => this.lookAfterLeases()), every(SWEEP_MS, () => this.sweep())];
-    this.stop = store.onCommit((event) => void this.evict(event).catch(onFailure));
+    this.stop = worlds.onStep(
+      ({ revisions }) => void Promise.all(revisions.map((by) => this.evict(by))).catch(onFailure),
+    );
   }
 
   close(): void {
@@ -50,8 +52,8 @@ export class Presence {
 
   /** A workload whose sidecar is lost gets no more calls, and gets them again when the sidecar is back. */
   async lookAfterLeases(): Promise<void> {
-    await this.setHealth(lost, 'their sidecars have gone silent');
-    await this.setHealth((proxy, { spec }) => this.regained(proxy, spec.health), 'their sidecars are back');
+    await this.setHealth(lost);
+    await this.setHealth((proxy, health) => this.regained(proxy, health));
   }
 
   /** A sidecar reports what changes, and may not have noticed that it was given up. */
@@ -59,44 +61,32 @@ export class Presence {
     return state === 'connected' && health === 'Unhealthy' ? this.reported.get(id) : undefined;
   }
 
-  private async setHealth(
-    healthOf: (proxy: Proxy, workload: Workload) => Health | undefined,
-    comment: string,
-  ): Promise<void> {
-    const changed = ({ mesh }: { readonly mesh: Mesh }): Draft[] =>
-      this.fleet.proxies(mesh).flatMap((proxy) => {
-        const workload = mesh.Workload.get(proxy.id);
-        if (workload?.metadata.origin !== 'sidecar') return [];
-        const health = healthOf(proxy, workload) ?? workload.spec.health;
-        return health === workload.spec.health ? [] : withHealth(workload, health);
-      });
-    if (changed(this.store.current).length === 0) return;
-    await this.store.commit((now) => ({ put: changed(now) }), { author: SERVER, comment });
+  private async setHealth(healthOf: (proxy: Proxy, health: Health) => Health | undefined): Promise<void> {
+    const changed = this.fleet.proxies(this.worlds.current.mesh).flatMap((proxy) => {
+      const fact = this.registry.get(placeOf(proxy.id));
+      const health = fact && healthOf(proxy, fact.spec.health);
+      return health && health !== fact.spec.health ? [{ ...fact, spec: { ...fact.spec, health } }] : [];
+    });
+    await Promise.all(changed.map((fact) => this.registry.put(fact)));
   }
 
   /** Notes who is there, and forgets who has been away for longer than a certificate lasts. */
   async sweep(): Promise<void> {
-    const { mesh } = this.store.current;
+    const { mesh } = this.worlds.current;
     for (const { id, state } of this.fleet.proxies(mesh)) {
-      const [namespace = '', name = ''] = id.split('/');
+      const { namespace, name } = placeOf(id);
       if (state === 'connected') await this.enrolments.seen(namespace, name);
     }
     const gone = await this.enrolments.forgetUnseen(FORGET_AFTER_MS);
     this.fleet.forgetTraces(mesh);
-    const wish = (now: { readonly mesh: Mesh }) => ({
-      remove: gone
-        .map(({ namespace, name }) => ({ kind: 'Workload' as const, namespace, name }))
-        .filter((ref) => now.mesh.Workload.get(keyOf(ref))?.metadata.origin === 'sidecar'),
-    });
-    await this.store.commit(wish, { author: SERVER, comment: 'their sidecars have not been heard of for a day' });
+    await Promise.all(gone.map((claims) => this.registry.remove(claims)));
   }
 
-  /** A workload that somebody else than its sidecar removed is turned out: its sidecar must join again. */
-  private async evict({ by }: CommitEvent): Promise<void> {
-    for (const { ref, before, after } of by.changes) {
-      if (after || !before || before.metadata.origin !== 'sidecar' || before.kind !== 'Workload') continue;
+  /** A workload that somebody removed is turned out: its sidecar must join again. */
+  private async evict({ changes }: Revision): Promise<void> {
+    for (const { ref, before, after } of changes) {
+      if (after || before?.metadata.origin !== 'sidecar') continue;
       this.reported.delete(keyOf(ref));
-      if (by.author === (before as Workload).spec.identity) continue;
       await this.enrolments.evict(ref.namespace, ref.name);
       this.ads.end(
         keyOf(ref),
@@ -108,8 +98,7 @@ export class Presence {
 
 const lost = ({ state }: Proxy): Health | undefined => (state === 'lost' ? 'Unhealthy' : undefined);
 
-const withHealth = ({ kind, metadata, spec }: Workload, health: Health): Draft => ({
-  kind,
-  ...metadata,
-  spec: { ...spec, health },
-});
+const placeOf = (id: string): { namespace: string; name: string } => {
+  const [namespace = '', name = ''] = id.split('/');
+  return { namespace, name };
+};

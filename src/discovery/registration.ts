@@ -1,14 +1,14 @@
 /** Lets sidecars say where their workloads are and how they fare; who they are was settled when they joined. */
 import * as grpc from '@grpc/grpc-js';
 import { isIpAddress } from '../model/addresses.js';
-import { keyOf, type Draft } from '../model/document.js';
-import { find } from '../model/mesh.js';
+import { keyOf } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Health, WorkloadSpec } from '../model/workload.js';
 import { sluice } from '../proto/messages.js';
 import type { Claims, EnrolmentStore } from '../store/enrolment-store.js';
-import type { MeshStore } from '../store/mesh-store.js';
+import type { Registry } from '../store/registry.js';
 import { GrpcRefusal, callerOf, handleUnary, unary } from '../stream/grpc.js';
+import type { Worlds } from '../world/fold.js';
 import type { Presence } from './presence.js';
 
 const { ReportRequest, ReportResponse, LeaveRequest, LeaveResponse, Health: WireHealth } = sluice.v1;
@@ -23,7 +23,8 @@ const HEALTH: Readonly<Record<number, Health>> = {
 
 export class Registration {
   constructor(
-    private readonly store: MeshStore,
+    private readonly worlds: Worlds,
+    private readonly registry: Registry,
     private readonly enrolments: EnrolmentStore,
     private readonly presence: Presence,
     private readonly onFailure: (error: unknown) => void,
@@ -53,34 +54,41 @@ export class Registration {
   ): Promise<sluice.v1.IReportResponse> {
     const claims = await this.claimsOf(call);
     const spec = specOf(call.request, claims);
-    const draft = workloadOf(claims, spec);
+    this.refuseByHand(claims);
     this.presence.heard(keyOf(claims), spec.health);
+    const { namespace, name, labels } = claims;
+    const fact = { enrolment: '', namespace, name, labels, spec, reportedAt: new Date().toISOString() };
+    await this.kept(this.registry.put(fact));
+    return { revision: this.worlds.current.revision };
+  }
+
+  /** Throws ALREADY_EXISTS when somebody has registered a workload of that name by hand. */
+  private refuseByHand(claims: Claims): void {
+    const workload = this.worlds.current.mesh.Workload.get(keyOf(claims));
+    if (workload?.metadata.origin !== 'rest') return;
+    throw new GrpcRefusal(
+      grpc.status.ALREADY_EXISTS,
+      `Workload ${keyOf(claims)} was registered by hand, and only so it can be changed; delete it first`,
+    );
+  }
+
+  private async kept(work: Promise<void>): Promise<void> {
     try {
-      const { revision } = await this.store.commit(() => ({ put: [draft] }), {
-        author: claims.identity,
-        comment: 'reported by its sidecar',
-      });
-      return { revision };
+      await work;
     } catch (error) {
-      if (!(error instanceof MeshError)) throw error;
-      const status = error.code === 'conflict' ? grpc.status.ALREADY_EXISTS : grpc.status.UNAVAILABLE;
-      throw new GrpcRefusal(status, error.message);
+      throw error instanceof MeshError ? new GrpcRefusal(grpc.status.UNAVAILABLE, error.message) : error;
     }
   }
 
   private async leave(call: Call<sluice.v1.LeaveRequest, sluice.v1.ILeaveResponse>): Promise<sluice.v1.ILeaveResponse> {
     const claims = await this.claimsOf(call);
-    const ref = { kind: 'Workload', namespace: claims.namespace, name: claims.name } as const;
-    await this.store.commit(({ mesh }) => (find(mesh, ref)?.metadata.origin === 'sidecar' ? { remove: [ref] } : {}), {
-      author: claims.identity,
-      comment: 'left',
-    });
+    await this.kept(this.registry.remove(claims));
     return {};
   }
 
   /** What the caller may speak for. Throws PERMISSION_DENIED when that is not the workload that it names. */
   private async claimsOf(call: Call<{ namespace: string; name: string }, unknown>): Promise<Claims> {
-    const identity = callerOf(call, this.store.current.mesh.trustDomain);
+    const identity = callerOf(call, this.worlds.current.mesh.trustDomain);
     const { namespace, name } = call.request;
     const claims = await this.enrolments.find(namespace, name);
     if (claims?.identity === identity) return claims;
@@ -102,13 +110,3 @@ function specOf({ address, port, health }: sluice.v1.ReportRequest, { identity }
   }
   return { address, ...(port > 0 && { port }), identity, health: known };
 }
-
-const workloadOf = ({ namespace, name, labels }: Claims, spec: WorkloadSpec): Draft => ({
-  kind: 'Workload',
-  namespace,
-  name,
-  labels,
-  annotations: {},
-  origin: 'sidecar',
-  spec,
-});

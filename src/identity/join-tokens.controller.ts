@@ -18,7 +18,7 @@ import { parseDuration } from '../model/duration.js';
 import { pointer, type Fault } from '../model/fault.js';
 import { RESERVED_NAMESPACE, SERVICE_LABEL, isDnsLabel, spiffeId } from '../model/names.js';
 import { EnrolmentStore } from '../store/enrolment-store.js';
-import { MeshStore } from '../store/mesh-store.js';
+import { Worlds } from '../world/fold.js';
 
 const DEFAULT_LIFETIME = '10m';
 const MAX_LIFETIME_MS = 86_400_000;
@@ -81,7 +81,7 @@ export class JoinTokenDto {
 export class JoinTokensController {
   constructor(
     @Inject(EnrolmentStore) private readonly enrolments: EnrolmentStore,
-    @Inject(MeshStore) private readonly store: MeshStore,
+    @Inject(Worlds) private readonly worlds: Worlds,
   ) {}
 
   @Post()
@@ -100,7 +100,7 @@ export class JoinTokensController {
     readNoQuery(query);
     const wish = parse(JoinTokenRequestDto, body, (request) => faultsOf(namespace, request));
     const { name, service, serviceAccount = service ?? name, labels, expiresIn = DEFAULT_LIFETIME } = wish;
-    const { trustDomain } = this.store.current.mesh;
+    const { trustDomain } = this.worlds.current.mesh;
     const identity = spiffeId({ trustDomain, namespace, account: serviceAccount });
     const claims = { namespace, name, identity, labels: { ...labels, ...(service && { [SERVICE_LABEL]: service }) } };
     const { text, expiresAt } = await this.enrolments.createToken(claims, parseDuration(expiresIn) ?? 0);

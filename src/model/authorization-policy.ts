@@ -1,5 +1,7 @@
 /** Who may do what to which workloads. */
-import type { Document } from './document.js';
+import { OWN_API, type Document } from './document.js';
+import { pointer } from './fault.js';
+import type { KindDefinition } from './kinds.js';
 import { SERVICE_LABEL, parseSpiffeId, selects, type Labels } from './names.js';
 import { standsBehind, type Service } from './service.js';
 import type { Workload } from './workload.js';
@@ -105,3 +107,22 @@ const hasNeedlessEscape = (path: string): boolean =>
   [...path.matchAll(/%([0-9A-F]{2})/g)].some(([, hex]) =>
     /[A-Za-z0-9\-._~!$&'()*+,;=:@/\\\0]/.test(String.fromCharCode(parseInt(hex ?? '', 16))),
   );
+
+export const authorizationPolicyKind: KindDefinition<AuthorizationPolicy> = {
+  ...OWN_API,
+  kind: 'AuthorizationPolicy',
+  collection: 'authorization-policies',
+  namespaced: true,
+  noun: 'authorization policy',
+  references: ({ metadata: { namespace }, spec: { target } }) =>
+    'service' in target
+      ? [
+          {
+            ref: { kind: 'Service', namespace, name: target.service },
+            pointer: pointer('spec', 'target', 'service'),
+            absent: 'deny',
+            guards: true,
+          },
+        ]
+      : [],
+};

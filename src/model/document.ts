@@ -1,20 +1,15 @@
 /** The one shape that every object of the mesh has, whichever door it comes by. */
+import type { Kind } from './kinds.js';
 import type { Labels } from './names.js';
 
-export const API_VERSION = 'sluice.mesh/v1';
+/** The group and the version of the API that our own kinds belong to: the two halves of `apiVersion`. */
+export const OWN_API = { group: 'sluice.mesh', version: 'v1' } as const;
+export const API_VERSION = `${OWN_API.group}/${OWN_API.version}` as const;
 
-/** The kinds of object, with the word that stands for their collection in a URL and whether a namespace holds them. */
-export const KINDS = {
-  Service: { collection: 'services', namespaced: true },
-  Workload: { collection: 'workloads', namespaced: true },
-  TrafficSplit: { collection: 'traffic-splits', namespaced: true },
-  AuthorizationPolicy: { collection: 'authorization-policies', namespaced: true },
-  MeshSettings: { collection: 'mesh-settings', namespaced: false },
-} as const;
-
-export type Kind = keyof typeof KINDS;
-
-/** Who wrote an object: somebody over REST, or the sidecar whose workload it is. */
+/**
+ * Whose word an object is. rest: somebody's wish, kept in the log. sidecar: a fact that the sidecar of a workload reports,
+ * kept in the registry and never a revision.
+ */
 export type Origin = 'rest' | 'sidecar';
 
 /** What a person wrote about an object, apart from its spec. */
@@ -29,7 +24,7 @@ export interface Metadata extends Marks {
   /** Empty for what belongs to the whole mesh. */
   readonly namespace: string;
   readonly origin: Origin;
-  /** The revision that last changed it. */
+  /** The revision that last changed it; 0 for a fact. */
   readonly revision: number;
   /** ISO 8601, UTC, milliseconds. */
   readonly createdAt: string;

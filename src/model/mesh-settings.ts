@@ -1,5 +1,6 @@
 /** What holds for the whole mesh when nothing says otherwise. */
-import type { Document } from './document.js';
+import { OWN_API, type Document } from './document.js';
+import type { KindDefinition } from './kinds.js';
 
 /**
  * What becomes of a call to a workload that no enforced Allow policy protects. The six words are Linkerd's.
@@ -30,4 +31,13 @@ export const MESH_SETTINGS_NAME = 'mesh';
 export const INITIAL_SETTINGS: MeshSettingsSpec = {
   defaultMode: 'all-authenticated',
   clusterNetworks: ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fd00::/8'],
+};
+
+export const meshSettingsKind: KindDefinition<MeshSettings> = {
+  ...OWN_API,
+  kind: 'MeshSettings',
+  collection: 'mesh-settings',
+  namespaced: false,
+  noun: 'settings of the mesh',
+  references: () => [],
 };

@@ -1,54 +1,68 @@
 /** The mesh: all that should be true, one immutable value. Everything downstream is a function of it. */
-import type { AuthorizationPolicy } from './authorization-policy.js';
-import { keyOf, type Document, type Kind, type Ref } from './document.js';
-import { INITIAL_SETTINGS, MESH_SETTINGS_NAME, type MeshSettings, type MeshSettingsSpec } from './mesh-settings.js';
-import type { Service } from './service.js';
-import type { TrafficSplit } from './traffic-split.js';
-import type { Workload } from './workload.js';
+import { Map as PersistentMap } from 'immutable';
+import { keyOf, refOf, type Document, type Ref } from './document.js';
+import { KINDS, type DocumentOf, type Kind } from './kinds.js';
+import { INITIAL_SETTINGS, MESH_SETTINGS_NAME, type MeshSettingsSpec } from './mesh-settings.js';
+import type { Change } from './revision.js';
 
-/** The type that each kind of object has. */
-export interface DocumentOf {
-  Service: Service;
-  Workload: Workload;
-  TrafficSplit: TrafficSplit;
-  AuthorizationPolicy: AuthorizationPolicy;
-  MeshSettings: MeshSettings;
+/**
+ * Objects of one kind by their key, in no order that means anything. Never changed in place: a change makes a new one that
+ * shares all the rest with the old, so that it costs the same in a large mesh as in a small one.
+ */
+export interface Objects<D> {
+  readonly size: number;
+  get(key: string): D | undefined;
+  has(key: string): boolean;
+  keys(): IterableIterator<string>;
+  values(): IterableIterator<D>;
+  entries(): IterableIterator<[string, D]>;
+  [Symbol.iterator](): IterableIterator<[string, D]>;
 }
 
-export type AnyDocument = DocumentOf[Kind];
+export type Mesh = { readonly trustDomain: string } & { readonly [K in Kind]: Objects<DocumentOf[K]> };
 
-/** Objects of each kind by their key. Maps are never changed in place: a change makes a new one of the kind it touches. */
-export type Mesh = { readonly trustDomain: string } & {
-  readonly [K in Kind]: ReadonlyMap<string, DocumentOf[K]>;
-};
+/** A change as far as it makes a mesh: what it is about, and what stands there afterwards, if anything does. */
+export type Step = Pick<Change, 'ref' | 'after'>;
+
+const KIND_NAMES = Object.keys(KINDS) as Kind[];
 
 /** A mesh in which nothing has been said yet. */
-export const emptyMesh = (trustDomain: string): Mesh => ({
-  trustDomain,
-  Service: new Map(),
-  Workload: new Map(),
-  TrafficSplit: new Map(),
-  AuthorizationPolicy: new Map(),
-  MeshSettings: new Map(),
-});
+export const emptyMesh = (trustDomain: string): Mesh =>
+  ({ trustDomain, ...Object.fromEntries(KIND_NAMES.map((kind) => [kind, PersistentMap()])) }) as Mesh;
+
+/** A mesh of `documents`. */
+export const meshOf = (trustDomain: string, documents: Iterable<Document>): Mesh =>
+  withChanges(
+    emptyMesh(trustDomain),
+    [...documents].map((after) => ({ ref: refOf(after), after })),
+  );
 
 /** The object that `ref` names, if the mesh has it. */
 export const find = <K extends Kind>(mesh: Mesh, ref: Ref & { readonly kind: K }): DocumentOf[K] | undefined =>
-  (mesh[ref.kind] as ReadonlyMap<string, DocumentOf[K]>).get(keyOf(ref));
+  mesh[ref.kind].get(keyOf(ref)) as DocumentOf[K] | undefined;
+
+/** All objects, of whatever kind. */
+export function* documentsOf(mesh: Mesh): Iterable<Document> {
+  for (const kind of KIND_NAMES) yield* mesh[kind].values();
+}
 
 /** The settings in force: those written, or the initial ones. */
 export const settingsOf = (mesh: Mesh): MeshSettingsSpec =>
   mesh.MeshSettings.get(MESH_SETTINGS_NAME)?.spec ?? INITIAL_SETTINGS;
 
-/** The mesh with `documents` put in (replacing those of the same name) and what `removed` names taken out. */
-export function withChanges(mesh: Mesh, documents: readonly Document[], removed: readonly Ref[] = []): Mesh {
-  const touched = new Set<Kind>([...documents.map(({ kind }) => kind), ...removed.map(({ kind }) => kind)]);
-  const next: Record<string, unknown> = { ...mesh };
-  for (const kind of touched) {
-    const objects = new Map<string, Document>(mesh[kind]);
-    for (const ref of removed) if (ref.kind === kind) objects.delete(keyOf(ref));
-    for (const document of documents) if (document.kind === kind) objects.set(keyOf(document.metadata), document);
-    next[kind] = objects;
-  }
-  return next as Mesh;
+/** The mesh after `changes`: what they remove is taken out first, then what they put is put in, in their order. */
+export function withChanges(mesh: Mesh, changes: readonly Step[]): Mesh {
+  const byKind = Map.groupBy(changes, ({ ref }) => ref.kind);
+  const touched = [...byKind].map(([kind, ofKind]) => [kind, changed(mesh[kind], ofKind)] as const);
+  return { ...mesh, ...Object.fromEntries(touched) };
 }
+
+const changed = (objects: Objects<Document>, changes: readonly Step[]): Objects<Document> =>
+  persistent(objects).withMutations((next) => {
+    for (const { ref, after } of changes) if (!after) next.delete(keyOf(ref));
+    for (const { ref, after } of changes) if (after) next.set(keyOf(ref), after);
+  });
+
+/** Every mesh is made here, of maps of this one kind; another one is still taken for what it holds. */
+const persistent = (objects: Objects<Document>): PersistentMap<string, Document> =>
+  PersistentMap.isMap(objects) ? (objects as PersistentMap<string, Document>) : PersistentMap(objects);

@@ -1,4 +1,4 @@
-/** A committed change set: what changed, by whom, when and why. Never overwritten, never removed. */
+/** A committed change set: what somebody wished, by whom, when and why. Never overwritten. */
 import type { Document, Ref } from './document.js';
 
 export interface Change {
@@ -12,7 +12,7 @@ export interface Change {
 export interface Revision {
   /** Counts from 1. 0 is the empty mesh. */
   readonly number: number;
-  /** The token's name, or the sidecar's SPIFFE id, or `sluice` for what the server does by itself. */
+  /** The token's name, or `sluice` for what the server does by itself. */
   readonly author: string;
   readonly comment: string;
   /** ISO 8601, UTC, milliseconds. */

@@ -1,5 +1,6 @@
 /** A name that workloads are called by, and the ports behind it. */
-import type { Document } from './document.js';
+import { OWN_API, type Document } from './document.js';
+import type { KindDefinition } from './kinds.js';
 import { SERVICE_LABEL, selects, type Labels } from './names.js';
 import type { Workload } from './workload.js';
 
@@ -29,3 +30,13 @@ export type Service = Document<'Service', ServiceSpec>;
 export const standsBehind = (workload: Workload, service: Service): boolean =>
   workload.metadata.namespace === service.metadata.namespace &&
   selects(service.spec.selector ?? { [SERVICE_LABEL]: service.metadata.name }, workload.metadata.labels);
+
+/** A service names nothing: its selector chooses among the workloads that there are. */
+export const serviceKind: KindDefinition<Service> = {
+  ...OWN_API,
+  kind: 'Service',
+  collection: 'services',
+  namespaced: true,
+  noun: 'service',
+  references: () => [],
+};

@@ -1,5 +1,7 @@
 /** How the traffic of one service is shared between versions: the short form of a route. */
-import type { Document } from './document.js';
+import { OWN_API, type Document } from './document.js';
+import { pointer } from './fault.js';
+import type { KindDefinition, Reference } from './kinds.js';
 
 /** The largest weight of a backend. A split of 100 backends then still sums to less than 2^32, as xDS requires. */
 export const MAX_WEIGHT = 1_000_000;
@@ -18,3 +20,23 @@ export interface TrafficSplitSpec {
 }
 
 export type TrafficSplit = Document<'TrafficSplit', TrafficSplitSpec>;
+
+export const trafficSplitKind: KindDefinition<TrafficSplit> = {
+  ...OWN_API,
+  kind: 'TrafficSplit',
+  collection: 'traffic-splits',
+  namespaced: true,
+  noun: 'traffic split',
+  references: ({ metadata: { namespace }, spec }) => {
+    const toService = (name: string, at: string): Reference => ({
+      ref: { kind: 'Service', namespace, name },
+      pointer: at,
+      absent: 'warn',
+      guards: true,
+    });
+    return [
+      toService(spec.service, pointer('spec', 'service')),
+      ...spec.backends.map(({ service }, index) => toService(service, pointer('spec', 'backends', index, 'service'))),
+    ];
+  },
+};

@@ -1,5 +1,6 @@
 /** One running program that may be called, call others, or both: where it is, who it is and how it fares. */
-import type { Document } from './document.js';
+import { OWN_API, type Document } from './document.js';
+import type { KindDefinition } from './kinds.js';
 import type { SpiffeId } from './names.js';
 
 /** Healthy takes calls; Draining finishes those it has; Unhealthy gets none. */
@@ -17,3 +18,12 @@ export interface WorkloadSpec {
 }
 
 export type Workload = Document<'Workload', WorkloadSpec>;
+
+export const workloadKind: KindDefinition<Workload> = {
+  ...OWN_API,
+  kind: 'Workload',
+  collection: 'workloads',
+  namespaced: true,
+  noun: 'workload',
+  references: () => [],
+};

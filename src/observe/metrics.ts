@@ -2,11 +2,11 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { MeshStore } from '../store/mesh-store.js';
 import { Fleet } from '../stream/fleet.js';
 import { PROXY_STATES, type Proxy } from '../stream/proxy.js';
 import { Publisher } from '../stream/publisher.js';
 import { Receipts } from '../stream/receipts.js';
+import { Worlds } from '../world/fold.js';
 
 /** From what a look into memory takes to what a caller that waits for proxies may, in seconds. */
 const LATENCY_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600];
@@ -17,7 +17,7 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
   private readonly ends: (() => void)[] = [];
 
   constructor(
-    private readonly store: MeshStore,
+    private readonly worlds: Worlds,
     private readonly publisher: Publisher,
     private readonly fleet: Fleet,
     private readonly receipts: Receipts,
@@ -52,10 +52,15 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
     const commits = this.counter('sluice_commits_total', 'Revisions committed since the server started.');
     const publications = this.counter('sluice_publications_total', 'Times that sidecars were told something new.');
     this.ends.push(
-      this.store.onCommit(() => commits.inc()),
+      this.worlds.onStep(({ revisions }) => commits.inc(revisions.length)),
       this.publisher.onPublish(() => publications.inc()),
     );
-    this.gauge('sluice_revision', 'The newest revision of the mesh.', () => this.store.current.revision);
+    this.gauge('sluice_revision', 'The newest revision of the mesh.', () => this.worlds.current.revision);
+    this.gauge(
+      'sluice_sequence',
+      'The number of the state of the world, wishes and facts, since the start.',
+      () => this.worlds.current.sequence,
+    );
     this.gauge('sluice_receipts_waiting', 'Callers that wait for proxies.', () => this.receipts.waiting);
     this.gauge('sluice_refused_resources', 'Resources that proxies refuse and do without.', () =>
       this.proxies.reduce((sum, { refusals }) => sum + refusals.length, 0),
@@ -83,7 +88,7 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
   }
 
   private get proxies(): readonly Proxy[] {
-    return this.fleet.proxies(this.store.current.mesh);
+    return this.fleet.proxies(this.worlds.current.mesh);
   }
 
   private counter(name: string, help: string): Counter {

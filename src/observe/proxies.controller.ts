@@ -4,9 +4,9 @@ import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional
 import { ApiPageQuery, ApiProblems } from '../api/openapi-decorators.js';
 import { readNoQuery, readPageQuery, writeCursor, type Query as QueryValues } from '../api/query.js';
 import { MeshError } from '../model/mesh-error.js';
-import { MeshStore } from '../store/mesh-store.js';
 import { Fleet } from '../stream/fleet.js';
 import { PROXY_STATES, type Proxy, type ProxyState } from '../stream/proxy.js';
+import { Worlds } from '../world/fold.js';
 
 export class RefusalDto {
   @ApiProperty({ description: 'The type of the refused resource.', example: 'Listener' })
@@ -72,7 +72,7 @@ export class ProxyListDto {
 @Controller('v1/proxies')
 export class ProxiesController {
   constructor(
-    @Inject(MeshStore) private readonly store: MeshStore,
+    @Inject(Worlds) private readonly worlds: Worlds,
     @Inject(Fleet) private readonly fleet: Fleet,
   ) {}
 
@@ -83,7 +83,7 @@ export class ProxiesController {
   @ApiProblems('invalid')
   list(@Query() query: QueryValues): ProxyListDto {
     const { limit, after } = readPageQuery(query);
-    const { revision, mesh } = this.store.current;
+    const { revision, mesh } = this.worlds.current;
     const proxies = this.fleet.proxies(mesh).filter(({ id }) => id > after);
     const page = proxies.slice(0, limit);
     const last = page.at(-1);
@@ -101,7 +101,7 @@ export class ProxiesController {
   @ApiProblems('not-found')
   get(@Param('namespace') namespace: string, @Param('name') name: string, @Query() query: QueryValues): ProxyDto {
     readNoQuery(query);
-    const { revision, mesh } = this.store.current;
+    const { revision, mesh } = this.worlds.current;
     const proxy = this.fleet.proxies(mesh).find(({ id }) => id === `${namespace}/${name}`);
     if (!proxy) throw MeshError.notFound(`proxy ${namespace}/${name}`);
     return printed(proxy, revision);

@@ -11,10 +11,10 @@ import {
   writeCursor,
   type Query as QueryValues,
 } from '../api/query.js';
-import { KINDS, type Kind } from '../model/document.js';
+import { KINDS, type Kind } from '../model/kinds.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Change, Revision } from '../model/revision.js';
-import { MeshStore } from '../store/mesh-store.js';
+import { SqlRevisionLog } from '../store/revision-log.js';
 import { Receipts } from '../stream/receipts.js';
 
 export class RefDto {
@@ -51,7 +51,7 @@ export class RevisionDto {
   @ApiProperty({ type: 'integer', example: 7 })
   number!: number;
 
-  @ApiProperty({ description: 'A token, the identity of a sidecar, or `sluice`: the server itself.', example: 'admin' })
+  @ApiProperty({ description: 'A token, or `sluice`: the server itself.', example: 'admin' })
   author!: string;
 
   @ApiProperty({ description: 'Why, if the author said so.' })
@@ -76,7 +76,7 @@ export class RevisionListDto {
 @Controller('v1/revisions')
 export class RevisionsController {
   constructor(
-    @Inject(MeshStore) private readonly store: MeshStore,
+    @Inject(SqlRevisionLog) private readonly log: SqlRevisionLog,
     @Inject(Receipts) private readonly receipts: Receipts,
   ) {}
 
@@ -87,7 +87,7 @@ export class RevisionsController {
   @ApiProblems('invalid')
   async list(@Query() query: QueryValues): Promise<RevisionListDto> {
     const { limit, before } = readRevisionPageQuery(query);
-    const { revisions, more } = await this.store.revisions(limit, before);
+    const { revisions, more } = await this.log.revisions(limit, before);
     const last = revisions.at(-1);
     return {
       items: revisions.map(printed),
@@ -102,7 +102,7 @@ export class RevisionsController {
   @ApiProblems('not-found')
   async get(@Param('number') number: string, @Query() query: QueryValues): Promise<RevisionDto> {
     readNoQuery(query);
-    const revision = await this.store.revision(this.known(number));
+    const revision = await this.log.revision(this.known(number));
     if (!revision) throw MeshError.notFound(`revision ${number}`);
     return printed(revision);
   }
@@ -132,7 +132,7 @@ export class RevisionsController {
   /** A revision that was made. Throws `not-found`. */
   private known(text: string): number {
     const number = /^\d{1,15}$/.test(text) ? Number(text) : 0;
-    if (number < 1 || number > this.store.current.revision) throw MeshError.notFound(`revision ${text}`);
+    if (number < 1 || number > this.log.head) throw MeshError.notFound(`revision ${text}`);
     return number;
   }
 }

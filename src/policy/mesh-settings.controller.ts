@@ -8,8 +8,8 @@ import { Documents } from '../api/documents.js';
 import { ApiChangeQuery, ApiProblems } from '../api/openapi-decorators.js';
 import { readChangeQuery, readNoQuery, type Query as QueryValues } from '../api/query.js';
 import { INITIAL_SETTINGS, MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
-import { MeshStore } from '../store/mesh-store.js';
 import { MeshSettingsDto, type MeshSettingsSpecDto } from './mesh-settings.dto.js';
+import { Worlds } from '../world/fold.js';
 
 export const meshSettingsDoor: Door<'MeshSettings', MeshSettingsSpecDto> = {
   kind: 'MeshSettings',
@@ -28,7 +28,7 @@ const PLACE = { namespace: '', name: MESH_SETTINGS_NAME };
 export class MeshSettingsController {
   constructor(
     @Inject(Documents) private readonly documents: Documents,
-    @Inject(MeshStore) private readonly store: MeshStore,
+    @Inject(Worlds) private readonly worlds: Worlds,
   ) {}
 
   @Put()
@@ -38,7 +38,7 @@ export class MeshSettingsController {
   @ApiOkResponse({ type: Change })
   @ApiProblems('conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
   async put(@Body() body: unknown, @Query() query: QueryValues, @Req() request: ApiRequest) {
-    const draft = readDraft(meshSettingsDoor, PLACE, body, this.store.current.mesh);
+    const draft = readDraft(meshSettingsDoor, PLACE, body, this.worlds.current.mesh);
     const { created: _, ...result } = await this.documents.put(draft, callerOf(request), readChangeQuery(query));
     return result;
   }

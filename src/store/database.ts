@@ -9,7 +9,8 @@ import {
 } from 'typeorm';
 import { MeshError } from '../model/mesh-error.js';
 import { ENTITIES } from './entities.js';
-import { Initial1790000000001 } from './migrations/0001-initial.js';
+import { MIGRATIONS } from './migrations/index.js';
+import { Turns, type Lane } from './turns.js';
 
 /** A file that cannot be used; the message says which, why and what to do, in one line. */
 export class DatabaseUnusable extends Error {
@@ -19,9 +20,9 @@ export class DatabaseUnusable extends Error {
 /** How long to wait for whoever else has the file, in milliseconds: enough for a server that is just stopping. */
 const LOCK_TIMEOUT_MS = 1_000;
 
-/** The database as the stores use it: reads at any time, writes one after the other. */
+/** The database as the stores use it: writes one after the other, and no read that sees half of one. */
 export class Database {
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   private constructor(
     private readonly source: DataSource,
@@ -38,15 +39,18 @@ export class Database {
     return this.source.getRepository(table);
   }
 
+  /** Reads while no transaction is open: there is one connection, and on it what is not committed yet could be seen. */
+  read<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
+    return this.turns.share(() => work(this.source.manager));
+  }
+
   /**
-   * Runs `work` in a transaction of its own, after all that were asked for before. The driver has one connection, on
-   * which transactions begun at the same time would become parts of each other. Throws what `work` throws,
-   * and `store-unavailable` when the database does not take it; then nothing was changed.
+   * Runs `work` in a transaction of its own, when its turn comes: the driver has one connection, on which transactions
+   * begun at the same time would become parts of each other. Throws what `work` throws, and `store-unavailable` when
+   * the database does not take it, or when too many of that lane wait already; then nothing was changed.
    */
-  write<Result>(work: (transaction: EntityManager) => Promise<Result>): Promise<Result> {
-    const done = this.turn.then(() => this.transact(work));
-    this.turn = done.catch(() => undefined);
-    return done;
+  write<Result>(work: (transaction: EntityManager) => Promise<Result>, lane: Lane = 'operators'): Promise<Result> {
+    return this.turns.take(lane, () => this.transact(work));
   }
 
   /**
@@ -85,7 +89,7 @@ export class Database {
 
   /** Waits for the writes under way and closes the file. */
   async close(): Promise<void> {
-    await this.turn;
+    await this.turns.end();
     await this.source.destroy();
   }
 }
@@ -100,7 +104,7 @@ async function connect(file: string): Promise<[DataSource, SqliteConnection]> {
     database: file,
     timeout: LOCK_TIMEOUT_MS,
     entities: ENTITIES,
-    migrations: [Initial1790000000001],
+    migrations: MIGRATIONS,
     migrationsRun: true,
     migrationsTransactionMode: 'each',
     prepareDatabase: (opened: SqliteConnection) => {

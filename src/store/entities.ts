@@ -1,13 +1,25 @@
 /** The tables, one class each. What is not looked up by is stored as it is in the model, as JSON text. */
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** An object of the mesh as it stands. */
+/** An object that somebody wishes, as it stands. */
 @Entity('object')
 export class ObjectRow {
   @PrimaryColumn('text') kind!: string;
   @PrimaryColumn('text') namespace!: string;
   @PrimaryColumn('text') name!: string;
   @Column('text') document!: string;
+}
+
+/** A fact: what the sidecar of a workload last reported of it. */
+@Entity('fact')
+export class FactRow {
+  @PrimaryColumn('text') namespace!: string;
+  @PrimaryColumn('text') name!: string;
+  @Column('text') enrolment!: string;
+  @Column('text') labels!: string;
+  @Column('text') spec!: string;
+  @Column('text', { name: 'created_at' }) createdAt!: string;
+  @Column('text', { name: 'reported_at' }) reportedAt!: string;
 }
 
 /** A committed change set. Rows are added and never changed. */
@@ -54,4 +66,4 @@ export class EnrolmentRow {
   @Column('text', { name: 'seen_at' }) seenAt!: string;
 }
 
-export const ENTITIES = [ObjectRow, RevisionRow, ApiTokenRow, JoinTokenRow, EnrolmentRow];
+export const ENTITIES = [ObjectRow, FactRow, RevisionRow, ApiTokenRow, JoinTokenRow, EnrolmentRow];

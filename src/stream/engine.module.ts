@@ -2,15 +2,18 @@
 import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { LOG, type Log } from '../log.js';
 import { SERVER_SETTINGS, type Settings } from '../settings.js';
-import { MeshStore } from '../store/mesh-store.js';
-import { StoreModule } from '../store/store.module.js';
+import type { World } from '../model/world.js';
+import { Worlds } from '../world/fold.js';
+import { WorldModule } from '../world/world.module.js';
 import { Fleet } from './fleet.js';
 import { Publisher } from './publisher.js';
 import { Receipts } from './receipts.js';
+import { Sequences } from './sequences.js';
 
 @Module({
-  imports: [StoreModule],
+  imports: [WorldModule],
   providers: [
+    Sequences,
     {
       provide: Publisher,
       inject: [LOG],
@@ -19,26 +22,32 @@ import { Receipts } from './receipts.js';
     },
     {
       provide: Fleet,
-      inject: [SERVER_SETTINGS],
-      useFactory: ({ proxyLeaseMs }: Settings) => new Fleet(proxyLeaseMs),
+      inject: [SERVER_SETTINGS, Sequences],
+      useFactory: ({ proxyLeaseMs }: Settings, sequences: Sequences) => new Fleet(proxyLeaseMs, sequences),
     },
     {
       provide: Receipts,
-      inject: [Fleet, MeshStore],
-      useFactory: (fleet: Fleet, store: MeshStore) => new Receipts(fleet, () => store.current.mesh),
+      inject: [Fleet, Worlds],
+      useFactory: (fleet: Fleet, worlds: Worlds) => new Receipts(fleet, () => worlds.current.mesh),
     },
   ],
   exports: [Publisher, Fleet, Receipts],
 })
 export class EngineModule implements OnModuleInit, OnApplicationShutdown {
   constructor(
-    private readonly store: MeshStore,
+    private readonly worlds: Worlds,
     private readonly publisher: Publisher,
+    private readonly sequences: Sequences,
   ) {}
 
   onModuleInit(): void {
-    this.store.onCommit((now) => this.publisher.publish(now));
-    this.publisher.publish(this.store.current);
+    this.worlds.onStep(({ world }) => this.publish(world));
+    this.publish(this.worlds.current);
+  }
+
+  private publish(world: World): void {
+    this.sequences.note(world);
+    this.publisher.publish({ revision: world.sequence, mesh: world.mesh });
   }
 
   onApplicationShutdown(): void {

@@ -2,6 +2,7 @@
 import type { Mesh } from '../model/mesh.js';
 import { byName, type SpiffeId } from '../model/names.js';
 import type { Proxy } from './proxy.js';
+import type { Sequences } from './sequences.js';
 import type { Session } from './session.js';
 
 /** A stream that is open now. */
@@ -24,9 +25,11 @@ export class Fleet {
   private readonly listeners = new Set<() => void>();
   private readonly startedAt: number;
 
-  /** @param leaseMs how long a sidecar without a stream is waited for */
+  /** @param leaseMs how long a sidecar without a stream is waited for
+   * @param sequences what revision a sequence that a stream proves stands for */
   constructor(
     private readonly leaseMs: number,
+    private readonly sequences: Pick<Sequences, 'revisionAt'>,
     private readonly clock: () => number = Date.now,
   ) {
     this.startedAt = clock();
@@ -76,7 +79,7 @@ export class Fleet {
     const registered = [...mesh.Workload].filter(([, { metadata }]) => metadata.origin === 'sidecar');
     const absent = registered.filter(([id]) => !this.connections.has(id));
     return [
-      ...[...this.connections.values()].map(present),
+      ...[...this.connections.values()].map((connection) => this.present(connection)),
       ...absent.map(([id, { spec }]) => this.absent(id, spec.identity)),
     ].sort((a, b) => byName(a.id, b.id));
   }
@@ -94,22 +97,24 @@ export class Fleet {
       ...(identity !== undefined && { identity }),
       state: this.clock() - at < this.leaseMs ? 'disconnected' : 'lost',
       since: new Date(at).toISOString(),
-      ...(serves !== undefined && { serves }),
+      ...(serves !== undefined && { serves: this.sequences.revisionAt(serves) }),
       holds: new Map(),
       refusals: [],
     };
   }
-}
 
-const present = ({ id, identity, agent, session, since }: Connection & { readonly since: number }): Proxy => ({
-  id,
-  identity,
-  state: 'connected',
-  since: new Date(since).toISOString(),
-  agent,
-  ...(session.serves !== undefined && { serves: session.serves }),
-  get holds() {
-    return session.holds;
-  },
-  refusals: session.refusals,
-});
+  private present({ id, identity, agent, session, since }: Connection & { readonly since: number }): Proxy {
+    return {
+      id,
+      identity,
+      state: 'connected',
+      since: new Date(since).toISOString(),
+      agent,
+      ...(session.serves !== undefined && { serves: this.sequences.revisionAt(session.serves) }),
+      get holds() {
+        return session.holds;
+      },
+      refusals: session.refusals,
+    };
+  }
+}

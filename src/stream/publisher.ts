@@ -1,8 +1,9 @@
 /** Compiles each new mesh and hands it to every session: at once when all is quiet, in batches when changes come thick. */
 import { EMPTY_SNAPSHOT, snapshotOf, type Snapshot } from '../compile/compile.js';
 import { Compiler } from '../compile/compiler.js';
-import { KINDS, keyOf, refOf, type Document, type Kind, type Ref } from '../model/document.js';
-import { emptyMesh, type Mesh } from '../model/mesh.js';
+import { keyOf, refOf, type Document, type Ref } from '../model/document.js';
+import { KINDS, type Kind } from '../model/kinds.js';
+import { emptyMesh, type Mesh, type Objects } from '../model/mesh.js';
 import type { Published } from './delta.js';
 
 /** After a push, changes gather for this long before the next one, in milliseconds. */
@@ -88,7 +89,7 @@ export class Publisher {
 function differences(a: Mesh, b: Mesh): { readonly ref: Ref }[] {
   const kinds = (Object.keys(KINDS) as Kind[]).filter((kind) => a[kind] !== b[kind]);
   return kinds.flatMap((kind) => {
-    const [before, after]: readonly ReadonlyMap<string, Document>[] = [a[kind], b[kind]];
+    const [before, after]: readonly Objects<Document>[] = [a[kind], b[kind]];
     const documents = [...(before?.values() ?? []), ...(after?.values() ?? [])];
     const refs = new Map(documents.map((document) => [keyOf(document.metadata), refOf(document)]));
     return [...refs].filter(([key]) => before?.get(key) !== after?.get(key)).map(([, ref]) => ({ ref }));

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Snapshot } from '../compile/compile.js';
 import { TYPES, type Resource } from '../compile/resource.js';
 import type { Document } from '../model/document.js';
-import { emptyMesh, withChanges } from '../model/mesh.js';
+import { meshOf } from '../model/mesh.js';
 import { spiffeId } from '../model/names.js';
 import type { Workload } from '../model/workload.js';
 import { Fleet } from './fleet.js';
@@ -74,6 +74,8 @@ const workload = (name: string, origin: 'rest' | 'sidecar' = 'sidecar'): Workloa
   spec: { address: '127.0.0.1', identity: identityOf(name), health: 'Healthy' },
 });
 const identityOf = (account: string) => spiffeId({ trustDomain: 'sluice.local', namespace: 'shop', account });
+/** Each state of the world here is another revision. */
+const sequences = { revisionAt: (sequence: number) => sequence };
 const nothing = { revision: 1, resources: new Map() };
 const connection = (name: string) => ({
   id: `shop/${name}`,
@@ -85,8 +87,8 @@ const connection = (name: string) => ({
 describe('the fleet', () => {
   it('is who is connected, and who is registered and ought to be', () => {
     let now = 0;
-    const fleet = new Fleet(1_000, () => now);
-    const mesh = withChanges(emptyMesh('sluice.local'), [workload('a'), workload('b'), workload('by-hand', 'rest')]);
+    const fleet = new Fleet(1_000, sequences, () => now);
+    const mesh = meshOf('sluice.local', [workload('a'), workload('b'), workload('by-hand', 'rest')]);
     const a = connection('a');
     const states = () => fleet.proxies(mesh).map(({ id, state }) => `${id} ${state}`);
     expect(states()).toEqual(['shop/a disconnected', 'shop/b disconnected']);
@@ -103,8 +105,8 @@ describe('the fleet', () => {
 
   it('gives a lease to a sidecar that is heard of before it opens its stream', () => {
     let now = 5_000;
-    const fleet = new Fleet(1_000, () => now);
-    const mesh = withChanges(emptyMesh('sluice.local'), [workload('a')]);
+    const fleet = new Fleet(1_000, sequences, () => now);
+    const mesh = meshOf('sluice.local', [workload('a')]);
     now = 9_000;
     fleet.heard('shop/a');
     now = 9_999;
@@ -114,8 +116,8 @@ describe('the fleet', () => {
   });
 
   it('remembers what a proxy served when its stream ended: it goes on with that', () => {
-    const fleet = new Fleet(1_000, () => 0);
-    const mesh = withChanges(emptyMesh('sluice.local'), [workload('a')]);
+    const fleet = new Fleet(1_000, sequences, () => 0);
+    const mesh = meshOf('sluice.local', [workload('a')]);
     const a = connection('a');
     fleet.connected(a);
     const ask = { type: TYPES.cluster, nonce: '', subscribe: ['*'], unsubscribe: ['*'], initialVersions: {} };
@@ -125,7 +127,7 @@ describe('the fleet', () => {
   });
 
   it('lets a newer stream take the place of an older one, whose end then means nothing', () => {
-    const fleet = new Fleet(1_000, () => 0);
+    const fleet = new Fleet(1_000, sequences, () => 0);
     const [older, newer] = [connection('a'), connection('a')];
     expect(fleet.connected(older)).toBeUndefined();
     expect(fleet.connected(newer)?.session).toBe(older.session);
@@ -135,9 +137,9 @@ describe('the fleet', () => {
 });
 
 describe('waiting for a receipt', () => {
-  const mesh = withChanges(emptyMesh('sluice.local'), [workload('a')]);
+  const mesh = meshOf('sluice.local', [workload('a')]);
   const setUp = () => {
-    const fleet = new Fleet(60_000);
+    const fleet = new Fleet(60_000, sequences);
     const a = connection('a');
     fleet.connected(a);
     return { fleet, a, receipts: new Receipts(fleet, () => mesh) };

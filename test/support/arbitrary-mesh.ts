@@ -1,10 +1,12 @@
 /** Meshes of every kind, small enough to collide: for what must hold whatever people write. */
 import * as fc from 'fast-check';
-import type { Document, Kind, Ref } from '../../src/model/document.js';
+import { printRef, refOf, type Document, type Ref } from '../../src/model/document.js';
 import { ACTIONS, ANYONE, MODES, SCOPES } from '../../src/model/authorization-policy.js';
+import type { Kind } from '../../src/model/kinds.js';
 import { DEFAULT_MODES } from '../../src/model/mesh-settings.js';
-import { emptyMesh, withChanges, type Mesh } from '../../src/model/mesh.js';
+import { documentsOf, find, meshOf, type Mesh } from '../../src/model/mesh.js';
 import { SERVICE_LABEL } from '../../src/model/names.js';
+import type { Change } from '../../src/model/revision.js';
 import { PROTOCOLS } from '../../src/model/service.js';
 import { HEALTHS } from '../../src/model/workload.js';
 
@@ -109,29 +111,40 @@ const anyDocument = fc.oneof(
 
 export const anyMesh: fc.Arbitrary<Mesh> = fc
   .array(anyDocument, { maxLength: 25 })
-  .map((documents) => withChanges(emptyMesh('sluice.local'), documents));
+  .map((documents) => meshOf('sluice.local', documents));
 
-/** Some objects put and some taken out. */
-export const anyChange: fc.Arbitrary<{ put: Document[]; remove: Ref[] }> = fc.record({
+/** Objects that somebody puts, and names of objects that somebody takes out whether they are there or not. */
+export interface Edit {
+  readonly put: readonly Document[];
+  readonly remove: readonly Ref[];
+}
+
+export const anyEdit: fc.Arbitrary<Edit> = fc.record({
   put: fc.array(anyDocument, { maxLength: 3 }),
-  remove: fc
-    .array(anyDocument, { maxLength: 3 })
-    .map((documents) =>
-      documents.map(({ kind, metadata }) => ({ kind, namespace: metadata.namespace, name: metadata.name })),
-    ),
+  remove: fc.array(anyDocument, { maxLength: 3 }).map((documents) => documents.map(refOf)),
 });
+
+/** What `edit` changes in `mesh`, each object at most once, as a revision would say it. */
+export function changesOf(mesh: Mesh, { put, remove }: Edit): Change[] {
+  const removed = remove.map((ref): Change => ({ ref }));
+  const written = put.map((after): Change => ({ ref: refOf(after), after }));
+  const last = new Map([...removed, ...written].map((change) => [printRef(change.ref), change]));
+  return [...last.values()].flatMap(({ ref, after }) => {
+    const before = find(mesh, ref);
+    return before || after ? [{ ref, ...(before && { before }), ...(after && { after }) }] : [];
+  });
+}
 
 /** The same mesh, its objects written in another order. */
 export function shuffled(mesh: Mesh, seed: number): Mesh {
-  const { trustDomain, ...kinds } = mesh;
-  const documents = Object.values(kinds).flatMap((objects) => [...(objects as ReadonlyMap<string, Document>).values()]);
+  const documents = [...documentsOf(mesh)];
   const order = (document: Document): number =>
     [...JSON.stringify(document.metadata)].reduce(
       (hash, letter) => (Math.imul(hash, 31) + letter.charCodeAt(0)) | 0,
       seed,
     );
-  return withChanges(
-    emptyMesh(trustDomain),
+  return meshOf(
+    mesh.trustDomain,
     documents.sort((a, b) => order(a) - order(b)),
   );
 }

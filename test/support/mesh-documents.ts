@@ -1,6 +1,7 @@
 /** Objects of a mesh in few words, for tests that say what matters of them and nothing else. */
 import type { AuthorizationPolicy, AuthorizationPolicySpec } from '../../src/model/authorization-policy.js';
-import type { Document, Kind, Metadata } from '../../src/model/document.js';
+import type { Document, Metadata } from '../../src/model/document.js';
+import type { Kind } from '../../src/model/kinds.js';
 import type { MeshSettings, MeshSettingsSpec } from '../../src/model/mesh-settings.js';
 import { INITIAL_SETTINGS } from '../../src/model/mesh-settings.js';
 import { SERVICE_LABEL, spiffeId, type Labels } from '../../src/model/names.js';

@@ -1,7 +1,8 @@
 /** A client of the REST API that knows the few paths that tests and the demo need. */
 import { request as httpsRequest } from 'node:https';
 import { readFileSync } from 'node:fs';
-import { API_VERSION, KINDS, type Kind } from '../../src/model/document.ts';
+import { API_VERSION } from '../../src/model/document.ts';
+import type { Kind } from '../../src/model/kinds.ts';
 
 /** A document as somebody writes it. */
 export interface Written {
@@ -97,9 +98,18 @@ export const putOf = (document: Written, query: Query = {}): RestRequest => ({
   body: { apiVersion: API_VERSION, ...document },
 });
 
+/** Said again as a client of any language would have to; the demo runs this file as it stands, without a build. */
+const COLLECTIONS: Readonly<Record<Kind, string>> = {
+  Service: 'services',
+  Workload: 'workloads',
+  TrafficSplit: 'traffic-splits',
+  AuthorizationPolicy: 'authorization-policies',
+  MeshSettings: 'mesh-settings',
+};
+
 function pathOf({ kind, metadata: { namespace = 'shop', name } }: Pick<Written, 'kind' | 'metadata'>): string {
-  const { collection, namespaced } = KINDS[kind];
-  return namespaced ? `/v1/namespaces/${namespace}/${collection}/${name}` : `/v1/${collection}`;
+  const collection = COLLECTIONS[kind];
+  return kind === 'MeshSettings' ? `/v1/${collection}` : `/v1/namespaces/${namespace}/${collection}/${name}`;
 }
 
 function queryOf(query: Query): string {

@@ -6,11 +6,11 @@ import 'reflect-metadata';
 import { readDraft, type Door } from '../../src/api/document-door.js';
 import { serviceDoor, workloadDoor } from '../../src/discovery/discovery.module.js';
 import type { Document } from '../../src/model/document.js';
-import { emptyMesh, withChanges, type Mesh } from '../../src/model/mesh.js';
+import { emptyMesh, meshOf, type Mesh } from '../../src/model/mesh.js';
 
 import { meshSettingsDoor } from '../../src/policy/mesh-settings.controller.js';
 import { authorizationPolicyDoor } from '../../src/policy/policy.module.js';
-import { planChanges } from '../../src/store/plan.js';
+import { planChanges } from '../../src/changes/plan.js';
 import { trafficSplitDoor } from '../../src/traffic/traffic.module.js';
 
 const ROOT = join(import.meta.dirname, '..', 'scenarios');
@@ -68,7 +68,7 @@ function readScenario(name: string): Scenario {
   return {
     name,
     documents,
-    mesh: withChanges(emptyMesh(TRUST_DOMAIN), documents.map(asStored)),
+    mesh: meshOf(TRUST_DOMAIN, documents.map(asStored)),
     golden: file('snapshot.golden.json'),
     calls: parse(text('traffic.yaml')) as Call[],
   };

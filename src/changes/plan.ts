@@ -1,29 +1,42 @@
-/** Decides what a wished change comes to: which objects really change, and what they will be. Pure; the store carries it out. */
+/** Decides what a wished change comes to: which objects really change, and what they will be. Pure; `Changes` carries it out. */
 import { canonicalJson } from '../model/canonical-json.js';
 import { printRef, refOf, type Document, type Draft, type Origin, type Ref } from '../model/document.js';
 import { find, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Change } from '../model/revision.js';
 
-/** What somebody wants, read against the mesh as it stands when its turn comes. */
+/** What somebody wants of the mesh, whole or not at all. No object is named twice. */
 export interface Wish {
   readonly put?: readonly Draft[];
   readonly remove?: readonly Ref[];
 }
 
 /**
- * The changes that `wish` makes to `mesh` as revision `revision` at `at`. What is wished and already so makes none.
- * Throws `stale-revision` when a draft is based on a revision that is not the object's any more, `conflict` when it
- * would overwrite what another origin owns, `not-found` when something to be removed does not exist.
+ * The changes that `wish` makes to `mesh` as revision `revision` at `at`: what is removed first, then what is put. What is
+ * wished and already so makes none. Throws `stale-revision` when a draft is based on a revision that is not the object's any
+ * more, `conflict` when it would overwrite what another origin owns, `not-found` when something to be removed does not
+ * exist, `invalid` when an object is named twice.
  */
 export function planChanges(mesh: Mesh, wish: Wish, revision: number, at: string): Change[] {
-  const puts = (wish.put ?? []).flatMap((draft) => planPut(find(mesh, draft), draft, revision, at) ?? []);
-  const removals = (wish.remove ?? []).map((ref): Change => {
+  const { put = [], remove = [] } = wish;
+  refuseTwice([...remove, ...put]);
+  const removals = remove.map((ref): Change => {
     const before = find(mesh, ref);
     if (!before) throw MeshError.notFound(printRef(ref));
-    return { ref, before };
+    return { ref: refOf(before), before };
   });
-  return [...puts, ...removals];
+  const puts = put.flatMap((draft) => planPut(find(mesh, draft), draft, revision, at) ?? []);
+  return [...removals, ...puts];
+}
+
+/** Nobody could say which of the two was meant. */
+function refuseTwice(refs: readonly Ref[]): void {
+  const seen = new Set<string>();
+  for (const name of refs.map(printRef)) {
+    if (seen.has(name))
+      throw MeshError.invalid([{ detail: `${name} is named twice; a change set names an object once` }]);
+    seen.add(name);
+  }
 }
 
 function planPut(before: Document | undefined, draft: Draft, revision: number, at: string): Change | undefined {

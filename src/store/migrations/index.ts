@@ -1,0 +1,5 @@
+/** All that ever changed in the database, oldest first. */
+import { Initial1790000000001 } from './0001-initial.js';
+import { Facts1790000000002 } from './0002-facts.js';
+
+export const MIGRATIONS = [Initial1790000000001, Facts1790000000002];
