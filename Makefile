@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# Node 24 comes with the packages, whatever this machine has.
+# Node 24 comes with the packages, whatever this machine has: one for each platform, by the hash in the lockfile.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export npm_config_fund = false
 export npm_config_audit = false
@@ -28,17 +28,17 @@ demo: build proxy-release ## Show Sluice at work, and leave it up until Ctrl-C (
 test: check test-proxy test-control-plane ## Run every check and every test
 
 test-proxy: tools ## Test the sidecar alone
-	cargo test --workspace
+	cargo test --locked --workspace
 
 test-control-plane: build ## Test the control plane, and both halves together
-	cargo build --package sluice-proxy
+	cargo build --locked --package sluice-proxy
 	SLUICE_PROXY_BIN=$(CURDIR)/target/debug/sluice-proxy vitest run
 
 check: build ## Formatting, lint and the rules of who may import whom
 	tsc --noEmit
 	npm run --silent lint
 	cargo fmt --check
-	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 format: $(PACKAGES) ## Format everything
 	prettier --log-level warn --write .
@@ -57,7 +57,7 @@ bench-fleet: build ## Measure the control plane with 1,000 pretended sidecars (B
 
 proxy-release: tools ## Build the sidecar as it is shipped
 	@test -x target/release/sluice-proxy || echo 'Building the sidecar: a few minutes, the first time.'
-	cargo build --release --package sluice-proxy
+	cargo build --locked --release --package sluice-proxy
 
 audit: $(PACKAGES) tools ## Look for known holes and bad licences among the dependencies (needs the network)
 	npm audit --audit-level=moderate
@@ -73,7 +73,7 @@ tools:
 $(PACKAGES): package.json package-lock.json .npmrc
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js, any version from 20.' >&2; exit 1; }
 	npm ci --no-progress --loglevel=error
-	npm rebuild --ignore-scripts=false --loglevel=error node
+	@node -e 'process.exit(parseInt(process.versions.node) >= 24 ? 0 : 1)' || { echo 'There is no Node 24 in the packages for this machine; install it.' >&2; exit 1; }
 	@touch $@
 
 $(MESSAGES): $(PACKAGES) $(PROTOS)

@@ -63,7 +63,7 @@ export class Narrator {
 /** The request as a command of a shell; the token stays in its file. */
 function curl({ method, path, body }: RestRequest, { url, tokenFile, trustAnchors }: RestClient): string {
   const parts = [
-    `$ curl -sS --cacert ${trustAnchors} -H "authorization: Bearer $(cat ${tokenFile})"`,
+    `$ curl -sS --cacert ${trustAnchors} -H @<(echo "authorization: Bearer $(cat ${tokenFile})")`,
     `${method === 'GET' ? '' : `-X ${method} `}${quoted(url + path)}`,
     ...(body === undefined ? [] : [`-H 'content-type: application/json' -d ${quoted(JSON.stringify(body))}`]),
   ];

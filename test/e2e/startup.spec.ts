@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RestServer } from '../support/rest-server.js';
+import { startSluice } from '../support/sluice.js';
 
 const SLUICE = join(import.meta.dirname, '..', '..', 'bin', 'sluice');
 const FREE_PORTS = ['--api-listen', '127.0.0.1:0', '--xds-listen', '127.0.0.1:0', '--join-listen', '127.0.0.1:0'];
@@ -161,5 +162,14 @@ describe('a server that starts again', () => {
       expect(statSync(join(directory, file)).mode & 0o777, file).toBe(0o600);
     }
     expect(readFileSync(join(directory, 'admin.token'), 'utf8').trim()).toBe(first.token);
+  });
+
+  it('never logs a token, not even one that is sent where a name belongs', async () => {
+    await using sluice = await startSluice();
+    const token = readFileSync(sluice.tokenFile, 'utf8').trim();
+    expect((await sluice.rest.send({ method: 'DELETE', path: `/v1/tokens/${token}` })).status).toBe(404);
+    await sluice.stop();
+    expect(sluice.server.stderr).toContain('[redacted]');
+    expect(sluice.server.stderr).not.toContain(token);
   });
 });
