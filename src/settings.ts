@@ -1,6 +1,7 @@
 /** Every setting of the server: its name, its default and its meaning; read once at start, and passed in from there. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { isCidr } from './model/addresses.js';
 import { isTrustDomain } from './model/names.js';
 import { parseDuration } from './model/duration.js';
 
@@ -13,6 +14,7 @@ export interface Settings {
   readonly trustDomain: string;
   readonly proxyLeaseMs: number;
   readonly drainTimeoutMs: number;
+  readonly workloadNetworks: readonly string[];
   readonly logLevel: LogLevel;
 }
 
@@ -110,6 +112,19 @@ export const SETTINGS: SettingTable = {
       return value !== undefined && value <= 3_600_000
         ? { value }
         : 'it must be a duration of at most 1h, such as "10s" or "0s"';
+    },
+  },
+  workloadNetworks: {
+    flag: '--workload-networks',
+    env: 'SLUICE_WORKLOAD_NETWORKS',
+    byDefault: '',
+    meaning:
+      'networks (CIDR), by commas, in which a sidecar may say that it is reached; elsewhere only where its report comes from',
+    read: (text) => {
+      const networks = text.split(',').filter((network) => network !== '');
+      return networks.every(isCidr)
+        ? { value: networks }
+        : 'it must list networks, such as 10.0.0.0/8, separated by commas';
     },
   },
   logLevel: {

@@ -3,10 +3,12 @@ import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/c
 import { documentController } from '../api/document.controller.js';
 import type { Context, Door } from '../api/document-door.js';
 import { LOG, type Log } from '../log.js';
+import { isLoopback } from '../model/addresses.js';
 import { pointer, type Fault } from '../model/fault.js';
 import { SERVICE_LABEL, parseSpiffeId, type SpiffeId } from '../model/names.js';
 import { SidecarPorts } from '../rpc/ports.js';
 import { RpcModule } from '../rpc/rpc.module.js';
+import { SERVER_SETTINGS, type Settings } from '../settings.js';
 import { EnrolmentStore } from '../store/enrolment-store.js';
 import { Registry } from '../store/registry.js';
 import { StoreModule } from '../store/store.module.js';
@@ -14,6 +16,7 @@ import { AdsService } from '../stream/ads.js';
 import { EngineModule } from '../stream/engine.module.js';
 import { Fleet } from '../stream/fleet.js';
 import { StreamModule } from '../stream/stream.module.js';
+import { ProcessLeases } from '../work/lease.js';
 import { Worlds } from '../world/fold.js';
 import { WorldModule } from '../world/world.module.js';
 import { Presence } from './presence.js';
@@ -78,17 +81,29 @@ function workloadFaults({ identity }: Partial<WorkloadSpecDto>, { trustDomain }:
         ads: AdsService,
         log: Log,
       ) =>
-        new Presence(worlds, registry, enrolments, fleet, ads, (err) =>
-          log.error({ err }, 'the fleet could not be looked after'),
-        ),
+        new Presence({
+          ...{ worlds, registry, enrolments, fleet, ads, log },
+          leases: new ProcessLeases().as('this server'),
+          onFailure: (err) => log.error({ err }, 'the fleet could not be looked after'),
+        }),
     },
     {
       provide: Registration,
-      inject: [Worlds, Registry, EnrolmentStore, Presence, LOG],
-      useFactory: (worlds: Worlds, registry: Registry, enrolments: EnrolmentStore, presence: Presence, log: Log) =>
-        new Registration(worlds, registry, enrolments, presence, (err) =>
-          log.error({ err }, 'a report could not be taken in'),
-        ),
+      inject: [Worlds, Registry, EnrolmentStore, Presence, AdsService, SERVER_SETTINGS, LOG],
+      useFactory: (
+        worlds: Worlds,
+        registry: Registry,
+        enrolments: EnrolmentStore,
+        presence: Presence,
+        ads: AdsService,
+        { xdsListen, workloadNetworks: networks }: Settings,
+        log: Log,
+      ) =>
+        new Registration({
+          ...{ worlds, registry, enrolments, presence, ads },
+          reach: { onLoopback: isLoopback(xdsListen.host), networks },
+          onFailure: (err) => log.error({ err }, 'a report could not be taken in'),
+        }),
     },
   ],
 })
@@ -100,10 +115,10 @@ export class DiscoveryModule implements OnModuleInit, OnApplicationShutdown {
   ) {}
 
   onModuleInit(): void {
-    this.ports.xds.add(...this.registration.service);
+    this.ports.xds.add(this.registration.reporting, this.registration.leaving);
   }
 
-  onApplicationShutdown(): void {
-    this.presence.close();
+  async onApplicationShutdown(): Promise<void> {
+    await this.presence.close();
   }
 }

@@ -1,104 +1,149 @@
 /** Draws the consequences of sidecars that go silent, are evicted, or never come back. */
-import * as grpc from '@grpc/grpc-js';
 import { keyOf } from '../model/document.js';
-import type { Revision } from '../model/revision.js';
 import type { Health } from '../model/workload.js';
+import { over } from '../rpc/authorised.js';
+import { wordsFor } from '../store/enrolment.js';
 import type { EnrolmentStore } from '../store/enrolment-store.js';
 import type { Registry } from '../store/registry.js';
 import type { AdsService } from '../stream/ads.js';
 import type { Fleet } from '../stream/fleet.js';
-import { GrpcRefusal } from '../stream/grpc.js';
-import type { Proxy } from '../stream/proxy.js';
+import type { Leases } from '../work/lease.js';
+import { Loop, type Reconciler } from '../work/reconciler.js';
 import type { Worlds } from '../world/fold.js';
+import { expire, type Expiry, type Standing } from './expiry.js';
+import { reconcileMembership, type Membership, type MembershipWish } from './membership.js';
 
-/** How often leases are looked at, and how often sidecars that are long gone, in milliseconds. */
-const LEASE_CHECK_MS = 1_000;
-const SWEEP_MS = 600_000;
-/** A sidecar unheard of for so long has no certificate any more: it would have to join again. */
-const FORGET_AFTER_MS = 86_400_000;
+/** How often is looked whether all is as it should be, and how often is written who was there, in milliseconds. */
+const LOOK_MS = 1_000;
+const SIGHTS_MS = 600_000;
+
+export interface PresenceOptions {
+  readonly worlds: Pick<Worlds, 'current' | 'onStep'>;
+  readonly registry: Registry;
+  readonly enrolments: EnrolmentStore;
+  readonly fleet: Fleet;
+  readonly ads: AdsService;
+  readonly leases: Leases;
+  readonly log: { warn(fields: object, message: string): void; info(fields: object, message: string): void };
+  readonly onFailure: (error: unknown) => void;
+}
 
 export class Presence {
   /** What the sidecars last said of their workloads. */
   private readonly reported = new Map<string, Health>();
-  private readonly timers: NodeJS.Timeout[];
-  private readonly stop: () => void;
+  private readonly loops: readonly Loop<never, never>[];
+  private readonly sights: NodeJS.Timeout;
+  private readonly stops: readonly (() => void)[];
+  private silent: Expiry = { changes: [], expired: [], spared: [] };
 
-  constructor(
-    private readonly worlds: Worlds,
-    private readonly registry: Registry,
-    private readonly enrolments: EnrolmentStore,
-    private readonly fleet: Fleet,
-    private readonly ads: AdsService,
-    onFailure: (error: unknown) => void,
-  ) {
-    const every = (ms: number, work: () => Promise<void>) =>
-      setInterval(() => void work().catch(onFailure), ms).unref();
-    this.timers = [every(LEASE_CHECK_MS, () => this.lookAfterLeases()), every(SWEEP_MS, () => this.sweep())];
-    this.stop = worlds.onStep(
-      ({ revisions }) => void Promise.all(revisions.map((by) => this.evict(by))).catch(onFailure),
-    );
+  constructor(private readonly options: PresenceOptions) {
+    const { worlds, enrolments, leases, onFailure } = options;
+    const loop = <World, Wish>(reconciler: Reconciler<World, Wish>) =>
+      new Loop(reconciler, { everyMs: LOOK_MS, leases, onFailure });
+    const membership = loop(this.membership);
+    this.loops = [membership, loop(this.expiry)] as unknown as readonly Loop<never, never>[];
+    this.sights = setInterval(() => void this.saveSights().catch(onFailure), SIGHTS_MS).unref();
+    this.stops = [
+      enrolments.onEvent(({ what }) => what === 'ended' && membership.nudge()),
+      worlds.onStep(({ revisions }) => {
+        if (revisions.some(({ changes }) => changes.some(({ after }) => !after))) membership.nudge();
+      }),
+    ];
+    // What was left undone when the server ended last.
+    membership.nudge();
   }
 
-  close(): void {
-    for (const timer of this.timers) clearInterval(timer);
-    this.stop();
+  /** Workloads whose sidecars are lost: those that get no calls for it, and those that were spared, as too many are. */
+  get lost(): Pick<Expiry, 'expired' | 'spared'> {
+    return this.silent;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.sights);
+    for (const stop of this.stops) stop();
+    await Promise.all(this.loops.map((loop) => loop.close()));
   }
 
   /** Notes what a sidecar says of its workload. Call it in the order in which reports take effect. */
   heard(id: string, health: Health): void {
     this.reported.set(id, health);
-    this.fleet.heard(id);
+    this.options.fleet.heard(id);
   }
 
-  /** A workload whose sidecar is lost gets no more calls, and gets them again when the sidecar is back. */
-  async lookAfterLeases(): Promise<void> {
-    await this.setHealth(lost);
-    await this.setHealth((proxy, health) => this.regained(proxy, health));
-  }
+  private readonly membership: Reconciler<Membership, MembershipWish> = {
+    name: 'membership',
+    look: () => ({
+      enrolments: this.options.enrolments.all(),
+      workloads: new Set([...this.options.registry.all()].map(keyOf)),
+      streams: this.options.ads.streams(),
+      now: new Date().toISOString(),
+    }),
+    decide: reconcileMembership,
+    act: async (wish) => {
+      const { enrolments, ads, registry } = this.options;
+      if (wish.do === 'end') await enrolments.end(wish.enrolment, wish.ending);
+      else if (wish.do === 'hang-up') {
+        const ending = enrolments.get(wish.enrolment)?.ended;
+        ads.end(wish.enrolment, over(wish.enrolment, ending && wordsFor[ending]));
+      } else {
+        const place = placeOf(wish.workload);
+        // Whoever has joined meanwhile will say itself where it is.
+        if (enrolments.holding(place.namespace, place.name)) return;
+        this.reported.delete(wish.workload);
+        await registry.remove(place);
+      }
+    },
+  };
 
-  /** A sidecar reports what changes, and may not have noticed that it was given up. */
-  private regained({ id, state }: Proxy, health: Health): Health | undefined {
-    return state === 'connected' && health === 'Unhealthy' ? this.reported.get(id) : undefined;
-  }
+  private readonly expiry: Reconciler<readonly Standing[], Expiry> = {
+    name: 'expiry',
+    look: () =>
+      [...this.options.registry.all()].map((fact) => {
+        const id = keyOf(fact);
+        const reported = this.reported.get(id);
+        return { id, health: fact.spec.health, ...(reported && { reported }), ...this.options.fleet.attendance(id) };
+      }),
+    decide: (standings) => [expire(standings)],
+    act: async (expiry) => {
+      this.tell(expiry);
+      const { registry } = this.options;
+      const changed = expiry.changes.flatMap(({ id, health }) => {
+        // As it was last reported: what waits to be taken in must not be lost to this.
+        const fact = registry.get(placeOf(id));
+        return fact ? [{ ...fact, spec: { ...fact.spec, health } }] : [];
+      });
+      await Promise.all(changed.map((fact) => registry.put(fact)));
+    },
+  };
 
-  private async setHealth(healthOf: (proxy: Proxy, health: Health) => Health | undefined): Promise<void> {
-    const changed = this.fleet.proxies(this.worlds.current.mesh).flatMap((proxy) => {
-      const fact = this.registry.get(placeOf(proxy.id));
-      const health = fact && healthOf(proxy, fact.spec.health);
-      return health && health !== fact.spec.health ? [{ ...fact, spec: { ...fact.spec, health } }] : [];
-    });
-    await Promise.all(changed.map((fact) => this.registry.put(fact)));
-  }
-
-  /** Notes who is there, and forgets who has been away for longer than a certificate lasts. */
-  async sweep(): Promise<void> {
-    const { mesh } = this.worlds.current;
-    for (const { id, state } of this.fleet.proxies(mesh)) {
-      const { namespace, name } = placeOf(id);
-      if (state === 'connected') await this.enrolments.seen(namespace, name);
+  /** Says who is lost when that becomes different, and not each time that it is still so. */
+  private tell(expiry: Expiry): void {
+    const before = this.silent;
+    this.silent = expiry;
+    const { log } = this.options;
+    const gone = expiry.expired.filter((id) => !before.expired.includes(id));
+    if (gone.length > 0)
+      log.warn({ workloads: sample(gone) }, 'sidecars have gone silent; their workloads get no calls');
+    if (expiry.spared.length > before.spared.length) {
+      const [expired, spared] = [expiry.expired.length, expiry.spared.length];
+      const message = 'too many sidecars are silent at once: the others keep the health that they had';
+      log.warn({ expired, spared, workloads: sample(expiry.spared) }, message);
     }
-    const gone = await this.enrolments.forgetUnseen(FORGET_AFTER_MS);
-    this.fleet.forgetTraces(mesh);
-    await Promise.all(gone.map((claims) => this.registry.remove(claims)));
+    if (expiry.spared.length === 0 && before.spared.length > 0) log.info({}, 'no more sidecars are silent than may be');
   }
 
-  /** A workload that somebody removed is turned out: its sidecar must join again. */
-  private async evict({ changes }: Revision): Promise<void> {
-    for (const { ref, before, after } of changes) {
-      if (after || before?.metadata.origin !== 'sidecar') continue;
-      this.reported.delete(keyOf(ref));
-      await this.enrolments.evict(ref.namespace, ref.name);
-      this.ads.end(
-        keyOf(ref),
-        new GrpcRefusal(grpc.status.PERMISSION_DENIED, `workload ${keyOf(ref)} was evicted; join again`),
-      );
-    }
+  private async saveSights(): Promise<void> {
+    const { enrolments, ads, fleet, worlds } = this.options;
+    for (const enrolment of ads.streams()) enrolments.seen(enrolment);
+    fleet.forgetTraces(worlds.current.mesh);
+    await enrolments.saveSights();
   }
 }
 
-const lost = ({ state }: Proxy): Health | undefined => (state === 'lost' ? 'Unhealthy' : undefined);
+/** As many names as a line of a log bears. */
+const sample = (ids: readonly string[]): string[] => ids.slice(0, 10);
 
-const placeOf = (id: string): { namespace: string; name: string } => {
+const placeOf = (id: string): { readonly namespace: string; readonly name: string } => {
   const [namespace = '', name = ''] = id.split('/');
   return { namespace, name };
 };

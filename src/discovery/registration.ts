@@ -1,19 +1,22 @@
 /** Lets sidecars say where their workloads are and how they fare; who they are was settled when they joined. */
-import * as grpc from '@grpc/grpc-js';
 import { isIpAddress } from '../model/addresses.js';
 import { keyOf } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Health, WorkloadSpec } from '../model/workload.js';
 import { sluice } from '../proto/messages.js';
-import type { Claims, EnrolmentStore } from '../store/enrolment-store.js';
+import { authorised } from '../rpc/authorised.js';
+import { unary, type StreamMethod } from '../rpc/method.js';
+import { callerOf, type Peer } from '../rpc/peer.js';
+import { Rates } from '../rpc/rates.js';
+import { GrpcRefusal, STATUS } from '../rpc/refusal.js';
+import type { Claims, Enrolment, EnrolmentStore } from '../store/enrolment-store.js';
 import type { Registry } from '../store/registry.js';
-import { GrpcRefusal, callerOf, handleUnary, unary } from '../stream/grpc.js';
+import type { AdsService } from '../stream/ads.js';
 import type { Worlds } from '../world/fold.js';
 import type { Presence } from './presence.js';
+import { unreachable, type Vantage } from './reach.js';
 
 const { ReportRequest, ReportResponse, LeaveRequest, LeaveResponse, Health: WireHealth } = sluice.v1;
-
-type Call<Request, Response> = grpc.ServerUnaryCall<Request, Response>;
 
 const HEALTH: Readonly<Record<number, Health>> = {
   [WireHealth.HEALTH_HEALTHY]: 'Healthy',
@@ -21,92 +24,116 @@ const HEALTH: Readonly<Record<number, Health>> = {
   [WireHealth.HEALTH_DRAINING]: 'Draining',
 };
 
-export class Registration {
-  constructor(
-    private readonly worlds: Worlds,
-    private readonly registry: Registry,
-    private readonly enrolments: EnrolmentStore,
-    private readonly presence: Presence,
-    private readonly onFailure: (error: unknown) => void,
-  ) {}
+/** A program may fall ill and get well in quick succession; what goes on like that is not worth telling everybody each time. */
+const REPORTS = 20;
+const REPORT_EVERY_MS = 1_000;
 
-  get service(): [grpc.ServiceDefinition, grpc.UntypedServiceImplementation] {
-    return [
-      {
-        report: unary('/sluice.v1.Registration/Report', ReportRequest, ReportResponse),
-        leave: unary('/sluice.v1.Registration/Leave', LeaveRequest, LeaveResponse),
-      },
-      {
-        report: handleUnary(
-          (call: Call<sluice.v1.ReportRequest, sluice.v1.IReportResponse>) => this.report(call),
-          this.onFailure,
-        ),
-        leave: handleUnary(
-          (call: Call<sluice.v1.LeaveRequest, sluice.v1.ILeaveResponse>) => this.leave(call),
-          this.onFailure,
-        ),
-      },
-    ];
+export interface RegistrationOptions {
+  readonly worlds: Pick<Worlds, 'current'>;
+  readonly registry: Registry;
+  readonly enrolments: EnrolmentStore;
+  readonly presence: Presence;
+  readonly ads: AdsService;
+  readonly reach: Omit<Vantage, 'source'>;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Registration {
+  private readonly rates = new Rates(REPORTS, REPORT_EVERY_MS);
+
+  constructor(private readonly options: RegistrationOptions) {}
+
+  get reporting(): StreamMethod<sluice.v1.ReportRequest> {
+    const path = '/sluice.v1.Registration/Report';
+    return unary(
+      path,
+      ReportRequest,
+      ReportResponse,
+      (request, peer) => this.report(request, peer),
+      this.options.onFailure,
+    );
   }
 
-  private async report(
-    call: Call<sluice.v1.ReportRequest, sluice.v1.IReportResponse>,
-  ): Promise<sluice.v1.IReportResponse> {
-    const claims = await this.claimsOf(call);
-    const spec = specOf(call.request, claims);
-    this.refuseByHand(claims);
-    this.presence.heard(keyOf(claims), spec.health);
-    const { namespace, name, labels } = claims;
-    const fact = { enrolment: '', namespace, name, labels, spec, reportedAt: new Date().toISOString() };
-    await this.kept(this.registry.put(fact));
-    return { revision: this.worlds.current.revision };
+  get leaving(): StreamMethod<sluice.v1.LeaveRequest> {
+    const path = '/sluice.v1.Registration/Leave';
+    return unary(
+      path,
+      LeaveRequest,
+      LeaveResponse,
+      (request, peer) => this.leave(request, peer),
+      this.options.onFailure,
+    );
+  }
+
+  private async report(request: sluice.v1.ReportRequest, peer: Peer): Promise<sluice.v1.IReportResponse> {
+    const enrolment = this.enrolmentOf(request, peer);
+    const spec = specOf(request, enrolment, { ...this.options.reach, source: peer.address });
+    if (!this.rates.take(enrolment.id, performance.now())) {
+      throw new GrpcRefusal(STATUS.resourceExhausted, 'too many reports just now; say later how it is by then');
+    }
+    await this.options.ads.refuseDouble({ peer });
+    this.refuseByHand(enrolment);
+    this.options.presence.heard(keyOf(enrolment), spec.health);
+    const { id, namespace, name, labels } = enrolment;
+    const fact = { enrolment: id, namespace, name, labels, spec, reportedAt: new Date().toISOString() };
+    await kept(this.options.registry.put(fact));
+    // After the workload is there: one that has registered and has no workload was evicted.
+    await kept(this.options.enrolments.registered(id));
+    return { revision: this.options.worlds.current.revision };
   }
 
   /** Throws ALREADY_EXISTS when somebody has registered a workload of that name by hand. */
   private refuseByHand(claims: Claims): void {
-    const workload = this.worlds.current.mesh.Workload.get(keyOf(claims));
+    const workload = this.options.worlds.current.mesh.Workload.get(keyOf(claims));
     if (workload?.metadata.origin !== 'rest') return;
     throw new GrpcRefusal(
-      grpc.status.ALREADY_EXISTS,
+      STATUS.alreadyExists,
       `Workload ${keyOf(claims)} was registered by hand, and only so it can be changed; delete it first`,
     );
   }
 
-  private async kept(work: Promise<void>): Promise<void> {
-    try {
-      await work;
-    } catch (error) {
-      throw error instanceof MeshError ? new GrpcRefusal(grpc.status.UNAVAILABLE, error.message) : error;
-    }
-  }
-
-  private async leave(call: Call<sluice.v1.LeaveRequest, sluice.v1.ILeaveResponse>): Promise<sluice.v1.ILeaveResponse> {
-    const claims = await this.claimsOf(call);
-    await this.kept(this.registry.remove(claims));
+  /** The enrolment ends first: should the rest fail, what is left of it is found. */
+  private async leave(request: sluice.v1.LeaveRequest, peer: Peer): Promise<sluice.v1.ILeaveResponse> {
+    // Whoever did not hear the answer asks again.
+    if (this.options.enrolments.get(callerOf(peer).enrolment)?.ended === 'left') return {};
+    const enrolment = this.enrolmentOf(request, peer);
+    await this.options.ads.refuseDouble({ peer });
+    await kept(this.options.enrolments.end(enrolment.id, 'left'));
+    await kept(this.options.registry.remove(enrolment));
     return {};
   }
 
-  /** What the caller may speak for. Throws PERMISSION_DENIED when that is not the workload that it names. */
-  private async claimsOf(call: Call<{ namespace: string; name: string }, unknown>): Promise<Claims> {
-    const identity = callerOf(call, this.worlds.current.mesh.trustDomain);
-    const { namespace, name } = call.request;
-    const claims = await this.enrolments.find(namespace, name);
-    if (claims?.identity === identity) return claims;
+  /** The enrolment that calls. Throws PERMISSION_DENIED when it has ended, or is not that of the workload that is named. */
+  private enrolmentOf({ namespace, name }: { namespace: string; name: string }, peer: Peer): Enrolment {
+    const enrolment = authorised(this.options.enrolments, peer);
+    if (enrolment.namespace === namespace && enrolment.name === name) return enrolment;
     throw new GrpcRefusal(
-      grpc.status.PERMISSION_DENIED,
-      `${identity} does not speak for workload ${namespace}/${name}; it never joined as that one, or was evicted`,
+      STATUS.permissionDenied,
+      `enrolment ${enrolment.id} speaks for ${keyOf(enrolment)}, and not for ${keyOf({ namespace, name })}`,
     );
   }
 }
 
-function specOf({ address, port, health }: sluice.v1.ReportRequest, { identity }: Claims): WorkloadSpec {
+function specOf(
+  { address, port, health }: sluice.v1.ReportRequest,
+  { identity }: Claims,
+  vantage: Vantage,
+): WorkloadSpec {
   const known = HEALTH[health];
   // Of an address with a zone, nobody else can make sense.
   if (!isIpAddress(address) || port > 65_535 || !known) {
-    throw new GrpcRefusal(
-      grpc.status.INVALID_ARGUMENT,
-      'a report needs an IP address, a port up to 65535 and a health',
-    );
+    throw new GrpcRefusal(STATUS.invalidArgument, 'a report needs an IP address, a port up to 65535 and a health');
   }
+  const fault = unreachable(address, vantage);
+  if (fault !== undefined) throw new GrpcRefusal(STATUS.invalidArgument, fault);
   return { address, ...(port > 0 && { port }), identity, health: known };
+}
+
+/** What the database does not take now, it may take later. */
+async function kept<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof MeshError ? new GrpcRefusal(STATUS.unavailable, error.message) : error;
+  }
 }

@@ -4,7 +4,7 @@ import { webcrypto } from 'node:crypto';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { RESERVED_NAMESPACE, spiffeId, type SpiffeId } from '../model/names.js';
-import { uriOf } from '../stream/peer.js';
+import { uriOf } from '../rpc/peer.js';
 
 x509.cryptoProvider.set(webcrypto as Crypto);
 

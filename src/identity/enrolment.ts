@@ -1,93 +1,110 @@
 /** Gives sidecars their certificates: the first for a join token, the following for the one before. */
-import * as grpc from '@grpc/grpc-js';
 import type * as x509 from '@peculiar/x509';
+import { keyOf } from '../model/document.js';
 import { sluice } from '../proto/messages.js';
-import type { SpiffeId } from '../model/names.js';
-import type { EnrolmentStore } from '../store/enrolment-store.js';
-import { GrpcRefusal, callerOf, handleUnary, unary } from '../stream/grpc.js';
-import type { Authority } from './authority.js';
+import { authorised, over } from '../rpc/authorised.js';
+import { unary, type StreamMethod } from '../rpc/method.js';
+import { enrolmentName, type Peer } from '../rpc/peer.js';
+import { Rates } from '../rpc/rates.js';
+import { GrpcRefusal, STATUS } from '../rpc/refusal.js';
+import { EnrolmentStore, type BadToken, type Claims } from '../store/enrolment-store.js';
+import type { Authority, IssuedCertificate } from './authority.js';
 import { readSigningRequest } from './certificates.js';
 
 const { JoinRequest, JoinResponse, RenewRequest, RenewResponse } = sluice.v1;
 
 interface Log {
-  info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
 }
 
+/** A sidecar renews its certificate once in many hours; a few more for one that restarts over and over. */
+const RENEWALS = 5;
+const RENEWAL_EVERY_MS = 600_000;
+
 export class Enrolment {
+  private readonly renewals = new Rates(RENEWALS, RENEWAL_EVERY_MS);
+
+  /** @param isThere whether the sidecar of an enrolment has its stream */
   constructor(
     private readonly authority: Authority,
     private readonly enrolments: EnrolmentStore,
+    private readonly isThere: (enrolment: string) => boolean,
     private readonly log: Log,
+    private readonly onFailure: (error: unknown) => void,
   ) {}
 
-  private readonly onFailure = (err: unknown): void => this.log.error({ err }, 'a certificate could not be issued');
-
-  /** The service for those who have no certificate yet. */
-  get joining(): [grpc.ServiceDefinition, grpc.UntypedServiceImplementation] {
-    return [
-      { join: unary('/sluice.v1.Enrolment/Join', JoinRequest, JoinResponse) },
-      {
-        join: handleUnary(
-          (call: grpc.ServerUnaryCall<sluice.v1.JoinRequest, sluice.v1.IJoinResponse>) => this.join(call),
-          this.onFailure,
-        ),
-      },
-    ];
+  /** For those who have no certificate yet. */
+  get joining(): StreamMethod<sluice.v1.JoinRequest> {
+    const path = '/sluice.v1.Enrolment/Join';
+    return unary(path, JoinRequest, JoinResponse, (request, peer) => this.join(request, peer), this.onFailure);
   }
 
-  /** The service for those who prove an identity already. */
-  get renewing(): [grpc.ServiceDefinition, grpc.UntypedServiceImplementation] {
-    return [
-      { renew: unary('/sluice.v1.Renewal/Renew', RenewRequest, RenewResponse) },
-      {
-        renew: handleUnary(
-          (call: grpc.ServerUnaryCall<sluice.v1.RenewRequest, sluice.v1.IRenewResponse>) => this.renew(call),
-          this.onFailure,
-        ),
-      },
-    ];
+  /** For those who prove an enrolment already. */
+  get renewing(): StreamMethod<sluice.v1.RenewRequest> {
+    const path = '/sluice.v1.Renewal/Renew';
+    return unary(path, RenewRequest, RenewResponse, (request, peer) => this.renew(request, peer), this.onFailure);
   }
 
-  /** The signing request is read first: a token is not used up for one that cannot be signed. */
+  /** The certificate is made before the token is used up: a token is not lost to what cannot be signed. */
   private async join(
-    call: grpc.ServerUnaryCall<sluice.v1.JoinRequest, sluice.v1.IJoinResponse>,
+    { token, signing_request }: sluice.v1.JoinRequest,
+    { from }: Peer,
   ): Promise<sluice.v1.IJoinResponse> {
-    const publicKey = await publicKeyOf(call.request.signing_request);
-    const redeemed = await this.enrolments.redeem(call.request.token);
-    if (redeemed.refused !== undefined) {
-      this.log.warn({ token: redeemed.id, reason: redeemed.refused, from: call.getPeer() }, 'join token refused');
-      throw new GrpcRefusal(grpc.status.PERMISSION_DENIED, 'the join token is not good; ask for a new one');
-    }
-    const { namespace, name, identity } = redeemed.claims;
-    this.log.info({ workload: `${namespace}/${name}`, identity, from: call.getPeer() }, 'sidecar joined');
-    return { certificate: await this.issue(identity, publicKey), namespace, name };
-  }
-
-  private async renew(
-    call: grpc.ServerUnaryCall<sluice.v1.RenewRequest, sluice.v1.IRenewResponse>,
-  ): Promise<sluice.v1.IRenewResponse> {
-    const identity = callerOf(call, this.authority.trustDomain);
-    if (!(await this.enrolments.isEnrolled(identity))) {
-      this.log.warn({ identity, from: call.getPeer() }, 'renewal refused: no sidecar of this identity is enrolled');
+    const publicKey = await publicKeyOf(signing_request);
+    const invited = await this.enrolments.invited(token);
+    if (invited.refused !== undefined) throw this.bad(invited, from);
+    const id = EnrolmentStore.newId();
+    const issued = await this.issue(id, invited.invitation, publicKey);
+    const redeemed = await this.enrolments.redeem(token, { id, certificateEndsAt: issued.notAfter }, ({ id: holder }) =>
+      this.isThere(holder),
+    );
+    if (redeemed.refused === 'held') {
+      const { namespace, name, id: holder, joinedAt } = redeemed.holder;
+      const workload = keyOf({ namespace, name });
+      this.log.warn({ event: 'join-refused', workload, holder, from }, 'another sidecar speaks for the workload');
       throw new GrpcRefusal(
-        grpc.status.PERMISSION_DENIED,
-        'no sidecar of this identity is enrolled any more; join again',
+        STATUS.failedPrecondition,
+        `workload ${workload} has a sidecar, enrolment ${holder}, which joined at ${joinedAt} and is connected; choose another --name, or evict it (DELETE /v1/enrolments/${holder})`,
       );
     }
-    return { certificate: await this.issue(identity, await publicKeyOf(call.request.signing_request)) };
+    if (redeemed.refused !== undefined) throw this.bad(redeemed, from);
+    const { namespace, name, identity } = redeemed.enrolment;
+    return { certificate: this.certificate(issued, identity), namespace, name, enrolment: id };
   }
 
-  private async issue(identity: SpiffeId, publicKey: x509.PublicKey): Promise<sluice.v1.ICertificate> {
-    const { chain } = await this.authority.issue(identity, publicKey);
+  private async renew({ signing_request }: sluice.v1.RenewRequest, peer: Peer): Promise<sluice.v1.IRenewResponse> {
+    const enrolment = authorised(this.enrolments, peer);
+    const { id, identity } = enrolment;
+    if (!this.renewals.take(id, performance.now())) {
+      this.log.warn({ event: 'renewal-refused', enrolment: id, from: peer.from }, 'renewed too often');
+      throw new GrpcRefusal(
+        STATUS.resourceExhausted,
+        'the certificate was renewed too often just now; try again later',
+      );
+    }
+    const issued = await this.issue(id, enrolment, await publicKeyOf(signing_request));
+    // It may have been evicted meanwhile.
+    if (!(await this.enrolments.renewed(id, issued.notAfter))) throw over(id, this.enrolments.get(id)?.ended);
+    return { certificate: this.certificate(issued, identity) };
+  }
+
+  /** Whoever knocks learns only that the door stays shut. */
+  private bad({ refused, id }: BadToken, from: string): GrpcRefusal {
+    this.log.warn({ event: 'join-refused', joinToken: id, reason: refused, from }, 'join token refused');
+    return new GrpcRefusal(STATUS.permissionDenied, 'the join token is not good; ask for a new one');
+  }
+
+  private issue(id: string, { identity }: Pick<Claims, 'identity'>, publicKey: x509.PublicKey) {
+    return this.authority.issue(identity, publicKey, [{ type: 'dns', value: enrolmentName(id) }]);
+  }
+
+  private certificate({ chain }: IssuedCertificate, identity: string): sluice.v1.ICertificate {
     return { chain: [...chain], trust_anchors: [...this.authority.anchors], spiffe_id: identity };
   }
 }
 
 async function publicKeyOf(signingRequest: Uint8Array): Promise<x509.PublicKey> {
   const key = await readSigningRequest(signingRequest);
-  if ('fault' in key) throw new GrpcRefusal(grpc.status.INVALID_ARGUMENT, key.fault);
+  if ('fault' in key) throw new GrpcRefusal(STATUS.invalidArgument, key.fault);
   return key;
 }

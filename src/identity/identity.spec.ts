@@ -8,7 +8,7 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { spiffeId } from '../model/names.js';
-import { identityOf, uriOf } from '../stream/peer.js';
+import { identityOf, uriOf } from '../rpc/peer.js';
 import { Authority } from './authority.js';
 import { generateKeys, readSigningRequest } from './certificates.js';
 import { renewalTime } from './renewal.js';

@@ -1,5 +1,5 @@
 /** Join tokens: an operator says who a sidecar will be; whoever brings the token is that, once. */
-import { Body, Controller, Inject, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Inject, Param, Post, Query, Req } from '@nestjs/common';
 import {
   ApiBody,
   ApiCreatedResponse,
@@ -9,6 +9,7 @@ import {
   ApiPropertyOptional,
   ApiTags,
 } from '@nestjs/swagger';
+import { callerOf, type ApiRequest } from '../api/authentication.js';
 import { MayBeLeftOut } from '../api/fields.js';
 import { ApiProblems } from '../api/openapi-decorators.js';
 import { parse } from '../api/parse.js';
@@ -68,6 +69,9 @@ export class JoinTokenDto {
   @ApiProperty({ description: 'The token. It is shown now and never again.' })
   token!: string;
 
+  @ApiProperty({ description: 'Names it in the log, and in the enrolment of the sidecar that joins with it.' })
+  id!: string;
+
   @ApiProperty({ format: 'date-time' })
   expiresAt!: string;
 
@@ -96,6 +100,7 @@ export class JoinTokensController {
     @Param('namespace') namespace: string,
     @Body() body: unknown,
     @Query() query: QueryValues,
+    @Req() request: ApiRequest,
   ): Promise<JoinTokenDto> {
     readNoQuery(query);
     const wish = parse(JoinTokenRequestDto, body, (request) => faultsOf(namespace, request));
@@ -103,8 +108,9 @@ export class JoinTokensController {
     const { trustDomain } = this.worlds.current.mesh;
     const identity = spiffeId({ trustDomain, namespace, account: serviceAccount });
     const claims = { namespace, name, identity, labels: { ...labels, ...(service && { [SERVICE_LABEL]: service }) } };
-    const { text, expiresAt } = await this.enrolments.createToken(claims, parseDuration(expiresIn) ?? 0);
-    return { token: text, expiresAt, identity };
+    const { author } = callerOf(request);
+    const { id, text, expiresAt } = await this.enrolments.createToken(claims, parseDuration(expiresIn) ?? 0, author);
+    return { token: text, id, expiresAt, identity };
   }
 }
 

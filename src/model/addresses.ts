@@ -16,3 +16,6 @@ export function isCidr(text: string): boolean {
 
 /** 4, 6, or 0 for what is no address. */
 const familyOf = (text: string): number => (text.includes('%') ? 0 : isIP(text));
+
+/** Says whether a host that something listens at is this machine alone. */
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');

@@ -1,112 +1,290 @@
-/** Join tokens, and the sidecars that have joined by one. */
+/** Join tokens, and the sidecars that have joined by one: all in memory, as each call of a sidecar asks for them, and kept. */
+import { randomBytes } from 'node:crypto';
 import { LessThan } from 'typeorm';
-import type { Labels, SpiffeId } from '../model/names.js';
-import { mintToken, readToken, sameHash } from './bearer-token.js';
+import { keyOf } from '../model/document.js';
+import { mintToken, readToken, sameHash, type HashedToken } from './bearer-token.js';
 import type { Database } from './database.js';
+import type { Lane } from './turns.js';
 import { EnrolmentRow, JoinTokenRow } from './entities.js';
+import {
+  enrolmentOf,
+  invitationOf,
+  rowOf,
+  type Claims,
+  type Ending,
+  type Enrolment,
+  type Invitation,
+} from './enrolment.js';
 
-/** What a join token makes of the sidecar that uses it. A sidecar can claim no more than this. */
-export interface Claims {
-  readonly namespace: string;
-  readonly name: string;
-  readonly identity: SpiffeId;
-  readonly labels: Labels;
-}
+export type { Claims, Ending, Enrolment, Invitation } from './enrolment.js';
 
-export interface JoinToken extends Claims {
-  readonly id: string;
-  readonly expiresAt: string;
-}
+/** Why a token lets nobody in. For the log; whoever knocks learns only that the door stays shut. */
+export type BadToken = { readonly refused: 'wrong' | 'used' | 'expired'; readonly id?: string };
+
+export type Invited = BadToken | { readonly invitation: Invitation; readonly refused?: undefined };
 
 export type Redeemed =
-  | { readonly claims: Claims; readonly refused?: undefined }
-  /** Why not. For the log; whoever knocks learns only that the door stays shut. */
-  | { readonly refused: 'wrong' | 'used' | 'expired'; readonly id?: string };
+  | BadToken
+  /** The token is good, and stays so; but another sidecar has the name, and is there. */
+  | { readonly refused: 'held'; readonly holder: Enrolment }
+  | { readonly enrolment: Enrolment; readonly refused?: undefined };
+
+/** The certificate that a new enrolment gets, once it is one. */
+export interface NewEnrolment {
+  readonly id: string;
+  readonly certificateEndsAt: Date;
+}
+
+/** Something that whoever looks after the security of the mesh wants to know. */
+export type EnrolmentEvent =
+  | { readonly what: 'invited'; readonly invitation: Invitation }
+  | { readonly what: 'joined' | 'renewed'; readonly enrolment: Enrolment }
+  | { readonly what: 'ended'; readonly enrolment: Enrolment; readonly by?: string };
+
+const DAY_MS = 86_400_000;
 
 export class EnrolmentStore {
-  constructor(
+  private readonly listeners = new Set<(event: EnrolmentEvent) => void>();
+  private readonly byName = new Map<string, Enrolment>();
+  /** Last heard of at another time than the database knows. */
+  private readonly unsavedSights = new Set<string>();
+  private readonly turns = new Map<string, Promise<void>>();
+
+  private constructor(
     private readonly database: Database,
-    private readonly clock: () => Date = () => new Date(),
-  ) {}
+    private readonly byId: Map<string, Enrolment>,
+    private readonly clock: () => Date,
+  ) {
+    for (const enrolment of byId.values()) if (!enrolment.ended) this.byName.set(keyOf(enrolment), enrolment);
+  }
+
+  static async open(database: Database, clock: () => Date = () => new Date()): Promise<EnrolmentStore> {
+    const rows = await database.read((manager) => manager.find(EnrolmentRow));
+    const enrolments = rows.map(enrolmentOf);
+    return new EnrolmentStore(database, new Map(enrolments.map((enrolment) => [enrolment.id, enrolment])), clock);
+  }
+
+  /** An id for an enrolment to come. */
+  static newId = (): string => randomBytes(8).toString('hex');
+
+  /** Calls `listener`, which must not throw, after each event. Returns what ends that. */
+  onEvent(listener: (event: EnrolmentEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
 
   /** Makes a token that lets one sidecar join, once, within `lifetimeMs`. Its text is in the answer and nowhere else. */
-  async createToken(claims: Claims, lifetimeMs: number): Promise<JoinToken & { readonly text: string }> {
+  async createToken(
+    claims: Claims,
+    lifetimeMs: number,
+    madeBy: string,
+  ): Promise<Invitation & { readonly text: string }> {
     const { id, hash, text } = mintToken('slcjoin');
     const now = this.clock();
-    const expiresAt = new Date(now.getTime() + lifetimeMs).toISOString();
-    const { labels, ...columns } = claims;
-    const row = {
-      ...columns,
+    const row: JoinTokenRow = {
+      ...claims,
       id,
       hash,
-      labels: JSON.stringify(labels),
+      labels: JSON.stringify(claims.labels),
       createdAt: now.toISOString(),
-      expiresAt,
+      expiresAt: new Date(now.getTime() + lifetimeMs).toISOString(),
       usedAt: null,
+      madeBy,
     };
-    const aDayAgo = new Date(now.getTime() - 86_400_000).toISOString();
+    const aDayAgo = new Date(now.getTime() - DAY_MS).toISOString();
     await this.database.write(async (transaction) => {
       // Kept for a while after their end, so that the log can tell an expired token from a wrong one.
       await transaction.delete(JoinTokenRow, { expiresAt: LessThan(aDayAgo) });
       await transaction.insert(JoinTokenRow, row);
     });
-    return { ...claims, id, expiresAt, text };
+    const invitation = invitationOf(row);
+    this.tell({ what: 'invited', invitation });
+    return { ...invitation, text };
   }
 
-  /** Uses a token up and enrols its sidecar, both or neither. */
-  async redeem(text: string): Promise<Redeemed> {
+  /** Whom a token lets in. It is good for that until it is redeemed. */
+  async invited(text: string): Promise<Invited> {
     const claimed = readToken('slcjoin', text);
     if (!claimed) return { refused: 'wrong' };
-    return this.database.write(async (transaction): Promise<Redeemed> => {
+    const row = await this.database.read((manager) => manager.findOneBy(JoinTokenRow, { id: claimed.id }));
+    return this.judge(claimed, row);
+  }
+
+  /**
+   * Uses a token up and enrols its sidecar, both or neither. Whoever spoke for the workload before does so no more, unless
+   * `isThere`: then nothing changes.
+   */
+  async redeem(
+    text: string,
+    { id, certificateEndsAt }: NewEnrolment,
+    isThere: (holder: Enrolment) => boolean,
+  ): Promise<Redeemed> {
+    const claimed = readToken('slcjoin', text);
+    const invited = await this.invited(text);
+    if (invited.refused !== undefined) return invited;
+    if (!claimed) return { refused: 'wrong' };
+    return this.inTurn(invited.invitation, () => this.enrol(claimed, { id, certificateEndsAt }, isThere));
+  }
+
+  private async enrol(
+    claimed: HashedToken,
+    { id, certificateEndsAt }: NewEnrolment,
+    isThere: (holder: Enrolment) => boolean,
+  ): Promise<Redeemed> {
+    const outcome = await this.database.write(async (transaction) => {
       const row = await transaction.findOneBy(JoinTokenRow, { id: claimed.id });
-      if (!row || !sameHash(row.hash, claimed.hash)) return { refused: 'wrong', id: claimed.id };
-      const now = this.clock().toISOString();
-      if (row.usedAt !== null) return { refused: 'used', id: row.id };
-      if (row.expiresAt <= now) return { refused: 'expired', id: row.id };
-      await transaction.update(JoinTokenRow, { id: row.id }, { usedAt: now });
-      const { namespace, name, identity, labels } = row;
-      const enrolment = { namespace, name, identity, labels, seenAt: now };
-      await transaction.upsert(EnrolmentRow, enrolment, ['namespace', 'name']);
-      return { claims: claimsOf(row) };
+      const invited = this.judge(claimed, row);
+      if (invited.refused !== undefined) return invited;
+      const { invitation } = invited;
+      const holder = this.holding(invitation.namespace, invitation.name);
+      if (holder && isThere(holder)) return { refused: 'held', holder } as const;
+      const at = this.clock().toISOString();
+      const { namespace, name, identity, labels } = invitation;
+      const enrolment: Enrolment = {
+        ...{ id, namespace, name, identity, labels },
+        joinedAt: at,
+        joinTokenId: invitation.id,
+        invitedBy: invitation.madeBy,
+        seenAt: at,
+        certificateEndsAt: certificateEndsAt.toISOString(),
+      };
+      const replaced = holder && ended(holder, 'replaced', at);
+      if (replaced) await transaction.update(EnrolmentRow, { id: replaced.id }, rowOf(replaced));
+      await transaction.update(JoinTokenRow, { id: claimed.id }, { usedAt: at });
+      await transaction.insert(EnrolmentRow, rowOf(enrolment));
+      return { enrolment, replaced };
+    }, 'strangers');
+    if ('refused' in outcome) return outcome;
+    const { enrolment, replaced } = outcome;
+    if (replaced) this.keep(replaced);
+    this.keep(enrolment);
+    if (replaced) this.tell({ what: 'ended', enrolment: replaced });
+    this.tell({ what: 'joined', enrolment });
+    return { enrolment };
+  }
+
+  /** The enrolment of that id, if there is one or was until its certificate ended. */
+  get(id: string): Enrolment | undefined {
+    return this.byId.get(id);
+  }
+
+  /** The one that speaks for a workload now. */
+  holding(namespace: string, name: string): Enrolment | undefined {
+    return this.byName.get(keyOf({ namespace, name }));
+  }
+
+  /** All of them, those that have ended included while their certificates are good. In no order. */
+  all(): Iterable<Enrolment> {
+    return this.byId.values();
+  }
+
+  /** Notes that a sidecar has registered its workload, for good. */
+  async registered(id: string): Promise<void> {
+    if (this.byId.get(id)?.registeredAt !== undefined) return;
+    await this.change(id, (enrolment) => ({ ...enrolment, registeredAt: this.clock().toISOString() }), 'members');
+  }
+
+  /** Notes that a sidecar gets a new certificate; false when its enrolment has ended, and then it must not get it. */
+  async renewed(id: string, certificateEndsAt: Date): Promise<boolean> {
+    const [seenAt, endsAt] = [this.clock().toISOString(), certificateEndsAt.toISOString()];
+    const renewed = await this.change(
+      id,
+      (enrolment) => ({ ...enrolment, seenAt, certificateEndsAt: endsAt }),
+      'members',
+    );
+    if (renewed) this.tell({ what: 'renewed', enrolment: renewed });
+    return renewed !== undefined;
+  }
+
+  /** Notes that a sidecar is there; `saveSights` makes it last. */
+  seen(id: string): void {
+    const enrolment = this.byId.get(id);
+    if (!enrolment || enrolment.ended) return;
+    this.keep({ ...enrolment, seenAt: this.clock().toISOString() });
+    this.unsavedSights.add(id);
+  }
+
+  /** Writes when sidecars were last heard of, all in one go, and forgets ended enrolments that nobody can claim any more. */
+  async saveSights(): Promise<void> {
+    const ids = [...this.unsavedSights];
+    const now = this.clock().toISOString();
+    const past = [...this.byId.values()].filter(({ ended, certificateEndsAt }) => ended && certificateEndsAt < now);
+    if (ids.length === 0 && past.length === 0) return;
+    this.unsavedSights.clear();
+    await this.database.write(async (transaction) => {
+      for (const id of ids) {
+        const seenAt = this.byId.get(id)?.seenAt;
+        if (seenAt !== undefined) await transaction.update(EnrolmentRow, { id }, { seenAt });
+      }
+      for (const { id } of past) await transaction.delete(EnrolmentRow, { id });
+    }, 'upkeep');
+    for (const { id } of past) this.byId.delete(id);
+  }
+
+  /** Ends an enrolment for good; false when there is none of that id that has not ended. `by` says who did it, for the log. */
+  async end(id: string, ending: Ending, by?: string): Promise<boolean> {
+    const over = await this.change(id, (enrolment) => ended(enrolment, ending, this.clock().toISOString()));
+    if (over) this.tell({ what: 'ended', enrolment: over, ...(by !== undefined && { by }) });
+    return over !== undefined;
+  }
+
+  private judge(claimed: HashedToken, row: JoinTokenRow | null): Invited {
+    if (!row || !sameHash(row.hash, claimed.hash)) return { refused: 'wrong', id: claimed.id };
+    if (row.usedAt !== null) return { refused: 'used', id: row.id };
+    if (row.expiresAt <= this.clock().toISOString()) return { refused: 'expired', id: row.id };
+    return { invitation: invitationOf(row) };
+  }
+
+  /**
+   * Changes one that has not ended, and gives what came of it. First in the database: whoever asks must not be told what a
+   * crash can undo.
+   */
+  private async change(
+    id: string,
+    changed: (now: Enrolment) => Enrolment,
+    lane: Lane = 'operators',
+  ): Promise<Enrolment | undefined> {
+    const known = this.byId.get(id);
+    if (!known) return undefined;
+    return this.inTurn(known, async () => {
+      const now = this.byId.get(id);
+      if (!now || now.ended) return undefined;
+      const enrolment = changed(now);
+      await this.database.write((transaction) => transaction.update(EnrolmentRow, { id }, rowOf(enrolment)), lane);
+      this.keep(enrolment);
+      return enrolment;
     });
   }
 
-  /** The claims of the sidecar that joined for that workload and was not evicted since. */
-  async find(namespace: string, name: string): Promise<Claims | undefined> {
-    const row = await this.database.rows(EnrolmentRow).findOneBy({ namespace, name });
-    return row ? claimsOf(row) : undefined;
-  }
-
-  /** Says whether any sidecar of `identity` has joined and was not evicted since. */
-  isEnrolled(identity: SpiffeId): Promise<boolean> {
-    return this.database.rows(EnrolmentRow).existsBy({ identity });
-  }
-
-  /** Notes that a sidecar is there. */
-  async seen(namespace: string, name: string): Promise<void> {
-    const seenAt = this.clock().toISOString();
-    await this.database.write((transaction) => transaction.update(EnrolmentRow, { namespace, name }, { seenAt }));
-  }
-
-  /** Turns a sidecar out: it is told nothing any more until it joins again. */
-  async evict(namespace: string, name: string): Promise<void> {
-    await this.database.write((transaction) => transaction.delete(EnrolmentRow, { namespace, name }));
-  }
-
-  /** Forgets the sidecars that were not heard of for `ageMs`, and says which those were. */
-  async forgetUnseen(ageMs: number): Promise<Claims[]> {
-    const lapsed = { seenAt: LessThan(new Date(this.clock().getTime() - ageMs).toISOString()) };
-    return this.database.write(async (transaction) => {
-      const claims = (await transaction.findBy(EnrolmentRow, lapsed)).map(claimsOf);
-      await transaction.delete(EnrolmentRow, lapsed);
-      return claims;
+  /** Changes of who speaks for a workload come one after the other: none is made of what another one is about to change. */
+  private inTurn<Result>(workload: Pick<Claims, 'namespace' | 'name'>, work: () => Promise<Result>): Promise<Result> {
+    const key = keyOf(workload);
+    const done = (this.turns.get(key) ?? Promise.resolve()).then(work);
+    const settled = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.turns.set(key, settled);
+    void settled.then(() => {
+      if (this.turns.get(key) === settled) this.turns.delete(key);
     });
+    return done;
+  }
+
+  private keep(enrolment: Enrolment): void {
+    this.byId.set(enrolment.id, enrolment);
+    const key = keyOf(enrolment);
+    if (!enrolment.ended) this.byName.set(key, enrolment);
+    else if (this.byName.get(key)?.id === enrolment.id) this.byName.delete(key);
+  }
+
+  private tell(event: EnrolmentEvent): void {
+    for (const listener of this.listeners) listener(event);
   }
 }
 
-const claimsOf = ({ namespace, name, identity, labels }: JoinTokenRow | EnrolmentRow): Claims => ({
-  namespace,
-  name,
-  identity: identity as SpiffeId,
-  labels: JSON.parse(labels) as Labels,
+const ended = (enrolment: Enrolment, ending: Ending, at: string): Enrolment => ({
+  ...enrolment,
+  ended: ending,
+  endedAt: at,
 });

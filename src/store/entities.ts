@@ -54,16 +54,25 @@ export class JoinTokenRow {
   @Column('text', { name: 'created_at' }) createdAt!: string;
   @Column('text', { name: 'expires_at' }) expiresAt!: string;
   @Column('text', { name: 'used_at', nullable: true }) usedAt!: string | null;
+  @Column('text', { name: 'made_by' }) madeBy!: string;
 }
 
-/** A sidecar that has joined: which workload it speaks for, as whom, and when it was last heard of. */
+/** A sidecar that has joined: which workload it speaks for, as whom, until when, and how it came in. */
 @Entity('enrolment')
 export class EnrolmentRow {
-  @PrimaryColumn('text') namespace!: string;
-  @PrimaryColumn('text') name!: string;
+  @PrimaryColumn('text') id!: string;
+  @Column('text') namespace!: string;
+  @Column('text') name!: string;
   @Column('text') identity!: string;
   @Column('text') labels!: string;
+  @Column('text', { name: 'joined_at' }) joinedAt!: string;
+  @Column('text', { name: 'join_token_id' }) joinTokenId!: string;
+  @Column('text', { name: 'invited_by' }) invitedBy!: string;
+  @Column('text', { name: 'registered_at', nullable: true }) registeredAt!: string | null;
   @Column('text', { name: 'seen_at' }) seenAt!: string;
+  @Column('text', { name: 'certificate_ends_at' }) certificateEndsAt!: string;
+  @Column('text', { name: 'ended_at', nullable: true }) endedAt!: string | null;
+  @Column('text', { nullable: true }) ended!: string | null;
 }
 
 export const ENTITIES = [ObjectRow, FactRow, RevisionRow, ApiTokenRow, JoinTokenRow, EnrolmentRow];

@@ -74,9 +74,15 @@ export class Registry {
     return () => this.listeners.delete(listener);
   }
 
-  /** What is known of a workload. */
+  /** What was last said of a workload, whether or not it has been taken in yet. */
   get(place: Place): Fact | undefined {
-    return this.facts.get(keyOf(place));
+    const waiting = this.batch?.facts.get(keyOf(place));
+    return waiting ? waiting.fact : this.facts.get(keyOf(place));
+  }
+
+  /** All that is known. */
+  all(): Iterable<Fact> {
+    return this.facts.values();
   }
 
   /**

@@ -21,7 +21,7 @@ import { SqlRevisionLog } from './revision-log.js';
       useFactory: (database: Database, log: SqlRevisionLog) => Registry.open(database, log),
     },
     { provide: ApiTokenStore, inject: [Database, DataDirectory], useFactory: openTokens },
-    { provide: EnrolmentStore, inject: [Database], useFactory: (database: Database) => new EnrolmentStore(database) },
+    { provide: EnrolmentStore, inject: [Database], useFactory: (database: Database) => EnrolmentStore.open(database) },
   ],
   exports: [Database, SqlRevisionLog, Registry, ApiTokenStore, EnrolmentStore],
 })

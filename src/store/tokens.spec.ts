@@ -1,10 +1,8 @@
 /** Tokens: what opens a door, what does not, and that a database tells nobody how to open one. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { spiffeId } from '../model/names.js';
 import { ApiTokenStore } from './api-token-store.js';
 import { Database } from './database.js';
-import { EnrolmentStore, type Claims } from './enrolment-store.js';
-import { ApiTokenRow, JoinTokenRow } from './entities.js';
+import { ApiTokenRow } from './entities.js';
 
 const MINUTE = 60_000;
 
@@ -79,65 +77,5 @@ describe('a token of the API', () => {
     await tokens.createFirst('admin', (text) => kept.push(text));
     expect(kept).toHaveLength(1);
     expect(await tokens.authenticate(kept[0] ?? '')).toMatchObject({ name: 'admin' });
-  });
-});
-
-describe('a join token', () => {
-  const claims: Claims = {
-    namespace: 'shop',
-    name: 'cart-v1',
-    identity: spiffeId({ trustDomain: 'sluice.local', namespace: 'shop', account: 'cart' }),
-    labels: { version: 'v1' },
-  };
-
-  it('enrols the sidecar that its maker meant', async () => {
-    const enrolments = new EnrolmentStore(database, clock);
-    const { text } = await enrolments.createToken(claims, MINUTE);
-    expect(await enrolments.find('shop', 'cart-v1')).toBeUndefined();
-    expect(await enrolments.redeem(text)).toEqual({ claims });
-    expect(await enrolments.find('shop', 'cart-v1')).toEqual(claims);
-    expect(await enrolments.isEnrolled(claims.identity)).toBe(true);
-  });
-
-  it('works once, even when it is used twice at the same time', async () => {
-    const enrolments = new EnrolmentStore(database, clock);
-    const { text } = await enrolments.createToken(claims, MINUTE);
-    const outcomes = await Promise.all([1, 2, 3].map(() => enrolments.redeem(text)));
-    expect(outcomes.map(({ refused }) => refused)).toEqual([undefined, 'used', 'used']);
-  });
-
-  it('is refused when it is wrong or has expired, and the log may know which', async () => {
-    const enrolments = new EnrolmentStore(database, clock);
-    const { text } = await enrolments.createToken(claims, MINUTE);
-    expect(await enrolments.redeem('open sesame')).toEqual({ refused: 'wrong' });
-    const forged = text.replace(/.$/, text.endsWith('A') ? 'B' : 'A');
-    expect(await enrolments.redeem(forged)).toMatchObject({ refused: 'wrong' });
-    now += MINUTE;
-    expect(await enrolments.redeem(text)).toMatchObject({ refused: 'expired' });
-    expect(await enrolments.find('shop', 'cart-v1')).toBeUndefined();
-  });
-
-  it('is not stored', async () => {
-    const { text } = await new EnrolmentStore(database, clock).createToken(claims, MINUTE);
-    expect(JSON.stringify(await database.rows(JoinTokenRow).find())).not.toContain(secretOf(text));
-  });
-});
-
-describe('an enrolment', () => {
-  it('ends by eviction, or when its sidecar was not heard of for too long', async () => {
-    const enrolments = new EnrolmentStore(database, clock);
-    for (const name of ['evicted', 'silent', 'present']) {
-      const identity = spiffeId({ trustDomain: 'sluice.local', namespace: 'shop', account: name });
-      const { text } = await enrolments.createToken({ namespace: 'shop', name, identity, labels: {} }, MINUTE);
-      await enrolments.redeem(text);
-    }
-    await enrolments.evict('shop', 'evicted');
-    now += 10 * MINUTE;
-    await enrolments.seen('shop', 'present');
-    now += MINUTE;
-    expect((await enrolments.forgetUnseen(5 * MINUTE)).map(({ name }) => name)).toEqual(['silent']);
-    expect(await enrolments.find('shop', 'evicted')).toBeUndefined();
-    expect(await enrolments.find('shop', 'silent')).toBeUndefined();
-    expect(await enrolments.find('shop', 'present')).toBeDefined();
   });
 });

@@ -1,10 +1,10 @@
 /** The aggregated stream over gRPC: lets a sidecar in, gives it a session, and carries what the session says. */
-import * as grpc from '@grpc/grpc-js';
 import { TYPE_ORDER } from '../compile/resource.js';
-import type { SpiffeId } from '../model/names.js';
+import type { Stream, StreamListener, StreamMethod } from '../rpc/method.js';
+import { callerOf, type Peer } from '../rpc/peer.js';
+import { FAILED, GrpcRefusal, STATUS } from '../rpc/refusal.js';
 import { SessionViolation, type DeltaResponse, type Published } from './delta.js';
 import type { Connection, Fleet } from './fleet.js';
-import { GrpcRefusal, callerOf } from './grpc.js';
 import type { Publisher } from './publisher.js';
 import { Session } from './session.js';
 import { decodeRequest, encodeResponse, type ReceivedRequest } from './wire.js';
@@ -16,21 +16,20 @@ const WATCH_MS = 5_000;
 
 /** What the stream needs to know of the rest of the server. */
 export interface Gatekeeper {
-  readonly trustDomain: string;
-  /** Throws GrpcRefusal unless `identity` may speak for the workload `id`. */
-  admit(id: string, identity: SpiffeId): Promise<void>;
+  /** Throws GrpcRefusal unless `peer` may speak for the workload `id`. */
+  admit(id: string, peer: Peer): void;
 }
+
+const DOUBLE = 'another process with the same certificate has the stream';
 
 export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }
 
-type Call = grpc.ServerDuplexStream<ReceivedRequest, DeltaResponse>;
-
 /** A stream that is open, as the server holds it. */
 interface Line {
-  readonly call: Call;
+  readonly call: Stream;
   readonly connection: Connection;
 }
 
@@ -48,69 +47,90 @@ export class AdsService {
     this.watch = setInterval(() => this.endSilent(Date.now()), WATCH_MS).unref();
   }
 
-  readonly definition: grpc.ServiceDefinition = {
-    deltaAggregatedResources: {
-      path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
-      requestStream: true,
-      responseStream: true,
-      requestDeserialize: decodeRequest,
-      responseSerialize: (response: DeltaResponse) => encodeResponse(response),
-      requestSerialize: () => Buffer.alloc(0),
-      responseDeserialize: () => undefined,
-    },
+  readonly method: StreamMethod<ReceivedRequest> = {
+    path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+    decode: decodeRequest,
+    open: (call) => this.open(call),
   };
 
-  readonly handlers: grpc.UntypedServiceImplementation = {
-    deltaAggregatedResources: (call: Call) => this.open(call),
-  };
+  /** The enrolments that have a stream. */
+  *streams(): Iterable<string> {
+    for (const { connection } of this.lines.values()) yield connection.enrolment;
+  }
 
-  /** Ends the stream of a proxy, if it has one. */
-  end(id: string, refusal: GrpcRefusal): void {
-    for (const { call, connection } of this.lines.values()) if (connection.id === id) call.emit('error', refusal);
+  /** Whether the sidecar of an enrolment has its stream. */
+  isThere(enrolment: string): boolean {
+    return this.lineOf(enrolment) !== undefined;
+  }
+
+  /** Ends the stream of an enrolment, if it has one. */
+  end(enrolment: string, refusal: GrpcRefusal): void {
+    for (const { call, connection } of this.lines.values()) if (connection.enrolment === enrolment) call.end(refusal);
+  }
+
+  /**
+   * Refuses a caller while another process with the same certificate has its stream: a copy of the state of a sidecar is no
+   * second sidecar, and neither could be believed. One that has vanished stands in nobody's way. Throws FAILED_PRECONDITION.
+   */
+  async refuseDouble({ peer }: Pick<Stream, 'peer'>): Promise<void> {
+    const holder = this.lineOf(callerOf(peer).enrolment);
+    if (!holder || holder.call.peer === peer || !(await holder.call.probe())) return;
+    this.log.warn({ event: 'double', proxy: holder.connection.id, at: holder.call.peer.from, from: peer.from }, DOUBLE);
+    throw new GrpcRefusal(
+      STATUS.failedPrecondition,
+      `${DOUBLE}: ${holder.connection.id} at ${holder.call.peer.from}; give each its own --name and state directory`,
+    );
+  }
+
+  private lineOf(enrolment: string): Line | undefined {
+    for (const line of this.lines.values()) if (line.connection.enrolment === enrolment) return line;
+    return undefined;
   }
 
   close(): void {
     clearInterval(this.watch);
   }
 
-  /** Nothing more is read while the first request lets the client in, which takes a look at the database. */
-  private open(call: Call): void {
+  /** Nothing more is read while the first request lets the client in, which may take a look at another connection. */
+  private open(call: Stream): StreamListener<ReceivedRequest> {
     let line: Line | undefined;
-    call.once('data', (first: ReceivedRequest) => {
+    let isOver = false;
+    const begin = (first: ReceivedRequest): void => {
       call.pause();
-      this.admit(call, first)
+      this.admit(call, first, () => isOver)
         .then((admitted) => {
           line = admitted;
           // There may be nothing to say for a long time: this says that somebody listens.
-          call.sendMetadata(new grpc.Metadata());
-          call.on('data', (request: ReceivedRequest) => this.receive(admitted, request));
+          call.accept();
           this.receive(admitted, first);
           call.resume();
         })
         .catch((error: unknown) => this.refuse(call, error));
-    });
-    const over = (): void => {
-      if (line) this.ended(line);
-      line = undefined;
     };
-    call.on('end', () => {
-      over();
-      call.end();
-    });
-    call.on('cancelled', over);
-    call.on('error', over);
+    return {
+      message: (request) => (line ? this.receive(line, request) : begin(request)),
+      finished: () => call.end(),
+      closed: () => {
+        isOver = true;
+        if (line) this.ended(line);
+      },
+    };
   }
 
-  private async admit(call: Call, { node }: ReceivedRequest): Promise<Line> {
-    const identity = callerOf(call, this.gatekeeper.trustDomain);
+  private async admit(call: Stream, { node }: ReceivedRequest, isOver: () => boolean): Promise<Line> {
+    const { identity, enrolment } = callerOf(call.peer);
     if (!node?.id)
-      throw new GrpcRefusal(grpc.status.INVALID_ARGUMENT, 'the first request of a stream must say which node sends it');
-    await this.gatekeeper.admit(node.id, identity);
-    if (call.cancelled) throw new GrpcRefusal(grpc.status.CANCELLED, 'the stream was given up');
+      throw new GrpcRefusal(STATUS.invalidArgument, 'the first request of a stream must say which node sends it');
+    this.gatekeeper.admit(node.id, call.peer);
+    await this.refuseDouble(call);
+    // It may have been evicted while that was found out.
+    this.gatekeeper.admit(node.id, call.peer);
+    if (isOver()) throw new GrpcRefusal(STATUS.cancelled, 'the stream was given up');
     // Our own sidecars begin with a request of every type; only after the last of them is it known what they hold.
     const announced = node.agent.startsWith('sluice-proxy') ? TYPE_ORDER : [];
     const connection = {
       id: node.id,
+      enrolment,
       identity,
       agent: node.agent,
       session: new Session(this.publisher.published, announced),
@@ -119,10 +139,8 @@ export class AdsService {
     this.lines.set(connection.session, line);
     const before = this.fleet.connected(connection);
     if (before)
-      this.lines
-        .get(before.session)
-        ?.call.emit('error', new GrpcRefusal(grpc.status.ABORTED, 'a newer stream took its place'));
-    this.log.info({ proxy: node.id, identity, agent: node.agent }, 'proxy connected');
+      this.lines.get(before.session)?.call.end(new GrpcRefusal(STATUS.aborted, 'a newer stream took its place'));
+    this.log.info({ proxy: node.id, enrolment, identity, agent: node.agent, from: call.peer.from }, 'proxy connected');
     return line;
   }
 
@@ -144,19 +162,18 @@ export class AdsService {
   /** Sends what the session says. A session that fails ends its own stream, and no other. */
   private answer({ call }: Line, says: () => DeltaResponse[]): void {
     try {
-      for (const response of says()) call.write(response);
+      for (const response of says()) call.write([encodeResponse(response)]);
     } catch (error) {
       this.refuse(call, error);
     }
   }
 
-  private refuse(call: Call, error: unknown): void {
-    if (error instanceof GrpcRefusal) call.emit('error', error);
-    else if (error instanceof SessionViolation)
-      call.emit('error', new GrpcRefusal(grpc.status.INVALID_ARGUMENT, error.message));
+  private refuse(call: Stream, error: unknown): void {
+    if (error instanceof GrpcRefusal) call.end(error);
+    else if (error instanceof SessionViolation) call.end(new GrpcRefusal(STATUS.invalidArgument, error.message));
     else {
       this.log.warn({ err: error }, 'a stream failed');
-      call.emit('error', new GrpcRefusal(grpc.status.INTERNAL, 'the control plane failed; its log says why'));
+      call.end(FAILED);
     }
   }
 
@@ -171,10 +188,7 @@ export class AdsService {
       const since = connection.session.waitingSince;
       if (since === undefined || now - since < ACK_DEADLINE_MS) continue;
       const seconds = ACK_DEADLINE_MS / 1_000;
-      call.emit(
-        'error',
-        new GrpcRefusal(grpc.status.DEADLINE_EXCEEDED, `a response was not acknowledged within ${seconds} s`),
-      );
+      call.end(new GrpcRefusal(STATUS.deadlineExceeded, `a response was not acknowledged within ${seconds} s`));
     }
   }
 }

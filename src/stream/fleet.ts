@@ -1,13 +1,15 @@
 /** All sidecars there are: those that have a stream, and those whose workloads say that there ought to be one. */
 import type { Mesh } from '../model/mesh.js';
 import { byName, type SpiffeId } from '../model/names.js';
-import type { Proxy } from './proxy.js';
+import type { Proxy, ProxyState } from './proxy.js';
 import type { Sequences } from './sequences.js';
 import type { Session } from './session.js';
 
 /** A stream that is open now. */
 export interface Connection {
   readonly id: string;
+  /** That of its sidecar. */
+  readonly enrolment: string;
   readonly identity: SpiffeId;
   readonly agent: string;
   readonly session: Session;
@@ -17,6 +19,12 @@ export interface Connection {
 interface Trace {
   readonly at: number;
   readonly serves: number | undefined;
+}
+
+/** Whether a sidecar is there, and since when that is so, in milliseconds since the epoch. */
+export interface Attendance {
+  readonly state: ProxyState;
+  readonly since: number;
 }
 
 export class Fleet {
@@ -63,6 +71,15 @@ export class Fleet {
     return this.connections.has(id);
   }
 
+  /** How it stands with the sidecar of a workload. */
+  attendance(id: string): Attendance {
+    const connection = this.connections.get(id);
+    if (connection) return { state: 'connected', since: connection.since };
+    // A server that has just started has seen nobody yet: everybody has a lease to come back.
+    const at = this.traces.get(id)?.at ?? this.startedAt;
+    return { state: this.clock() - at < this.leaseMs ? 'disconnected' : 'lost', since: at };
+  }
+
   /** Tells whoever waits that some proxy has come to serve something else. */
   changed(): void {
     for (const listener of this.listeners) listener();
@@ -90,13 +107,13 @@ export class Fleet {
   }
 
   private absent(id: string, identity: SpiffeId | undefined): Proxy {
-    // A server that has just started has seen nobody yet: everybody has a lease to come back.
-    const { at, serves } = this.traces.get(id) ?? { at: this.startedAt, serves: undefined };
+    const { state, since } = this.attendance(id);
+    const serves = this.traces.get(id)?.serves;
     return {
       id,
       ...(identity !== undefined && { identity }),
-      state: this.clock() - at < this.leaseMs ? 'disconnected' : 'lost',
-      since: new Date(at).toISOString(),
+      state,
+      since: new Date(since).toISOString(),
       ...(serves !== undefined && { serves: this.sequences.revisionAt(serves) }),
       holds: new Map(),
       refusals: [],

@@ -81,6 +81,7 @@ const connection = (name: string) => ({
   id: `shop/${name}`,
   identity: identityOf(name),
   agent: 'test',
+  enrolment: '0123456789abcdef',
   session: new Session(nothing),
 });
 

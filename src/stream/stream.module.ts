@@ -1,17 +1,17 @@
 /** The aggregated stream, served to sidecars on their port. */
 import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import * as grpc from '@grpc/grpc-js';
 import { LOG, type Log } from '../log.js';
 import { keyOf } from '../model/document.js';
+import { authorised } from '../rpc/authorised.js';
+import type { Peer } from '../rpc/peer.js';
 import { SidecarPorts } from '../rpc/ports.js';
+import { GrpcRefusal, STATUS } from '../rpc/refusal.js';
 import { RpcModule } from '../rpc/rpc.module.js';
-import { SERVER_SETTINGS, type Settings } from '../settings.js';
 import { EnrolmentStore } from '../store/enrolment-store.js';
 import { StoreModule } from '../store/store.module.js';
 import { AdsService } from './ads.js';
 import { EngineModule } from './engine.module.js';
 import { Fleet } from './fleet.js';
-import { GrpcRefusal } from './grpc.js';
 import { Publisher } from './publisher.js';
 
 @Module({
@@ -19,9 +19,9 @@ import { Publisher } from './publisher.js';
   providers: [
     {
       provide: AdsService,
-      inject: [Publisher, Fleet, EnrolmentStore, SERVER_SETTINGS, LOG],
-      useFactory: (publisher: Publisher, fleet: Fleet, enrolments: EnrolmentStore, settings: Settings, log: Log) =>
-        new AdsService(publisher, fleet, gatekeeper(enrolments, settings.trustDomain), log),
+      inject: [Publisher, Fleet, EnrolmentStore, LOG],
+      useFactory: (publisher: Publisher, fleet: Fleet, enrolments: EnrolmentStore, log: Log) =>
+        new AdsService(publisher, fleet, gatekeeper(enrolments), log),
     },
   ],
   exports: [AdsService],
@@ -33,7 +33,7 @@ export class StreamModule implements OnModuleInit, OnApplicationShutdown {
   ) {}
 
   onModuleInit(): void {
-    this.ports.xds.add(this.ads.definition, this.ads.handlers);
+    this.ports.xds.add(this.ads.method);
   }
 
   onApplicationShutdown(): void {
@@ -42,16 +42,15 @@ export class StreamModule implements OnModuleInit, OnApplicationShutdown {
 }
 
 /** A stream is opened for the workload that its sidecar joined as, and for no other. */
-const gatekeeper = (enrolments: EnrolmentStore, trustDomain: string) => ({
-  trustDomain,
-  admit: async (id: string, identity: string): Promise<void> => {
-    const [namespace = '', name = ''] = id.split('/');
-    const claims = await enrolments.find(namespace, name);
-    // Written in one way only: by another, one sidecar would pass for several, and outlive its eviction.
-    if (claims?.identity === identity && keyOf({ namespace, name }) === id) return;
+const gatekeeper = (enrolments: EnrolmentStore) => ({
+  admit: (id: string, peer: Peer): void => {
+    const enrolment = authorised(enrolments, peer);
+    // Written in one way only: by another, one sidecar would pass for several.
+    if (keyOf(enrolment) === id) return;
+    const printed = id.slice(0, 200);
     throw new GrpcRefusal(
-      grpc.status.PERMISSION_DENIED,
-      `${identity} does not speak for ${id}; it never joined as that one, or was evicted`,
+      STATUS.permissionDenied,
+      `enrolment ${enrolment.id} speaks for ${keyOf(enrolment)}, and not for ${printed}`,
     );
   },
 });

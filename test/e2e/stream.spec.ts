@@ -52,7 +52,9 @@ describe('joining', () => {
     const client = await joined('cart-v1', { service: 'cart' });
     const leaf = new X509Certificate(Buffer.from(client.chain[0] ?? []));
     expect(client.spiffeId).toBe('spiffe://sluice.local/ns/shop/sa/cart');
-    expect(leaf.subjectAltName).toBe('URI:spiffe://sluice.local/ns/shop/sa/cart');
+    expect(leaf.subjectAltName).toBe(
+      `URI:spiffe://sluice.local/ns/shop/sa/cart, DNS:${client.enrolment}.enrolment.sluice.internal`,
+    );
     expect(client.chain).toHaveLength(2);
   });
 
@@ -180,7 +182,9 @@ describe('a report', () => {
     expect((await workload('leaving')).status).toBe(404);
     expect((await proxy('leaving')).status).toBe(404);
     await client.leave();
-    await client.report({});
+    await expect(client.report({})).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    const again = await joined('leaving');
+    await again.report({});
     expect(await workload('leaving')).toMatchObject({ kind: 'Workload' });
   });
 });
@@ -302,16 +306,41 @@ describe('a stream', () => {
   });
 
   it('that is gone for longer than the lease leaves a workload that gets no calls, until it is back', async () => {
-    const client = await joined('silent');
+    await using small = await RestServer.start({ proxyLeaseMs: '1s' });
+    const health = async () =>
+      (await small.call('GET', '/v1/namespaces/shop/workloads/silent')).body.spec.health as string;
+    const client = await JoinedClient.join(small, 'shop', { name: 'silent' });
+    clients.push(client);
     await client.report({});
     const stream = client.stream();
     begin(stream, client);
-    await until(async () => expect(await proxy('silent')).toMatchObject({ state: 'connected' }));
+    expect(await health()).toBe('Healthy');
     stream.close();
-    await until(async () => expect(await workload('silent')).toMatchObject({ spec: { health: 'Unhealthy' } }));
-    expect(await proxy('silent')).toMatchObject({ state: 'lost' });
+    await until(async () => expect(await health()).toBe('Unhealthy'));
+    expect((await small.call('GET', '/v1/proxies/shop/silent')).body).toMatchObject({ state: 'lost' });
     begin(opened(client), client);
-    await until(async () => expect(await workload('silent')).toMatchObject({ spec: { health: 'Healthy' } }));
+    await until(async () => expect(await health()).toBe('Healthy'));
+  });
+
+  it('of too many that are gone at once costs only a bounded share of them its calls', async () => {
+    await using small = await RestServer.start({ proxyLeaseMs: '1s' });
+    const names = Array.from({ length: 12 }, (_, index) => `gone-${index}`);
+    for (const name of names) {
+      const client = await JoinedClient.join(small, 'shop', { name });
+      clients.push(client);
+      await client.report({});
+    }
+    const list = async (path: string) => (await small.call('GET', path)).body.items;
+    await until(async () => {
+      const states = (await list('/v1/proxies')).map(({ state }: { state: string }) => state);
+      expect(states).toEqual(names.map(() => 'lost'));
+    });
+    await until(async () => {
+      const healths = (await list('/v1/namespaces/shop/workloads')).map(
+        ({ spec }: { spec: { health: string } }) => spec.health,
+      );
+      expect(healths.filter((health: string) => health === 'Unhealthy')).toHaveLength(3);
+    });
   });
 
   it('ends when its workload is evicted, and is not opened again before its sidecar has joined again', async () => {

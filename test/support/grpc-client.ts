@@ -90,6 +90,7 @@ export class JoinedClient {
     readonly namespace: string,
     readonly name: string,
     readonly spiffeId: string,
+    readonly enrolment: string,
     readonly chain: readonly Uint8Array[],
     readonly key: string,
   ) {}
@@ -97,7 +98,7 @@ export class JoinedClient {
   /** Makes a token for `claims` and joins with it. */
   static async join(doors: Doors, namespace: string, claims: Claims): Promise<JoinedClient> {
     const { key, request } = await signingRequest();
-    const { certificate } = await join(doors, await doors.joinToken(namespace, claims), request);
+    const { certificate, enrolment } = await join(doors, await doors.joinToken(namespace, claims), request);
     const chain = certificate?.chain ?? [];
     const credentials = grpc.credentials.createSsl(
       Buffer.from(doors.trustAnchors),
@@ -105,7 +106,7 @@ export class JoinedClient {
       Buffer.from(pemOf(chain)),
     );
     const client = connect(doors.xdsPort, credentials);
-    return new JoinedClient(client, namespace, claims.name, certificate?.spiffe_id ?? '', chain, key);
+    return new JoinedClient(client, namespace, claims.name, certificate?.spiffe_id ?? '', enrolment, chain, key);
   }
 
   /** The certificate with its issuers, as a TLS client shows it. */

@@ -1,5 +1,6 @@
 /** All that ever changed in the database, oldest first. */
 import { Initial1790000000001 } from './0001-initial.js';
 import { Facts1790000000002 } from './0002-facts.js';
+import { Enrolments1790000000003 } from './0003-enrolments.js';
 
-export const MIGRATIONS = [Initial1790000000001, Facts1790000000002];
+export const MIGRATIONS = [Initial1790000000001, Facts1790000000002, Enrolments1790000000003];

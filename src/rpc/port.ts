@@ -1,0 +1,167 @@
+/** A gRPC port of the server: TLS 1.3 alone, a certificate that can be replaced while it serves, and bounds on who may come in. */
+import { setInterval } from 'node:timers';
+import { createServer, type TLSSocket, type Server } from 'node:tls';
+import type { Socket } from 'node:net';
+import { ByteBudget } from './budget.js';
+import { Connection } from './connection.js';
+import type { Limits } from './limits.js';
+import type { StreamMethod } from './method.js';
+import { memberOf, type Peer } from './peer.js';
+import { Places, type Place } from './places.js';
+import { GrpcRefusal, STATUS } from './refusal.js';
+
+/** What a port shows and whom it believes, as PEM. */
+export interface TlsMaterial {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+}
+
+export interface PortOptions {
+  readonly material: TlsMaterial;
+  readonly limits: Limits;
+  /** Given: a caller must prove an identity of it before it is heard. */
+  readonly trustDomain?: string;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** How often connections are looked at, in milliseconds. */
+const TICK_MS = 1_000;
+/** How long after the last stream was to end nobody is waited for any more. */
+const DRAIN_REST_MS = 2_000;
+
+export class GrpcPort {
+  private readonly server: Server;
+  private readonly places: Places;
+  private readonly budget: ByteBudget;
+  private readonly connections = new Set<Connection>();
+  private readonly methods = new Map<string, StreamMethod<unknown>>();
+  /** Who has come in and not shaken hands yet, by address and port. */
+  private readonly arriving = new Map<string, Place>();
+  private ticking: NodeJS.Timeout | undefined;
+  private whenEmpty: (() => void) | undefined;
+
+  constructor(private readonly options: PortOptions) {
+    const { material, limits, trustDomain } = options;
+    this.places = new Places(limits);
+    this.budget = new ByteBudget(limits.portBytes);
+    this.server = createServer({
+      ...contextOf(material),
+      requestCert: trustDomain !== undefined,
+      rejectUnauthorized: true,
+      ALPNProtocols: ['h2'],
+      handshakeTimeout: limits.handshakeMs,
+      noDelay: true,
+    });
+    // Before the handshake begins: who is not welcome must cost nothing.
+    this.server.prependListener('connection', (socket: Socket) => this.arrive(socket));
+    this.server.on('secureConnection', (socket) => this.welcome(socket));
+    this.server.on('tlsClientError', (_, socket) => socket.destroy());
+  }
+
+  /** Connections there are, of strangers and of members. */
+  get taken(): Places['taken'] {
+    return this.places.taken;
+  }
+
+  /** Serves `methods` from now on. */
+  add(...methods: readonly StreamMethod<unknown>[]): void {
+    for (const method of methods) this.methods.set(method.path, method);
+  }
+
+  /** Begins to serve and gives the port, which is chosen freely for port 0. Throws when the address cannot be had. */
+  listen({ host, port }: { readonly host: string; readonly port: number }): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ host, port }, () => {
+        this.server.off('error', reject).on('error', this.options.onFailure);
+        this.ticking = setInterval(() => this.tick(), TICK_MS).unref();
+        const address = this.server.address();
+        resolve(typeof address === 'object' && address ? address.port : port);
+      });
+    });
+  }
+
+  /** Shows `material` to whoever connects from now on. */
+  replaceCertificate(material: TlsMaterial): void {
+    this.server.setSecureContext(contextOf(material));
+  }
+
+  /**
+   * Takes nobody in any more, and ends all calls that do not end by themselves: spread over `spreadMs`, so that those who
+   * come back elsewhere do not all come at once. Done when everybody has gone, or was given the time to.
+   */
+  async drain(spreadMs: number): Promise<void> {
+    this.server.close();
+    const now = performance.now();
+    for (const connection of this.connections) connection.retire(STOPPING, now, Math.random() * spreadMs);
+    if (this.connections.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.whenEmpty = resolve;
+      setTimeout(resolve, spreadMs + DRAIN_REST_MS);
+    });
+  }
+
+  /** Ends every call and lets go of the port. */
+  close(): void {
+    clearInterval(this.ticking);
+    this.server.close();
+    for (const connection of this.connections) connection.destroy();
+  }
+
+  private arrive(socket: Socket): void {
+    const { address, from } = whereFrom(socket);
+    const place = this.places.enter(address, () => socket.destroy());
+    this.arriving.set(from, place);
+    socket.once('close', () => {
+      this.arriving.delete(from);
+      place.leave();
+    });
+  }
+
+  private welcome(socket: TLSSocket): void {
+    const { address, from } = whereFrom(socket);
+    const place = this.arriving.get(from);
+    this.arriving.delete(from);
+    socket.on('error', () => undefined);
+    const peer = this.peerOf(socket, address, from);
+    const mayStay = this.options.trustDomain === undefined || place?.prove(peer?.member?.enrolment ?? address);
+    if (!place || !peer || !mayStay || socket.alpnProtocol !== 'h2') return void socket.destroy();
+    const { limits, onFailure } = this.options;
+    const options = { peer, limits, onFailure, methods: this.methods, budget: this.budget };
+    const connection = new Connection(socket, options, performance.now());
+    this.connections.add(connection);
+    socket.once('close', () => {
+      this.connections.delete(connection);
+      if (this.connections.size === 0) this.whenEmpty?.();
+    });
+  }
+
+  /** Who that is; undefined when it is not there any more. A member without an enrolment is told so when it calls. */
+  private peerOf(socket: TLSSocket, address: string, from: string): Peer | undefined {
+    const { trustDomain } = this.options;
+    if (trustDomain === undefined) return { address, from };
+    const certificate = socket.getPeerX509Certificate();
+    if (!certificate) return undefined;
+    const member = memberOf(certificate.raw, trustDomain);
+    return { address, from, ...(member && { member }) };
+  }
+
+  private tick(): void {
+    const [now, wall] = [performance.now(), Date.now()];
+    for (const connection of this.connections) connection.tick(now, wall);
+  }
+}
+
+const STOPPING = new GrpcRefusal(STATUS.unavailable, 'the control plane is stopping; come back in a moment');
+
+const contextOf = ({ key, cert, ca }: TlsMaterial) => ({ key, cert, ca, minVersion: 'TLSv1.3' as const });
+
+function whereFrom({ remoteAddress = '', remotePort = 0 }: Socket): {
+  readonly address: string;
+  readonly from: string;
+} {
+  // An IPv4 caller of a port that listens for both.
+  const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
+  return { address, from: `${address.includes(':') ? `[${address}]` : address}:${remotePort}` };
+}
