@@ -29,9 +29,17 @@ export class ApiTokenStore {
     return (await this.rows.find({ order: { name: 'ASC' } })).map(tokenOf);
   }
 
-  /** Makes the first token of an empty store, once `keep` has put its text where somebody finds it. */
+  /**
+   * Makes a first token where none is good for anything (any more): there must be a way in. Once `keep` has put its text
+   * where somebody finds it. An expired one of that name gives way.
+   */
   async createFirst(name: string, keep: (text: string) => void): Promise<void> {
-    if ((await this.rows.count()) === 0) await this.create(name, undefined, keep);
+    const now = this.clock().getTime();
+    const isGood = ({ expiresAt }: ApiToken): boolean => expiresAt === undefined || Date.parse(expiresAt) > now;
+    const known = await this.list();
+    if (known.some(isGood)) return;
+    if (known.some((token) => token.name === name)) await this.revoke(name);
+    await this.create(name, undefined, keep);
   }
 
   /**

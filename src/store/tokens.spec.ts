@@ -78,4 +78,16 @@ describe('a token of the API', () => {
     expect(kept).toHaveLength(1);
     expect(await tokens.authenticate(kept[0] ?? '')).toMatchObject({ name: 'admin' });
   });
+
+  it('is made anew at a start that finds none that is good any more', async () => {
+    const tokens = new ApiTokenStore(database, clock);
+    await tokens.create('admin', MINUTE);
+    await tokens.create('ci', MINUTE);
+    const kept: string[] = [];
+    await tokens.createFirst('admin', (text) => kept.push(text));
+    expect(kept).toEqual([]);
+    now += MINUTE;
+    await tokens.createFirst('admin', (text) => kept.push(text));
+    expect(await tokens.authenticate(kept[0] ?? '')).toMatchObject({ name: 'admin' });
+  });
 });
