@@ -32,6 +32,8 @@ export class AuthorityUnusable extends Error {
 const ISSUER_RENEWAL_MS = 30 * 86_400_000;
 
 export class Authority {
+  private renewing: Promise<KeyedCertificate> | undefined;
+
   private constructor(
     readonly trustDomain: string,
     private readonly directory: string,
@@ -52,7 +54,7 @@ export class Authority {
     }
     const issuer = await readOrMake(join(directory, 'issuer.pem'), () => createIssuer(trustDomain, root, clock()));
     const authority = new Authority(trustDomain, directory, root, issuer, clock);
-    await authority.keepIssuerFresh();
+    await authority.freshIssuer();
     return authority;
   }
 
@@ -72,9 +74,10 @@ export class Authority {
     publicKey: x509.PublicKeyType,
     hosts: readonly x509.JsonGeneralName[] = [],
   ): Promise<IssuedCertificate> {
-    await this.keepIssuerFresh();
-    const leaf = await createLeaf(identity, publicKey, this.issuer, this.clock(), hosts);
-    const chain = [leaf, this.issuer.certificate].map(({ rawData }) => new Uint8Array(rawData));
+    // One issuer for the whole of it: another may take its place while this one signs.
+    const issuer = await this.freshIssuer();
+    const leaf = await createLeaf(identity, publicKey, issuer, this.clock(), hosts);
+    const chain = [leaf, issuer.certificate].map(({ rawData }) => new Uint8Array(rawData));
     return { chain, notBefore: leaf.notBefore, notAfter: leaf.notAfter };
   }
 
@@ -86,11 +89,20 @@ export class Authority {
     return { ...issued, keyPem: await keyPem(keys.privateKey), chainPem: `${chain.join('\n')}\n` };
   }
 
-  private async keepIssuerFresh(): Promise<void> {
-    const now = this.clock();
-    if (this.issuer.certificate.notAfter.getTime() - now.getTime() > ISSUER_RENEWAL_MS) return;
-    this.issuer = await createIssuer(this.trustDomain, this.root, now);
-    await write(join(this.directory, 'issuer.pem'), this.issuer);
+  /** The issuer, made anew if need be: once, however many ask for it at the same time. */
+  private async freshIssuer(): Promise<KeyedCertificate> {
+    const left = this.issuer.certificate.notAfter.getTime() - this.clock().getTime();
+    if (left > ISSUER_RENEWAL_MS) return this.issuer;
+    this.renewing ??= this.renewIssuer().finally(() => (this.renewing = undefined));
+    return this.renewing;
+  }
+
+  /** It signs nothing before it is kept: what it signed must be good after a restart as well. */
+  private async renewIssuer(): Promise<KeyedCertificate> {
+    const issuer = await createIssuer(this.trustDomain, this.root, this.clock());
+    await write(join(this.directory, 'issuer.pem'), issuer);
+    this.issuer = issuer;
+    return issuer;
   }
 }
 

@@ -12,6 +12,7 @@ import { identityOf, uriOf } from '../rpc/peer.js';
 import { Authority } from './authority.js';
 import { generateKeys, readSigningRequest } from './certificates.js';
 import { renewalTime } from './renewal.js';
+import { ServerCertificate } from './server-certificate.js';
 
 const DAY = 86_400_000;
 const cart = spiffeId({ trustDomain: 'sluice.local', namespace: 'shop', account: 'cart' });
@@ -120,6 +121,39 @@ describe('an authority', () => {
     const { notAfter } = await authority.issue(cart, (await generateKeys()).publicKey);
     expect(notAfter.getTime()).toBe(now.getTime() + DAY);
     expect(readFileSync(join(directory, 'issuer.pem'), 'utf8')).not.toBe(before);
+  });
+});
+
+describe('an issuer that is made anew under a burst of joins', () => {
+  it('is made once, and every chain holds together', async () => {
+    let now = new Date('2026-01-01T00:00:00Z');
+    const authority = await Authority.open(directory, 'sluice.local', () => now);
+    const { publicKey } = await generateKeys();
+    now = new Date('2026-12-15T00:00:00Z');
+    const issued = await Promise.all(Array.from({ length: 20 }, () => authority.issue(cart, publicKey)));
+    const issuers = new Set(issued.map(({ chain }) => Buffer.from(chain[1] ?? []).toString('hex')));
+    expect(issuers.size).toBe(1);
+    for (const { chain } of issued) {
+      const [leaf, issuer] = chain.map((der) => new X509Certificate(Buffer.from(der)));
+      expect(leaf?.verify(issuer!.publicKey)).toBe(true);
+    }
+  });
+});
+
+describe('the certificate of the server', () => {
+  it('is renewed by the clock on the wall, and shown to who asks from then on', async () => {
+    const authority = await Authority.open(directory, 'sluice.local');
+    const due: { at: number; work: () => void }[] = [];
+    const clock = { now: Date.now, at: (at: number, work: () => void) => (due.push({ at, work }), () => undefined) };
+    const certificate = await ServerCertificate.issue(authority, ['localhost'], () => undefined, clock);
+    const before = certificate.material.cert;
+    const life = due[0]!.at - Date.now();
+    expect(life).toBeGreaterThan(0.64 * DAY);
+    expect(life).toBeLessThan(0.76 * DAY);
+    const renewed = new Promise<string>((resolve) => certificate.onRenewal(({ cert }) => resolve(cert)));
+    due[0]!.work();
+    expect(await renewed).not.toBe(before);
+    expect(certificate.material.cert).toBe(await renewed);
   });
 });
 

@@ -1,5 +1,6 @@
 /** The certificate that the server shows on all its ports, replaced in time and without a restart. */
 import type * as x509 from '@peculiar/x509';
+import { wallClock, type Clock } from '../work/clock.js';
 import type { Authority } from './authority.js';
 import { controlPlaneId } from './certificates.js';
 import { renewalTime } from './renewal.js';
@@ -16,20 +17,26 @@ const RETRY_MS = 60_000;
 
 export class ServerCertificate {
   private readonly listeners = new Set<(material: TlsMaterial) => void>();
-  private timer: NodeJS.Timeout | undefined;
+  private cancel: () => void = () => undefined;
 
   private constructor(
     private readonly authority: Authority,
     private readonly hosts: readonly x509.JsonGeneralName[],
     private readonly onFailure: (error: unknown) => void,
+    private readonly clock: Clock,
     public material: TlsMaterial,
   ) {}
 
   /** Issues the first certificate, for `hosts` (DNS names or IP addresses), and keeps it fresh from then on. */
-  static async issue(authority: Authority, hosts: readonly string[], onFailure: (error: unknown) => void) {
+  static async issue(
+    authority: Authority,
+    hosts: readonly string[],
+    onFailure: (error: unknown) => void,
+    clock: Clock = wallClock,
+  ) {
     const names = hosts.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? 'ip' : 'dns', value }) as const);
     const { material, renewAt } = await issue(authority, names);
-    const certificate = new ServerCertificate(authority, names, onFailure, material);
+    const certificate = new ServerCertificate(authority, names, onFailure, clock, material);
     certificate.schedule(renewAt);
     return certificate;
   }
@@ -40,12 +47,12 @@ export class ServerCertificate {
   }
 
   close(): void {
-    clearTimeout(this.timer);
+    this.cancel();
     this.listeners.clear();
   }
 
   private schedule(at: number): void {
-    this.timer = setTimeout(() => void this.renew(), Math.max(0, at - Date.now())).unref();
+    this.cancel = this.clock.at(at, () => void this.renew());
   }
 
   private async renew(): Promise<void> {
@@ -56,7 +63,7 @@ export class ServerCertificate {
       this.schedule(renewAt);
     } catch (error) {
       this.onFailure(error);
-      this.schedule(Date.now() + RETRY_MS);
+      this.schedule(this.clock.now() + RETRY_MS);
     }
   }
 }
