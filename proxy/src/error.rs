@@ -1,14 +1,16 @@
 //! Why a request failed, whose fault it was, and what its caller is told.
 
-use std::{borrow::Cow, io, net::SocketAddr};
+mod telling;
 
-use serde_json::{Value, json};
+use std::{borrow::Cow, io};
 
 use crate::{
     config::{inbound::Unjudgeable, path::BadPath},
-    http::{Body, HeaderValue, Response, StatusCode, head::BadHead, header},
+    http::{StatusCode, answer::BadAnswer, head::BadHead},
     spiffe::SpiffeId,
 };
+
+pub use telling::{Audience, options};
 
 /// Why a request failed here. The text is for the caller's people as well, where the caller may know.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,12 @@ pub enum ProxyError {
     /// The body is framed in a way that is not understood here.
     #[error("{0}")]
     TransferCoding(BadHead),
+    /// The body broke off before its end, or is none.
+    #[error("the body of the request broke off, or cannot be read")]
+    BadBody,
+    /// A request was to be shown how it came here (RFC 9110 §9.3.8), and that may be a secret.
+    #[error("this sidecar is the last hop (Max-Forwards), and shows nobody what it was sent")]
+    NoTrace,
     /// A tunnel was asked for that cannot be had.
     #[error(
         "this sidecar has no tunnel to {authority}; call http://, not https://: the connection between sidecars is encrypted"
@@ -32,11 +40,20 @@ pub enum ProxyError {
     },
     /// Nobody is called so.
     #[error(
-        "there is no service {authority} in the mesh (a service is called `name`, `name.namespace` or `name.namespace:port`)"
+        "there is no service {authority} in the mesh (a service is called `name`, `name.namespace` or `name.namespace:port`), \
+         and this sidecar leads nowhere else"
     )]
     NoService {
         /// As it was called.
         authority: String,
+    },
+    /// The service is there, but not for this.
+    #[error("no route of {authority} takes a call to {path}")]
+    NoRoute {
+        /// The service that was called.
+        authority: String,
+        /// What was wanted of it.
+        path: String,
     },
     /// A rule, or the lack of one, turns the caller away.
     #[error(transparent)]
@@ -89,42 +106,50 @@ pub enum ProxyError {
         why: &'static str,
     },
     /// The endpoint does not take connections.
-    #[error("cannot connect to {endpoint}: {source}")]
+    #[error("cannot connect to {whom}: {source}")]
     Connect {
-        /// Whom.
-        endpoint: SocketAddr,
+        /// Whom, in words: its address is nobody's business.
+        whom: String,
         /// Why.
         source: io::Error,
     },
     /// The endpoint does not answer.
-    #[error("connecting to {endpoint} took too long")]
+    #[error("connecting to {whom} took too long")]
     ConnectTimeout {
-        /// Whom.
-        endpoint: SocketAddr,
+        /// Whom, in words.
+        whom: String,
     },
     /// The endpoint could not prove who it is, or would not believe who we are.
-    #[error("no mutual TLS with {endpoint}: {source}")]
+    #[error("no mutual TLS with {whom}: {source}")]
     Tls {
-        /// Whom.
-        endpoint: SocketAddr,
+        /// Whom, in words.
+        whom: String,
         /// Why.
         source: io::Error,
     },
     /// The endpoint would not look at the request.
-    #[error("{endpoint} refused the request without looking at it: {reason}")]
+    #[error("{whom} refused the request without looking at it: {reason}")]
     Refused {
-        /// Who.
-        endpoint: SocketAddr,
+        /// Who, in words.
+        whom: String,
         /// Why.
         reason: String,
     },
     /// The connection broke when the request was on its way.
-    #[error("{endpoint} broke the connection off: {reason}")]
+    #[error("{whom} broke the connection off: {reason}")]
     Reset {
-        /// Who.
-        endpoint: SocketAddr,
+        /// Who, in words.
+        whom: String,
         /// Why.
         reason: String,
+    },
+    /// What came back is no answer.
+    #[error("{whom} gave no answer that can be passed on: {fault}")]
+    BadAnswer {
+        /// Who, in words.
+        whom: String,
+        /// Why not.
+        fault: BadAnswer,
     },
     /// Nothing moved for too long.
     #[error("nothing has moved for too long")]
@@ -135,7 +160,14 @@ impl From<BadHead> for ProxyError {
     fn from(bad: BadHead) -> Self {
         match bad {
             BadHead::Coding => Self::TransferCoding(bad),
-            BadHead::NoHost | BadHead::BadHost | BadHead::User => Self::BadRequest(bad.to_string().into()),
+            BadHead::NoHost
+            | BadHead::BadHost
+            | BadHead::TwoHosts
+            | BadHead::User
+            | BadHead::NoPath
+            | BadHead::FramedTwice
+            | BadHead::Length
+            | BadHead::Twin => Self::BadRequest(bad.to_string().into()),
         }
     }
 }
@@ -192,15 +224,6 @@ impl std::fmt::Display for Caller {
     }
 }
 
-/// How much a caller is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audience {
-    /// It may hear why. Who has not proved an identity hears the status alone.
-    pub trusted: bool,
-    /// It speaks gRPC.
-    pub grpc: bool,
-}
-
 impl ProxyError {
     /// The code for machines: the last part of the problem's type. Callers match on these: add some, never rename one.
     pub const fn code(&self) -> &'static str {
@@ -208,8 +231,11 @@ impl ProxyError {
             Self::BadRequest(_) => "bad-request",
             Self::BadPath(_) => "bad-path",
             Self::TransferCoding(_) => "transfer-coding",
+            Self::BadBody => "bad-body",
+            Self::NoTrace => "no-trace",
             Self::Tunnel { .. } => "no-tunnel",
             Self::NoService { .. } => "no-service",
+            Self::NoRoute { .. } => "no-route",
             Self::Denied(_) => "denied",
             Self::Expired => "expired",
             Self::Distrusted => "distrusted",
@@ -223,46 +249,28 @@ impl ProxyError {
             Self::Tls { .. } => "tls-failed",
             Self::Refused { .. } => "refused",
             Self::Reset { .. } => "connection-broken",
+            Self::BadAnswer { .. } => "bad-answer",
             Self::Idle => "idle-timeout",
-        }
-    }
-
-    const fn title(&self) -> &'static str {
-        match self {
-            Self::BadRequest(_) => "Bad request",
-            Self::BadPath(_) => "Bad path",
-            Self::TransferCoding(_) => "No such transfer coding here",
-            Self::Tunnel { .. } => "No tunnels here",
-            Self::NoService { .. } => "No such service",
-            Self::Denied(_) => "Denied",
-            Self::Expired => "Certificate expired",
-            Self::Distrusted => "Certificate no longer trusted",
-            Self::MissingBackend { .. } => "Missing backend",
-            Self::RouteAnswers { .. } => "Answered by the route",
-            Self::NoEndpoint { .. } => "No healthy endpoint",
-            Self::Overloaded => "Overloaded",
-            Self::NoConfiguration { .. } => "No configuration",
-            Self::Connect { .. } => "Cannot connect",
-            Self::ConnectTimeout { .. } => "Connecting took too long",
-            Self::Tls { .. } => "No mutual TLS",
-            Self::Refused { .. } => "Refused",
-            Self::Reset { .. } => "Connection broken",
-            Self::Idle => "Nothing moved",
         }
     }
 
     /// The status that the caller gets.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BadPath(_) | Self::BadBody => StatusCode::BAD_REQUEST,
             Self::Denied(_) | Self::Expired | Self::Distrusted => StatusCode::FORBIDDEN,
-            Self::NoService { .. } => StatusCode::NOT_FOUND,
+            Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::TransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::Tunnel { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Tunnel { .. } | Self::NoTrace => StatusCode::METHOD_NOT_ALLOWED,
             Self::MissingBackend { status, .. } | Self::RouteAnswers { status, .. } => {
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
-            Self::Connect { .. } | Self::Tls { .. } | Self::Reset { .. } => StatusCode::BAD_GATEWAY,
+            // Not 404: callers would take that for an answer of whom they meant.
+            Self::NoService { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Reset { .. }
+            | Self::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
             Self::NoEndpoint { .. } | Self::Overloaded | Self::NoConfiguration { .. } | Self::Refused { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -291,7 +299,11 @@ impl ProxyError {
             | Self::MissingBackend { .. }
             | Self::RouteAnswers { .. }
             | Self::NoEndpoint { .. }
+            | Self::BadBody
+            | Self::NoTrace
+            | Self::NoRoute { .. }
             | Self::Reset { .. }
+            | Self::BadAnswer { .. }
             | Self::Idle => false,
         }
     }
@@ -299,9 +311,13 @@ impl ProxyError {
     /// RFC 9209 §2.3.
     const fn proxy_status(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) | Self::BadPath(_) | Self::TransferCoding(_) | Self::Tunnel { .. } => {
-                "sluice; error=http_request_error"
-            }
+            Self::BadRequest(_)
+            | Self::BadPath(_)
+            | Self::BadBody
+            | Self::TransferCoding(_)
+            | Self::Tunnel { .. }
+            | Self::NoTrace
+            | Self::NoRoute { .. } => "sluice; error=http_request_error",
             Self::Denied(_) | Self::Expired | Self::Distrusted => "sluice; error=http_request_denied",
             Self::NoService { .. } => "sluice; error=destination_not_found",
             Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
@@ -313,71 +329,10 @@ impl ProxyError {
             Self::ConnectTimeout { .. } => "sluice; error=connection_timeout",
             Self::Tls { .. } => "sluice; error=tls_certificate_error",
             Self::Reset { .. } => "sluice; error=connection_terminated",
+            Self::BadAnswer { .. } => "sluice; error=http_protocol_error",
             Self::Idle => "sluice; error=http_response_timeout",
         }
     }
-
-    /// What the caller is told: a problem document (RFC 9457), or gRPC's form of one.
-    pub fn respond(&self, audience: Audience) -> Response {
-        let detail = if audience.trusted { self.to_string() } else { String::new() };
-        let mut response = Response::default();
-        let headers = response.headers_mut();
-        headers.insert("proxy-status", HeaderValue::from_static(self.proxy_status()));
-        if audience.grpc {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert("grpc-status", HeaderValue::from(grpc_status(self.status())));
-            let message = HeaderValue::try_from(percent_encode(&detail));
-            if let (false, Ok(message)) = (detail.is_empty(), message) {
-                headers.insert("grpc-message", message);
-            }
-            return response;
-        }
-        *response.status_mut() = self.status();
-        if matches!(self, Self::Tunnel { .. }) {
-            let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-            response.headers_mut().insert(header::ALLOW, allowed);
-        }
-        if audience.trusted {
-            let problem = HeaderValue::from_static("application/problem+json");
-            response.headers_mut().insert(header::CONTENT_TYPE, problem);
-            *response.body_mut() = Body::full(self.problem(&detail).to_string());
-        }
-        response
-    }
-
-    fn problem(&self, detail: &str) -> Value {
-        let mut problem = json!({
-            "type": format!("urn:sluice:problem:{}", self.code()),
-            "title": self.title(),
-            "status": self.status().as_u16(),
-            "detail": detail,
-        });
-        if let Self::Denied(denial) = self {
-            let Denial { workload, rule, closed_by, .. } = &**denial;
-            problem["verdict"] = json!({ "decision": "deny", "rule": rule, "closedBy": closed_by });
-            problem["workload"] = json!(workload);
-        }
-        problem
-    }
-}
-
-/// The nearest word of gRPC (google.rpc.Code).
-fn grpc_status(status: StatusCode) -> u16 {
-    match status.as_u16() {
-        400 => 3,
-        403 => 7,
-        404 => 5,
-        405 | 501 => 12,
-        502 | 503 => 14,
-        504 => 4,
-        _ => 13,
-    }
-}
-
-/// As gRPC wants messages: printable ASCII, the rest and `%` escaped.
-fn percent_encode(text: &str) -> String {
-    let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod outbound;
 pub mod proto;
 pub mod published;
+pub mod record;
 pub mod registration;
 pub mod signals;
 pub mod spiffe;

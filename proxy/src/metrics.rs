@@ -12,6 +12,15 @@ use prometheus_client::{
     registry::Registry,
 };
 
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered so.
+    Status(u16),
+    /// Whoever asked was gone before there was an answer.
+    Gone,
+}
+
 /// How many rules get a time series of their own; decisions by others are counted under `other`.
 const MOST_RULES: usize = 256;
 
@@ -20,12 +29,13 @@ const MOST_RULES: usize = 256;
 pub struct Metrics {
     registry: Registry,
     refused_connections: Family<Reason, Counter>,
+    refused_heads: Family<Head, Counter>,
     decisions: Family<Decision, Counter>,
     audits: Family<Decision, Counter>,
     inbound_requests: Family<Class, Counter>,
     outbound_requests: Family<Outbound, Counter>,
     updates: Family<Update, Counter>,
-    renewals: Family<Outcome, Counter>,
+    renewals: Family<Renewal, Counter>,
     /// Connections from callers that have not proved yet who they are.
     pub inbound_handshakes: Gauge,
     /// Connections from callers that are open, once it is known who they are.
@@ -43,6 +53,12 @@ pub struct Metrics {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Head {
+    listener: &'static str,
     reason: &'static str,
 }
 
@@ -72,7 +88,7 @@ struct Update {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
+struct Renewal {
     result: &'static str,
 }
 
@@ -87,6 +103,7 @@ impl Default for Metrics {
             }};
         }
         let refused_connections = register!("inbound_refused_connections", "Connections that were turned away");
+        let refused_heads = register!("refused_heads", "Heads of requests that are too large, or cannot be read");
         let decisions = register!("inbound_decisions", "Requests by verdict and by the rule that decided");
         let audits = register!("inbound_audit", "Requests by what audited policies would have decided");
         let inbound_requests = register!("inbound_requests", "Requests from callers, by class of status");
@@ -106,6 +123,7 @@ impl Default for Metrics {
         Self {
             registry,
             refused_connections,
+            refused_heads,
             decisions,
             audits,
             inbound_requests,
@@ -129,6 +147,31 @@ impl Metrics {
         self.refused_connections.get_or_create(&Reason { reason }).inc();
     }
 
+    /// The head of a request was refused before anybody could act on it: `too_large`, `unreadable`.
+    pub fn refused_head(&self, listener: &'static str, reason: &'static str) {
+        self.refused_heads.get_or_create(&Head { listener, reason }).inc();
+    }
+
+    /// Lets go of rules that are not in force any more, if those that are would not find room beside them.
+    pub fn keep_rules<'a>(&self, in_force: impl Iterator<Item = &'a str>) {
+        let in_force: HashSet<&str> = in_force.collect();
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        if rules.union(&in_force.iter().map(|&rule| rule.into()).collect()).count() <= MOST_RULES {
+            return;
+        }
+        rules.retain(|rule| {
+            let stays = in_force.contains(&**rule);
+            if !stays {
+                for decision in ["allow", "deny"] {
+                    let label = Decision { decision, rule: rule.to_string() };
+                    self.decisions.remove(&label);
+                    self.audits.remove(&label);
+                }
+            }
+            stays
+        });
+    }
+
     /// A request was judged. No rule: the default of the mesh, or the lack of a rule, decided.
     pub fn decision(&self, passes: bool, rule: Option<&str>) {
         self.decisions.get_or_create(&self.label(passes, rule)).inc();
@@ -139,14 +182,14 @@ impl Metrics {
         self.audits.get_or_create(&self.label(passes, rule)).inc();
     }
 
-    /// A caller's request was answered.
-    pub fn inbound_request(&self, status: u16) {
-        self.inbound_requests.get_or_create(&Class { status_class: class(status) }).inc();
+    /// A caller's request is over.
+    pub fn inbound_request(&self, outcome: Outcome) {
+        self.inbound_requests.get_or_create(&Class { status_class: class(outcome) }).inc();
     }
 
-    /// A request of the program was answered. The names are those of resources that are held, so they are bounded.
-    pub fn outbound_request(&self, service: &str, backend: &str, status: u16) {
-        let label = Outbound { service: service.into(), backend: backend.into(), status_class: class(status) };
+    /// A request of the program is over. The names are those of resources that are held, so they are bounded.
+    pub fn outbound_request(&self, service: &str, backend: &str, outcome: Outcome) {
+        let label = Outbound { service: service.into(), backend: backend.into(), status_class: class(outcome) };
         self.outbound_requests.get_or_create(&label).inc();
     }
 
@@ -158,7 +201,7 @@ impl Metrics {
 
     /// A try to renew the certificate went so: `ok`, `failed`.
     pub fn renewal(&self, result: &'static str) {
-        self.renewals.get_or_create(&Outcome { result }).inc();
+        self.renewals.get_or_create(&Renewal { result }).inc();
     }
 
     /// Everything, as OpenMetrics text.
@@ -189,7 +232,8 @@ pub fn uncounted() -> Gauge {
     Gauge::default()
 }
 
-const fn class(status: u16) -> &'static str {
+const fn class(outcome: Outcome) -> &'static str {
+    let Outcome::Status(status) = outcome else { return "gone" };
     match status / 100 {
         1 => "1xx",
         2 => "2xx",
@@ -208,12 +252,14 @@ mod tests {
         let metrics = Metrics::default();
         metrics.refused_connection("plaintext");
         metrics.decision(true, Some("shop/cart/0"));
-        metrics.outbound_request("cart.shop:80", "cart-v2.shop:80", 200);
+        metrics.outbound_request("cart.shop:80", "cart-v2.shop:80", Outcome::Status(200));
+        metrics.outbound_request("cart.shop:80", "none", Outcome::Gone);
         let text = metrics.print().unwrap();
         for line in [
             "sluice_inbound_refused_connections_total{reason=\"plaintext\"} 1",
             "sluice_inbound_decisions_total{decision=\"allow\",rule=\"shop/cart/0\"} 1",
             "sluice_outbound_requests_total{service=\"cart.shop:80\",backend=\"cart-v2.shop:80\",status_class=\"2xx\"} 1",
+            "sluice_outbound_requests_total{service=\"cart.shop:80\",backend=\"none\",status_class=\"gone\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
@@ -227,5 +273,20 @@ mod tests {
         }
         let text = metrics.print().unwrap();
         assert!(text.contains(&format!("rule=\"other\"}} {MOST_RULES}")), "{text}");
+    }
+
+    #[test]
+    fn makes_room_for_the_rules_that_are_in_force() {
+        let metrics = Metrics::default();
+        for index in 0..MOST_RULES {
+            metrics.decision(false, Some(&format!("shop/old/{index}")));
+        }
+        let counted = |rule: &str| metrics.print().unwrap().contains(&format!("{{decision=\"deny\",rule=\"{rule}\"}}"));
+        metrics.keep_rules(["shop/old/0"].into_iter());
+        assert!(counted("shop/old/1"), "there is room: what was counted stays");
+        metrics.keep_rules(["shop/old/0", "shop/new/0"].into_iter());
+        metrics.decision(false, Some("shop/new/0"));
+        assert!(counted("shop/old/0") && counted("shop/new/0"));
+        assert!(!counted("shop/old/1"), "nobody can be denied by it any more");
     }
 }

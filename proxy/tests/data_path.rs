@@ -82,7 +82,7 @@ async fn the_host_stays_as_it_was_written_and_what_belongs_to_a_connection_is_le
     .await;
     let mesh = Mesh::new(echo, Door::to_members()).await;
     let request = Request::get("http://Cart.shop/")
-        .header("host", "something.else")
+        .header("host", "cart.shop")
         .header("connection", "keep-alive, x-hop")
         .header("x-hop", "1")
         .header("proxy-connection", "keep-alive")
@@ -408,9 +408,9 @@ async fn the_sidecar_itself_answers_what_goes_nowhere() {
         ("http://cart.shop/", 503, "no-endpoint"),
         ("http://half.shop/", 500, "missing-backend"),
         ("http://zero.shop/", 500, "route-answers"),
-        ("http://gone.shop/", 404, "no-service"),
-        ("http://10.0.0.1/", 404, "no-service"),
-        ("http://a.b.c/", 404, "no-service"),
+        ("http://gone.shop/", 502, "no-service"),
+        ("http://10.0.0.1/", 502, "no-service"),
+        ("http://a.b.c/", 502, "no-service"),
         ("http://unheard.shop/", 503, "no-configuration"),
         ("https://cart.shop/", 400, "bad-request"),
     ];
@@ -420,7 +420,7 @@ async fn the_sidecar_itself_answers_what_goes_nowhere() {
         assert_eq!((answer.status, answer.problem_code().as_str()), (status, code), "{url}");
     }
     assert!(web.demand.all().contains("unheard.shop:80"), "the control plane is asked");
-    for (authority, status, code) in [("cart.shop:443", 405, "no-tunnel"), ("10.0.0.1:80", 404, "no-service")] {
+    for (authority, status, code) in [("cart.shop:443", 405, "no-tunnel"), ("10.0.0.1:80", 502, "no-service")] {
         let tunnel = Request::connect(authority).body(empty()).unwrap();
         let answer = Answer::of(Client::plain(web.outbound, Version::HTTP_11).await.send(tunnel).await).await;
         assert_eq!((answer.status, answer.problem_code().as_str()), (status, code), "{authority}");
@@ -433,7 +433,7 @@ async fn the_sidecar_itself_answers_what_goes_nowhere() {
     assert_eq!((answer.status, answer.problem_code().as_str()), (400, "bad-request"));
     let request = Request::post("http://gone.shop/").header("content-type", "application/grpc");
     let answer = Client::plain(web.outbound, Version::HTTP_2).await.send(request.body(empty()).unwrap()).await;
-    assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &"5".parse().unwrap()));
+    assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &"14".parse().unwrap()));
 }
 
 #[tokio::test]
@@ -446,7 +446,7 @@ async fn a_tunnel_for_http_carries_calls_as_if_there_were_none() {
             assert_eq!(answer.status, 200, "{answer:?}");
             assert!(answer.body.starts_with(&format!("cart {version:?} GET")), "{answer:?}");
         }
-        assert_eq!(caller.get("http://10.0.0.1/").await.status, 404, "each call says itself whom it means");
+        assert_eq!(caller.get("http://10.0.0.1/").await.status, 502, "each call says itself whom it means");
     }
     let mut caller = Client::through_tunnel(mesh.web.outbound, "cart.shop:80", Version::HTTP_11).await;
     let tunnel = Request::connect("cart.shop:80").body(empty()).unwrap();

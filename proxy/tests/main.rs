@@ -2,6 +2,7 @@
 
 mod admin;
 mod anchors;
+mod answers;
 mod data_path;
 mod decode;
 mod descriptors;

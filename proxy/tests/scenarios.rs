@@ -206,9 +206,13 @@ impl World {
         turns: &mut BTreeMap<String, u64>,
         path: &str,
     ) -> Result<String, u16> {
-        let authority = authority::canonical(called, namespace).ok_or(404_u16)?;
+        let authority = authority::canonical(called, namespace).ok_or(502_u16)?;
         // All that there is has been told: what is unknown does not exist.
-        let Destination::Route(_, route) = self.config.destination(&authority, path) else { return Err(404) };
+        let route = match self.config.destination(&authority, path) {
+            Destination::Route(_, route) => route,
+            Destination::NoRoute => return Err(404),
+            _ => return Err(502),
+        };
         let (split, missing_backend_status) = match &route.action {
             Action::Forward { split, missing_backend_status } => (split, *missing_backend_status),
             Action::Respond(status) => return Err(*status),

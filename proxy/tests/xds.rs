@@ -66,7 +66,7 @@ impl Listening {
                 };
                 Some(shares.collect::<Vec<_>>().join(" "))
             }
-            Destination::Unknown | Destination::Refused | Destination::NoRoute => None,
+            Destination::Unknown | Destination::Refused | Destination::NoService | Destination::NoRoute => None,
         }
     }
 }
@@ -274,7 +274,7 @@ async fn a_new_stream_asks_for_nothing_that_is_held() {
     }
     assert_eq!(listening.route().as_deref(), Some("cart.shop:80=1"), "calls go on meanwhile");
     stream.teach(Kind::Listener, &[], &[CART]).await;
-    assert!(matches!(listening.config().destination(CART, "/"), Destination::NoRoute));
+    assert!(matches!(listening.config().destination(CART, "/"), Destination::NoService));
     assert_eq!(listening.config().services.get(CART), Some(&Answer::Absent));
 }
 

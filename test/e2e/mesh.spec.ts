@@ -268,7 +268,7 @@ describe('a sidecar', () => {
     expect(cart.sidecar.ended).toBeUndefined();
     await sluice.start();
     expect((await sluice.rest.converged()).body).toMatchObject({ proxies: 2, serving: 2 });
-    await until('it knows more again', async () => (await web.call('http://basket.shop/')).status === 404);
+    await until('it knows more again', async () => (await web.call('http://basket.shop/')).status === 502);
   });
 
   it('that is started again is where it was, and obeys from its first answer on what was said meanwhile', async () => {

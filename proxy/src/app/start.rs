@@ -1,6 +1,10 @@
 //! The start: an identity, a configuration, and everything that serves from then on.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use tokio::{
     net::TcpListener,
@@ -133,6 +137,7 @@ impl Sidecar {
                 calls,
                 connections: callers.clone(),
                 draining: inbound_draining.subscribe(),
+                rules_of: AtomicUsize::new(0),
             };
             tokio::spawn(Arc::new(inbound).run(listener));
         }

@@ -89,8 +89,12 @@ impl Guard {
 
     /// Whether some rule reads paths.
     pub fn reads_paths(&self) -> bool {
+        self.all().any(Rules::read_paths)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Rules> {
         let audited = [&self.audited_deny, &self.audited_allow].into_iter().flatten();
-        [&self.deny, &self.allow].into_iter().chain(audited).any(Rules::read_paths)
+        [&self.deny, &self.allow].into_iter().chain(audited)
     }
 }
 
@@ -135,6 +139,15 @@ pub struct Judged<'a> {
     pub judgement: Judgement<'a>,
     /// The path that the program is to see, so that it sees what was judged.
     pub path: String,
+}
+
+impl Listener {
+    /// The names of all rules of its doors.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        let doors = [&self.mutual_tls, &self.plaintext].into_iter().flatten();
+        let guards = doors.map(|door| &door.guard);
+        guards.flat_map(Guard::all).flat_map(Rules::all).map(|rule| rule.name.as_str())
+    }
 }
 
 impl Door {

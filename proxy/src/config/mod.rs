@@ -69,7 +69,9 @@ pub enum Destination<'a> {
     Unknown,
     /// What the control plane told cannot be obeyed.
     Refused,
-    /// There is no such service, or none of its routes wants the call.
+    /// There is no such service.
+    NoService,
+    /// The service is there, and none of its routes wants the call.
     NoRoute,
     /// This way.
     Route(&'a ServiceListener, &'a Arc<Route>),
@@ -92,7 +94,7 @@ impl Config {
         let listener = match self.services.get(authority) {
             None => return Destination::Unknown,
             Some(Answer::Refused) => return Destination::Refused,
-            Some(Answer::Absent) => return Destination::NoRoute,
+            Some(Answer::Absent) => return Destination::NoService,
             Some(Answer::Held(listener)) => listener,
         };
         match self.routes.get(&listener.route_table) {

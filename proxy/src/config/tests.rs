@@ -264,7 +264,7 @@ fn a_call_takes_the_first_route_of_its_authority() {
         Answer::Held(Arc::new(ServiceListener { route_table: "t".into(), idle_timeout: None })),
     );
     config.services.insert("none.shop:80".into(), Answer::Absent);
-    assert!(matches!(config.destination("none.shop:80", "/"), Destination::NoRoute));
+    assert!(matches!(config.destination("none.shop:80", "/"), Destination::NoService));
     assert!(matches!(config.destination("cart.shop:80", "/"), Destination::Unknown), "its routes are not told");
     config.routes.insert("t".into(), Answer::Held(Arc::new(table)));
     let name = |path| match config.destination("cart.shop:80", path) {

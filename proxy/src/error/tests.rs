@@ -1,11 +1,13 @@
 //! A table of what callers are told.
 
-use super::*;
+use serde_json::json;
+
+use super::{telling::percent_encode, *};
 
 const TRUSTED: Audience = Audience { trusted: true, grpc: false };
 
 fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
-    let endpoint: SocketAddr = "127.0.0.1:9101".parse().unwrap();
+    let whom = || "the program of shop/cart".to_owned();
     let io = || io::Error::other("because");
     let authority = || "cart.shop:80".to_owned();
     vec![
@@ -14,7 +16,11 @@ fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
         (BadHead::BadHost.into(), 400, 3, "http_request_error"),
         (BadHead::Coding.into(), 501, 12, "http_request_error"),
         (ProxyError::Tunnel { authority: authority() }, 405, 12, "http_request_error"),
-        (ProxyError::NoService { authority: authority() }, 404, 5, "destination_not_found"),
+        (ProxyError::BadBody, 400, 3, "http_request_error"),
+        (ProxyError::NoTrace, 405, 12, "http_request_error"),
+        (ProxyError::NoService { authority: authority() }, 502, 14, "destination_not_found"),
+        (ProxyError::NoRoute { authority: authority(), path: "/x".into() }, 404, 5, "http_request_error"),
+        (ProxyError::BadAnswer { whom: whom(), fault: BadAnswer::Unreadable }, 502, 14, "http_protocol_error"),
         (denied(), 403, 7, "http_request_denied"),
         (ProxyError::Expired, 403, 7, "http_request_denied"),
         (
@@ -32,10 +38,10 @@ fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
         (ProxyError::NoEndpoint { backend: "b".into() }, 503, 14, "destination_unavailable"),
         (ProxyError::Overloaded, 503, 14, "connection_limit_reached"),
         (ProxyError::NoConfiguration { of: authority(), why: NOT_TOLD }, 503, 14, "proxy_configuration_error"),
-        (ProxyError::Connect { endpoint, source: io() }, 502, 14, "connection_refused"),
-        (ProxyError::ConnectTimeout { endpoint }, 504, 4, "connection_timeout"),
-        (ProxyError::Tls { endpoint, source: io() }, 502, 14, "tls_certificate_error"),
-        (ProxyError::Reset { endpoint, reason: "gone".into() }, 502, 14, "connection_terminated"),
+        (ProxyError::Connect { whom: whom(), source: io() }, 502, 14, "connection_refused"),
+        (ProxyError::ConnectTimeout { whom: whom() }, 504, 4, "connection_timeout"),
+        (ProxyError::Tls { whom: whom(), source: io() }, 502, 14, "tls_certificate_error"),
+        (ProxyError::Reset { whom: whom(), reason: "gone".into() }, 502, 14, "connection_terminated"),
         (ProxyError::Idle, 504, 4, "http_response_timeout"),
     ]
 }

@@ -4,7 +4,7 @@ use std::{
     future::pending,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -17,6 +17,8 @@ pub struct Activity {
     began: Instant,
     /// Milliseconds since it began; [`OVER`] when nothing is to move any more.
     last: Arc<AtomicU64>,
+    /// Whether a body of it broke off.
+    broken: Arc<AtomicBool>,
 }
 
 /// Long after everything.
@@ -24,7 +26,7 @@ const OVER: u64 = u64::MAX;
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { began: Instant::now(), last: Arc::default() }
+        Self { began: Instant::now(), last: Arc::default(), broken: Arc::default() }
     }
 }
 
@@ -39,6 +41,16 @@ impl Activity {
     /// Nothing will move any more, and need not.
     pub fn finish(&self) {
         self.last.store(OVER, Ordering::Relaxed);
+    }
+
+    /// A body broke off before its end, or cannot be read.
+    pub fn break_off(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a body broke off: before there is an answer, that is the caller's.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     /// Returns when nothing has moved for so long; with no timeout, or if it finishes before, never.

@@ -27,12 +27,12 @@ pub fn note(response: &Response) {
     ON_ITS_WAY.with(|current| current.send_replace(response.body().deadline()));
 }
 
-/// Serves one response at a time, until the end, or until one of them has stood still for too long.
-pub async fn attend(serving: impl Future) {
+/// Serves one response at a time, until the end, or (`None`) until one of them has stood still for too long.
+pub async fn attend<F: Future>(serving: F) -> Option<F::Output> {
     let (current, on_its_way) = watch::channel(None);
     tokio::select! {
-        _ = ON_ITS_WAY.scope(current, serving) => {}
-        () = stood_still(on_its_way) => {}
+        end = ON_ITS_WAY.scope(current, serving) => Some(end),
+        () = stood_still(on_its_way) => None,
     }
 }
 
@@ -62,6 +62,6 @@ where
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        tokio::spawn(attend(stream));
+        tokio::spawn(async move { drop(attend(stream).await) });
     }
 }

@@ -3,7 +3,11 @@
 use std::{
     any::Any,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,6 +18,8 @@ use hyper::body::Incoming;
 use super::{
     activity::Activity,
     attend::Deadline,
+    headers,
+    leave::{Leave, Waiting},
     replay::{Again, Kept},
 };
 
@@ -25,6 +31,10 @@ pub struct Body {
     activity: Option<Activity>,
     /// How long the response that it is part of may stand still.
     timeout: Option<Duration>,
+    /// Nothing of it is asked for before there is leave.
+    leave: Option<Waiting>,
+    /// Turns true when something of it is asked for.
+    asked_for: Option<Arc<AtomicBool>>,
     /// Dropped with the body, or at its end.
     held: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -42,12 +52,15 @@ enum Source {
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The other side of it is gone.
+    /// The other side of it is gone, or has sent what is no body.
     #[error("the body was cut off: {0}")]
     CutOff(#[from] hyper::Error),
     /// It goes on where the request was sent once more.
     #[error("the body goes elsewhere")]
     Elsewhere,
+    /// The answer came without it.
+    #[error("nobody wanted the body")]
+    Unwanted,
 }
 
 impl Body {
@@ -88,8 +101,36 @@ impl Body {
         self
     }
 
+    /// The same body, which is not asked for before there is leave.
+    pub(super) fn waiting(self) -> (Self, Leave) {
+        let (leave, waiting) = Leave::new();
+        (Self { leave: Some(waiting), ..self }, leave)
+    }
+
+    /// The same body, and what turns true when something of it is asked for.
+    pub(super) fn watched(self) -> (Self, Arc<AtomicBool>) {
+        let asked_for = Arc::<AtomicBool>::default();
+        (Self { asked_for: Some(asked_for.clone()), ..self }, asked_for)
+    }
+
+    /// Nothing of it, for whoever asked for the head alone; what it holds is let go.
+    pub(super) fn silenced(self) -> Self {
+        Self { source: Source::Empty, held: Vec::new(), ..self }
+    }
+
     pub(super) fn deadline(&self) -> Option<Deadline> {
         Some(Deadline { activity: self.activity.clone()?, timeout: self.timeout? })
+    }
+}
+
+/// Trailers without what has no place there.
+fn passed_on(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::strip_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
     }
 }
 
@@ -111,6 +152,17 @@ impl HttpBody for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(leave) = &mut this.leave {
+            let given = ready!(leave.as_mut().poll(context));
+            this.leave = None;
+            if !given {
+                this.source = Source::Empty;
+                return Poll::Ready(Some(Err(BodyError::Unwanted)));
+            }
+        }
+        if let Some(asked_for) = this.asked_for.take() {
+            asked_for.store(true, Ordering::Relaxed);
+        }
         let moved = match &mut this.source {
             Source::Empty => Poll::Ready(None),
             Source::Full(bytes) => {
@@ -126,10 +178,13 @@ impl HttpBody for Body {
         };
         match (&moved, &this.activity) {
             (Poll::Ready(Some(Ok(_))), Some(activity)) => activity.touch(),
-            (Poll::Ready(None | Some(Err(_))), _) => this.held.clear(),
+            (Poll::Ready(Some(Err(_))), Some(activity)) => activity.break_off(),
             _ => {}
         }
-        moved
+        if matches!(moved, Poll::Ready(None | Some(Err(_)))) {
+            this.held.clear();
+        }
+        moved.map_ok(passed_on)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,6 +13,9 @@ pub const STREAMS: u32 = 128;
 /// How much is taken from a body before what was taken earlier is on its way, in bytes.
 pub const SEND_BUFFER: usize = 64 << 10;
 
+/// How many lines a head may have. Real programs have hundreds; each takes its room in memory.
+pub const HEAD_LINES: usize = 512;
+
 /// What may come on a connection that carries so many requests: it is never the connection that says stop.
 pub const fn connection_window(streams: u32) -> u32 {
     const LARGEST: u32 = (1 << 31) - 1;

@@ -13,14 +13,23 @@ use std::{
     time::Duration,
 };
 
-use http::Version;
-use hyper::client::conn::{http1, http2};
+use http::{HeaderValue, StatusCode, Version, header};
+use hyper::{
+    client::conn::{http1, http2},
+    ext::on_informational,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+};
 
 use super::{
     Body, Request, Response,
-    bounds::{SEND_BUFFER, STREAM_WINDOW, STREAMS, connection_window},
+    answer::{self, BadAnswer, INTERIM_BYTES, MOST_INTERIM},
+    bounds::{HEAD_LINES, SEND_BUFFER, STREAM_WINDOW, STREAMS, connection_window},
+    headers,
+    leave::Leave,
 };
 
 /// How large the head of a response may be, in bytes, and of HTTP/1.1 how much is read before it is asked for.
@@ -58,6 +67,8 @@ pub enum SendFailure {
     Vanished(hyper::Error),
     /// The server broke the request off, or what came makes no sense, or the request itself ended early.
     Broken(hyper::Error),
+    /// What came is no answer.
+    BadAnswer(BadAnswer),
 }
 
 impl Connection {
@@ -102,7 +113,8 @@ impl Connection {
             });
             return Ok(Self::Http2(sender, allowed));
         }
-        let (sender, connection) = http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).handshake(io).await?;
+        let (sender, connection) =
+            http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).max_headers(HEAD_LINES).handshake(io).await?;
         tokio::spawn(async move {
             let _ = connection.await;
             drop(guard);
@@ -142,14 +154,33 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request and waits for the head of its response, which can be read in one way alone.
     pub async fn send(&mut self, request: Request) -> Result<Response, SendFailure> {
-        let sent = match self {
-            Self::Http1(sender) => sender.try_send_request(request).await,
-            Self::Http2(sender, _) => sender.try_send_request(request).await,
+        let interim = Arc::<Interim>::default();
+        let (request, leave) = match self {
+            Self::Http1(_) => as_http1(request, &interim),
+            Self::Http2(..) => (request, None),
+        };
+        let sending = async {
+            match self {
+                Self::Http1(sender) => sender.try_send_request(request).await,
+                Self::Http2(sender, _) => sender.try_send_request(request).await,
+            }
+        };
+        let sent = tokio::select! {
+            sent = sending => sent,
+            // Whoever does not wait any more for an answer on HTTP/1.1 closes the connection.
+            () = interim.too_much.notified() => return Err(SendFailure::BadAnswer(BadAnswer::Interim)),
         };
         match sent {
-            Ok(response) => Ok(response.map(Body::incoming)),
+            Ok(response) => {
+                let response = response.map(Body::incoming);
+                answer::read(&response, false).map_err(SendFailure::BadAnswer)?;
+                Ok(match leave {
+                    Some(leave) => response.map(|body| body.holding(leave.answered())),
+                    None => response,
+                })
+            }
             Err(mut failure) => Err(match failure.take_message() {
                 Some(request) => SendFailure::Unsent(Box::new(request)),
                 None => SendFailure::of(failure.into_error()),
@@ -172,7 +203,8 @@ impl SendFailure {
                 Self::Refused(error)
             }
             Some(_) => Self::Broken(error),
-            None if error.is_parse() || error.is_user() => Self::Broken(error),
+            None if error.is_parse() => Self::BadAnswer(BadAnswer::Unreadable),
+            None if error.is_user() => Self::Broken(error),
             None => Self::Ended(error),
         }
     }
@@ -189,4 +221,50 @@ fn vanished(error: &hyper::Error) -> bool {
         source = cause.source();
     }
     error.is_timeout()
+}
+
+/// What came before the answer.
+#[derive(Default)]
+struct Interim {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+    too_much: Notify,
+}
+
+impl Interim {
+    fn one_more(&self, bytes: usize) {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if count > MOST_INTERIM || bytes > INTERIM_BYTES {
+            self.too_much.notify_one();
+        }
+    }
+}
+
+/// A request as HTTP/1.1 has to be told of it: that it has a body, whatever its method, and whether that waits for leave.
+fn as_http1(mut request: Request, interim: &Arc<Interim>) -> (Request, Option<Leave>) {
+    let has_body = !http_body::Body::is_end_stream(request.body());
+    if has_body && !request.headers().contains_key(header::CONTENT_LENGTH) {
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    let mut leave = None;
+    if has_body && headers::expects_leave(request.headers()) {
+        let waits;
+        (request, waits) = {
+            let (head, body) = request.into_parts();
+            let (body, waits) = body.waiting();
+            (Request::from_parts(head, body), waits)
+        };
+        leave = Some(waits);
+    }
+    let (noted, given) = (interim.clone(), leave.clone());
+    on_informational(&mut request, move |answer| {
+        if answer.status() == StatusCode::CONTINUE
+            && let Some(leave) = &given
+        {
+            leave.give();
+        }
+        noted.one_more(answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum());
+    });
+    (request, leave)
 }

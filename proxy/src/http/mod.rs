@@ -5,15 +5,20 @@
 //! - [`Connection`]: the client's side; [`Replay`]: a request that may have to be sent once more
 //! - [`Body`]: bytes and trailers on their way, never collected; [`Activity`]: whether they move
 //! - [`Tunnel`]: a connection inside of a connection
-//! - [`head`]: what a request has to be before anybody acts on it; [`headers`]: what must not be passed on
+//! - [`head`], [`answer`]: what a request and a response have to be before anybody acts on them; [`headers`]: what must
+//!   not be passed on
+//! - `leave`: whether a body is wanted; `linger`: how the last answer arrives
 
 mod activity;
+pub mod answer;
 mod attend;
 mod body;
 mod bounds;
 mod client;
 pub mod head;
 pub mod headers;
+mod leave;
+mod linger;
 mod replay;
 mod rewind;
 mod server;
@@ -24,7 +29,7 @@ pub use body::{Body, BodyError};
 pub use client::{Connection, Pings, SendFailure};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 pub use replay::Replay;
-pub use server::{ServerSettings, serve, serve_until};
+pub use server::{Ended, ServerSettings, serve, serve_until};
 pub use tunnel::Tunnel;
 
 /// A request whose body is still coming.

@@ -1,8 +1,8 @@
 //! The server's side of a connection: HTTP/1.1 and HTTP/2 with prior knowledge on one port, within bounds.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::atomic::Ordering, time::Duration};
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -18,7 +18,9 @@ use tokio::{
 use super::{
     Body, Request, Response,
     attend::{Attended, attend, note},
-    bounds::{SEND_BUFFER, STREAM_WINDOW, connection_window},
+    bounds::{HEAD_LINES, SEND_BUFFER, STREAM_WINDOW, connection_window},
+    headers::expects_leave,
+    linger::Linger,
     rewind::read_ahead,
 };
 
@@ -46,19 +48,51 @@ impl Default for ServerSettings {
     }
 }
 
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As connections do.
+    Somehow,
+    /// With a head that is larger than there is room for.
+    TooLarge,
+    /// With a head that cannot be read.
+    Unreadable,
+}
+
+impl Ended {
+    /// Why a head was refused, if one was.
+    pub const fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Somehow => None,
+            Self::TooLarge => Some("too_large"),
+            Self::Unreadable => Some("unreadable"),
+        }
+    }
+}
+
+impl From<hyper::Error> for Ended {
+    fn from(error: hyper::Error) -> Self {
+        match error {
+            error if error.is_parse_too_large() => Self::TooLarge,
+            error if error.is_parse() => Self::Unreadable,
+            _ => Self::Somehow,
+        }
+    }
+}
+
 /// How often a silent HTTP/2 connection is asked whether it lives, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
 
 /// Serves a connection to its end. When `draining` turns true, it says so and ends without a loss: HTTP/2 by GOAWAY,
 /// HTTP/1.1 by `connection: close` with the next response. An idle HTTP/1.1 connection is left alone, and so is an
 /// HTTP/2 connection that has not asked for anything yet, for a request may be on its way.
-pub async fn serve<T, H, F>(io: T, settings: ServerSettings, draining: watch::Receiver<bool>, handle: H)
+pub async fn serve<T, H, F>(io: T, settings: ServerSettings, draining: watch::Receiver<bool>, handle: H) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request) -> F + Send + Sync + Clone + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    serve_until(std::future::pending(), io, settings, draining, handle).await;
+    serve_until(std::future::pending(), io, settings, draining, handle).await
 }
 
 /// Serves a connection as [`serve`] does, but not for longer than `end`: then it says that it is over, whether anything was
@@ -69,7 +103,8 @@ pub async fn serve_until<T, H, F>(
     settings: ServerSettings,
     draining: watch::Receiver<bool>,
     handle: H,
-) where
+) -> Ended
+where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request) -> F + Send + Sync + Clone + 'static,
     F: Future<Output = Response> + Send + 'static,
@@ -83,8 +118,8 @@ pub async fn serve_until<T, H, F>(
         sleep(settings.farewell).await;
     };
     tokio::select! {
-        () = connection(io, settings, draining, ending, handle) => {}
-        () = over => {}
+        ended = connection(io, settings, draining, ending, handle) => ended,
+        () = over => Ended::Somehow,
     }
 }
 
@@ -94,30 +129,40 @@ async fn connection<T, H, F>(
     mut draining: watch::Receiver<bool>,
     mut ending: watch::Receiver<bool>,
     handle: H,
-) where
+) -> Ended
+where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request) -> F + Send + Sync + Clone + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     // A connection that says nothing, or is lost before it did, is nobody's loss.
-    let Ok(Ok(Some((io, is_http2)))) = timeout(settings.header_timeout, read_ahead(io)).await else { return };
-    let io = TokioIo::new(io);
+    let Ok(Ok(Some((io, is_http2)))) = timeout(settings.header_timeout, read_ahead(io)).await else {
+        return Ended::Somehow;
+    };
     let closing = (!is_http2).then(|| [draining.clone(), ending.clone()]);
     let spoken = watch::Sender::new(false);
     let mut spoke = spoken.subscribe();
     let service = service_fn(move |request: http::Request<Incoming>| {
         spoken.send_if_modified(|spoken| !std::mem::replace(spoken, true));
-        let (response, closing) = (handle(request.map(Body::incoming)), closing.clone());
+        let method = request.method().clone();
+        let (head, incoming) = request.into_parts();
+        let waits = head.version == Version::HTTP_11 && expects_leave(&head.headers);
+        let (body, asked_for) = Body::incoming(incoming).watched();
+        let (response, closing) = (handle(Request::from_parts(head, body)), closing.clone());
         async move {
-            let mut response = response.await;
+            let mut response = finished(response.await, &method);
             note(&response);
-            if closing.is_some_and(|signals| signals.iter().any(|signal| *signal.borrow())) {
+            // The caller may send the body all the same, or not: what would come next can be read in two ways.
+            let unsent = waits && !asked_for.load(Ordering::Relaxed);
+            if let Some(signals) = closing
+                && (unsent || signals.iter().any(|signal| *signal.borrow()))
+            {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
         }
     });
-    // How a connection ends is no news: requests that were cut off are known to their handlers.
+    // How a connection ends is hardly news: requests that were cut off are known to their handlers.
     if is_http2 {
         let mut builder = http2::Builder::new(Attended);
         builder
@@ -129,28 +174,49 @@ async fn connection<T, H, F>(
             .max_header_list_size(u32::try_from(settings.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1);
-        let mut connection = pin!(builder.serve_connection(io, service));
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
         let drained = async {
             asked(&mut draining).await;
             asked(&mut spoke).await;
         };
         tokio::select! {
-            _ = connection.as_mut() => return,
+            end = connection.as_mut() => return ended(end),
             () = drained => connection.as_mut().graceful_shutdown(),
             () = asked(&mut ending) => connection.as_mut().graceful_shutdown(),
         }
-        let _ = connection.await;
+        ended(connection.await)
     } else {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(settings.header_timeout)
+            .max_headers(HEAD_LINES)
             .max_buf_size(settings.header_bytes);
         // A caller that hangs up its half is taken for gone, as Envoy does it: many callers give a call up, and hardly one
         // waits for its answer that way.
         // A CONNECT that is answered with 200 takes the connection away; then this is the end of it here.
-        attend(builder.serve_connection(io, service).with_upgrades()).await;
+        let io = TokioIo::new(Linger::new(io));
+        attend(builder.serve_connection(io, service).with_upgrades()).await.map_or(Ended::Somehow, ended)
     }
+}
+
+fn ended(end: Result<(), hyper::Error>) -> Ended {
+    end.map_or_else(Ended::from, |()| Ended::Somehow)
+}
+
+/// A response as its request allows it (RFC 9110 §9.3.2, §15): to HEAD the head alone, which says how long the body would
+/// be.
+fn finished(mut response: Response, method: &Method) -> Response {
+    let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if method != Method::HEAD && !bodiless {
+        return response;
+    }
+    if let (false, Some(length)) =
+        (bodiless, http_body::Body::size_hint(response.body()).exact().filter(|&length| length > 0))
+    {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+    response.map(Body::silenced)
 }
 
 /// Returns when it turns true. If nobody is left to turn it, that is never.

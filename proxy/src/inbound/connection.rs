@@ -92,7 +92,7 @@ impl Inbound {
 
     /// Serves the requests of `peer`, for as long as its proof is good.
     async fn requests(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
-        let (settings, draining) = (self.settings, self.draining.clone());
+        let (settings, draining, metrics) = (self.settings, self.draining.clone(), self.metrics.clone());
         let (not_after, proof, identity) = (peer.not_after, peer.proof.clone(), self.identity.clone());
         let end = async move {
             let (Some(moment), Some(proof)) = (not_after, proof) else { return pending().await };
@@ -106,7 +106,10 @@ impl Inbound {
             let (inbound, peer) = (self.clone(), peer.clone());
             async move { inbound.serve(request, &peer).await }
         };
-        serve_until(end, stream, settings, draining, handler).await;
+        let ended = serve_until(end, stream, settings, draining, handler).await;
+        if let Some(reason) = ended.refusal() {
+            metrics.refused_head("inbound", reason);
+        }
     }
 
     /// Finds out who calls. `None`: somebody only looked whether anybody listens.

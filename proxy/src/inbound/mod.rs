@@ -8,7 +8,10 @@ mod connection;
 mod request;
 mod waiting;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use tokio::{net::TcpListener, sync::watch};
 use waiting::Waiting;
@@ -42,6 +45,8 @@ pub struct Inbound {
     pub connections: Gate,
     /// Turns true when no new callers are wanted.
     pub draining: watch::Receiver<bool>,
+    /// Whose rules are counted: where the listener is in memory.
+    pub rules_of: AtomicUsize,
 }
 
 impl Inbound {

@@ -1,6 +1,9 @@
 //! One request of a caller: judged under one configuration, then handed to the program.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
 
 use tracing::debug;
 
@@ -8,11 +11,12 @@ use super::{Inbound, connection::Peer};
 use crate::{
     config::{
         cluster::Security,
-        inbound::{Door, Incoming, Judged, Judgement, Verdict},
+        inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
     },
-    error::{Audience, Caller, Denial, NOT_TOLD, ProxyError},
+    error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options},
     http::{Activity, HeaderValue, Method, Request, Response, Uri, Version, head, headers},
-    upstream::{Target, UNTOUCHED},
+    record::Record,
+    upstream::{Failure, Target, UNTOUCHED},
 };
 
 /// How long the program may take to accept a connection.
@@ -22,10 +26,15 @@ impl Inbound {
     /// Serves one request under one configuration, whatever arrives meanwhile.
     pub(super) async fn serve(&self, request: Request, peer: &Peer) -> Response {
         let audience = Audience { trusted: peer.id.is_some(), grpc: headers::is_grpc(request.headers()) };
+        let mut record = Record::inbound(self.metrics.clone());
         let response = match self.answer(request, peer).await {
-            Ok(response) => response,
+            Ok(response) => {
+                record.answered(response.status().as_u16());
+                response
+            }
             Err(error) => {
                 debug!(caller = ?peer.id, remote = %peer.address, %error, "answered a caller ourselves");
+                record.answered(error.status().as_u16());
                 let mut response = error.respond(audience);
                 // Its sidecar can go elsewhere then, and takes this out.
                 if peer.id.is_some() && error.is_untouched() {
@@ -34,8 +43,7 @@ impl Inbound {
                 response
             }
         };
-        self.metrics.inbound_request(response.status().as_u16());
-        response
+        response.map(|body| body.holding(record))
     }
 
     async fn answer(&self, mut request: Request, peer: &Peer) -> Result<Response, ProxyError> {
@@ -52,8 +60,8 @@ impl Inbound {
         if request.method() == Method::CONNECT {
             return Err(ProxyError::Tunnel { authority: request.uri().to_string() });
         }
-        head::framing(request.headers())?;
-        head::host(&request)?;
+        head::read(&request)?;
+        self.note_rules(listener);
         let door = if peer.id.is_some() { &listener.mutual_tls } else { &listener.plaintext };
         // The door was open when the connection came.
         let door =
@@ -61,6 +69,11 @@ impl Inbound {
         if let Some(path) = self.judge(door, &request, peer)? {
             *request.uri_mut() = path;
         }
+        let method = request.method().clone();
+        if headers::count_hop(&method, request.headers_mut()) {
+            return if method == Method::OPTIONS { Ok(options()) } else { Err(ProxyError::NoTrace) };
+        }
+        headers::strip_claims(request.headers_mut());
         // HTTP/1.0 is spoken by the caller alone.
         let version = if request.version() == Version::HTTP_2 { Version::HTTP_2 } else { Version::HTTP_11 };
         let target = Target { address: self.program, security: Security::Plaintext, version };
@@ -69,7 +82,10 @@ impl Inbound {
         let stands_still = activity.clone().ceased(door.idle_timeout);
         let waiting = self.calls.begin();
         let response = self.upstream.send(&target, CONNECT_TIMEOUT, request, stands_still).await;
-        let response = response.or_else(|failure| failure.into_answer(target.address))?;
+        let response = response.or_else(|failure| match failure {
+            Failure::Broken(_) if activity.is_broken() => Err(ProxyError::BadBody),
+            failure => failure.into_answer(&format!("the program of {}", self.workload)),
+        })?;
         waiting.answered();
         Ok(response.map(|body| body.limited(&activity, door.idle_timeout).holding(pass)))
     }
@@ -98,6 +114,14 @@ impl Inbound {
                 let closed_by = closed_by.iter().map(ToString::to_string).collect();
                 Err(self.denial(request, peer, why, None, closed_by))
             }
+        }
+    }
+
+    /// Lets the rules of a new configuration be counted.
+    fn note_rules(&self, listener: &Arc<Listener>) {
+        let this = Arc::as_ptr(listener) as usize;
+        if self.rules_of.swap(this, Ordering::Relaxed) != this {
+            self.metrics.keep_rules(listener.rules());
         }
     }
 

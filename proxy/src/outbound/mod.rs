@@ -15,7 +15,7 @@ use std::{
 };
 
 use aside::Aside;
-use target::admits_tunnel;
+use target::of_tunnel;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -28,7 +28,7 @@ use crate::{
     config::Config,
     error::Audience,
     gate::Gate,
-    http::{Method, Request, Response, ServerSettings, Tunnel, serve},
+    http::{Ended, Method, Request, Response, ServerSettings, Tunnel, serve},
     metrics::Metrics,
     published::Published,
     upstream::Upstream,
@@ -87,22 +87,34 @@ impl Outbound {
                 let (outbound, asked) = (outbound.clone(), asked.clone());
                 async move {
                     match asked {
-                        Some(asked) if request.method() == Method::CONNECT => outbound.tunnel(&mut request, &asked),
+                        Some(asked) if request.method() == Method::CONNECT => {
+                            outbound.tunnel(&mut request, &asked).await
+                        }
                         _ => outbound.serve(request).await,
                     }
                 }
             }
         };
-        serve(stream, settings, draining.clone(), handler(Some(asked.clone()))).await;
+        self.note(serve(stream, settings, draining.clone(), handler(Some(asked.clone()))).await);
         let tunnel = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(inside) = opened(tunnel).await {
-            serve(inside, settings, draining, handler(None)).await;
+            self.note(serve(inside, settings, draining, handler(None)).await);
+        }
+    }
+
+    fn note(&self, ended: Ended) {
+        if let Some(reason) = ended.refusal() {
+            self.metrics.refused_head("outbound", reason);
         }
     }
 
     /// Answers a CONNECT, and notes the tunnel that it is to have.
-    fn tunnel(&self, request: &mut Request, asked: &Mutex<Option<Tunnel>>) -> Response {
-        match admits_tunnel(request, &self.namespace) {
+    async fn tunnel(&self, request: &mut Request, asked: &Mutex<Option<Tunnel>>) -> Response {
+        let admitted = match of_tunnel(request, &self.namespace) {
+            Ok(authority) => self.exists(&authority).await,
+            Err(error) => Err(error),
+        };
+        match admitted {
             Ok(()) => {
                 *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tunnel::asked_for_by(request));
                 Response::default()

@@ -11,26 +11,23 @@ use crate::{
         Backend, Config, Destination,
         cluster::{Cluster, Endpoint, Protocol},
         route::{Action, Route},
+        split::Turn,
     },
-    error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError},
-    http::{Activity, Request, Response, Version, headers},
+    error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
+    http::{Activity, Method, Request, Response, Version, headers},
+    record::Record,
     upstream::{Failure, Target},
 };
 
 /// How many endpoints are tried before a call is given up. Each only if nothing was done with it at the one before.
 const TRIES: usize = 3;
 
-/// What a request is counted under.
-#[derive(Default)]
-struct Labels {
-    service: Option<String>,
-    backend: Option<Arc<str>>,
-}
-
-/// Where a request goes.
+/// Where a request goes: all of it is said by one configuration.
 struct Way {
     config: Arc<Config>,
     route: Arc<Route>,
+    /// The backend whose turn it is; none: the route answers by itself.
+    backend: Option<Arc<str>>,
     idle_timeout: Option<Duration>,
 }
 
@@ -38,35 +35,37 @@ impl Outbound {
     /// Serves one request of the program.
     pub(super) async fn serve(&self, request: Request) -> Response {
         let audience = Audience { trusted: true, grpc: headers::is_grpc(request.headers()) };
-        let mut labels = Labels::default();
-        let response = match self.answer(request, &mut labels).await {
-            Ok(response) => response,
+        let mut record = Record::outbound(self.metrics.clone());
+        let response = match self.answer(request, &mut record).await {
+            Ok(response) => {
+                record.answered(response.status().as_u16());
+                response
+            }
             Err(error) => {
-                debug!(service = labels.service, %error, "answered the program ourselves");
+                debug!(%error, "answered the program ourselves");
+                record.answered(error.status().as_u16());
                 error.respond(audience)
             }
         };
-        // Names that are no resource's are not labels: the program could make up any number of them.
-        let service = labels.service.as_deref().unwrap_or("unknown");
-        let backend = labels.backend.as_deref().unwrap_or("none");
-        self.metrics.outbound_request(service, backend, response.status().as_u16());
-        response
+        response.map(|body| body.holding(record))
     }
 
-    async fn answer(&self, request: Request, labels: &mut Labels) -> Result<Response, ProxyError> {
+    async fn answer(&self, mut request: Request, record: &mut Record) -> Result<Response, ProxyError> {
         let pass = self.in_flight.enter().ok_or(ProxyError::Overloaded)?;
         let authority = authority(&request, &self.namespace)?;
-        let way = self.way(&authority, request.uri().path()).await?;
-        labels.service = Some(authority.clone());
-        let (split, missing_backend_status) = match &way.route.action {
-            Action::Forward { split, missing_backend_status } => (split, *missing_backend_status),
-            Action::Respond(status) => {
-                return Err(ProxyError::RouteAnswers { authority, route: way.route.name.to_string(), status: *status });
+        let Way { config, route, backend, idle_timeout } = self.way(&authority, path(&request)).await?;
+        record.calls(&authority);
+        let method = request.method().clone();
+        if headers::count_hop(&method, request.headers_mut()) {
+            return if method == Method::OPTIONS { Ok(options()) } else { Err(ProxyError::NoTrace) };
+        }
+        let (backend, missing_backend_status) = match (&route.action, backend) {
+            (Action::Forward { missing_backend_status, .. }, Some(backend)) => (backend, *missing_backend_status),
+            (Action::Forward { missing_backend_status: status, .. } | Action::Respond(status), _) => {
+                return Err(ProxyError::RouteAnswers { authority, route: route.name.to_string(), status: *status });
             }
         };
-        let backend = split.pick(self.turns.of_route(&authority, &way.route)).clone();
-        labels.backend = Some(backend.clone());
-        let config = self.told(way.config, &backend).await?;
+        record.goes_to(backend.clone());
         let Backend::Found(cluster, endpoints) = config.backend(&backend) else {
             return Err(ProxyError::MissingBackend {
                 authority,
@@ -74,6 +73,7 @@ impl Outbound {
                 status: missing_backend_status,
             });
         };
+        let whom = || format!("a workload of {backend}");
         let activity = Activity::default();
         let mut request = request.map(|body| body.noted(&activity));
         let turn = self.turns.of_backend(&backend);
@@ -83,39 +83,63 @@ impl Outbound {
             && let Some(picked) = self.aside.pick(endpoints, turn, &tried, Instant::now())
         {
             let (endpoint, target) = (picked.address, target(picked, cluster, request.version()));
-            let stands_still = activity.clone().ceased(way.idle_timeout);
+            let stands_still = activity.clone().ceased(idle_timeout);
             let failure = match self.upstream.send(&target, cluster.connect_timeout, request, stands_still).await {
                 Ok(response) => {
                     self.aside.answered_at(endpoint);
                     last = Ok(response);
                     break;
                 }
+                // The program broke its own request off: nobody there is at fault.
+                Err(Failure::Broken(_)) if activity.is_broken() => return Err(ProxyError::BadBody),
                 Err(failure) => failure,
             };
             self.aside.failed_at(endpoint, Instant::now());
             tried.push(endpoint);
             let Failure::Untouched(unsent, why) = failure else {
-                last = failure.into_answer(endpoint);
+                last = failure.into_answer(&whom());
+                debug!(%endpoint, error = last.as_ref().err().map(tracing::field::display), "a call failed there");
                 break;
             };
             request = *unsent;
-            last = why.into_answer(endpoint);
+            last = why.into_answer(&whom());
             debug!(%endpoint, "nothing was done there; trying another endpoint, if there is one");
         }
-        last.map(|response| response.map(|body| body.limited(&activity, way.idle_timeout).holding(pass)))
+        last.map(|response| response.map(|body| body.limited(&activity, idle_timeout).holding(pass)))
     }
 
-    /// The way to `authority`; if the control plane has not been asked yet, the call waits for what it says.
+    /// The way to `authority`; if the control plane has not told all of it yet, the call waits for what it says, and goes
+    /// by the first configuration that knows all.
     async fn way(&self, authority: &str, path: &str) -> Result<Way, ProxyError> {
         self.demand.call(authority);
-        let look = |config: &Arc<Config>| match config.destination(authority, path) {
+        let mut drawn: Option<(Arc<Route>, Turn)> = None;
+        let mut look = |config: &Arc<Config>| match config.destination(authority, path) {
             Destination::Unknown => None,
             Destination::Refused => {
                 Some(Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_OBEYED }))
             }
-            Destination::NoRoute => Some(Err(ProxyError::NoService { authority: authority.to_owned() })),
+            Destination::NoService => Some(Err(ProxyError::NoService { authority: authority.to_owned() })),
+            Destination::NoRoute => {
+                Some(Err(ProxyError::NoRoute { authority: authority.to_owned(), path: path.to_owned() }))
+            }
             Destination::Route(listener, route) => {
-                Some(Ok(Way { config: config.clone(), route: route.clone(), idle_timeout: listener.idle_timeout }))
+                let backend = match &route.action {
+                    Action::Respond(_) => None,
+                    Action::Forward { split, .. } => {
+                        // A request has one turn of a route, however often it looks.
+                        let turn = match &drawn {
+                            Some((known, turn)) if Arc::ptr_eq(known, route) => *turn,
+                            _ => drawn.insert((route.clone(), self.turns.of_route(authority, route))).1,
+                        };
+                        let backend = split.pick(turn);
+                        if matches!(config.backend(backend), Backend::Unknown) {
+                            return None;
+                        }
+                        Some(backend.clone())
+                    }
+                };
+                let (config, route, idle_timeout) = (config.clone(), route.clone(), listener.idle_timeout);
+                Some(Ok(Way { config, route, backend, idle_timeout }))
             }
         };
         if let Some(way) = look(&self.config.now()) {
@@ -125,17 +149,29 @@ impl Outbound {
         timeout(self.patience, self.config.find(look)).await.unwrap_or_else(no_answer)
     }
 
-    /// A configuration that knows `backend`: `config`, unless the control plane is just about to tell.
-    async fn told(&self, config: Arc<Config>, backend: &str) -> Result<Arc<Config>, ProxyError> {
-        let look = |config: &Arc<Config>| match config.backend(backend) {
-            Backend::Unknown => None,
-            Backend::Missing | Backend::Found(..) => Some(config.clone()),
+    /// Whether there is a service of this name; if the control plane has not been asked yet, the call waits for what it
+    /// says.
+    pub(super) async fn exists(&self, authority: &str) -> Result<(), ProxyError> {
+        self.demand.call(authority);
+        let look = |config: &Arc<Config>| match config.destination(authority, "/") {
+            Destination::Unknown => None,
+            Destination::Refused => {
+                Some(Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_OBEYED }))
+            }
+            Destination::NoService => Some(Err(ProxyError::NoService { authority: authority.to_owned() })),
+            Destination::NoRoute | Destination::Route(..) => Some(Ok(())),
         };
-        if let Some(config) = look(&config) {
-            return Ok(config);
-        }
-        let no_answer = |_| ProxyError::NoConfiguration { of: backend.to_owned(), why: NOT_TOLD };
-        timeout(self.patience, self.config.find(look)).await.map_err(no_answer)
+        let no_answer = |_| Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_TOLD });
+        timeout(self.patience, self.config.find(look)).await.unwrap_or_else(no_answer)
+    }
+}
+
+/// The path by which a request is routed. `OPTIONS *` speaks of the server as a whole, and goes where all that has no
+/// route of its own goes.
+fn path(request: &Request) -> &str {
+    match request.uri().path() {
+        "*" => "/",
+        path => path,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Why no response came, and whether the request may go elsewhere for that.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
 use crate::{
     error::ProxyError,
-    http::{Request, Response},
+    http::{Request, Response, answer::BadAnswer},
 };
 
 /// Why no response came.
@@ -13,6 +13,8 @@ pub enum Failure {
     Untouched(Box<Request>, Untouched),
     /// It broke when the request was on its way.
     Broken(String),
+    /// What came is no answer.
+    BadAnswer(BadAnswer),
     /// Nothing moved for too long.
     StoodStill,
 }
@@ -41,28 +43,30 @@ pub enum ConnectFault {
 }
 
 impl Failure {
-    /// What the caller hears when nothing further is tried.
-    pub fn into_answer(self, endpoint: SocketAddr) -> Result<Response, ProxyError> {
+    /// What the caller hears of `whom` when nothing further is tried.
+    pub fn into_answer(self, whom: &str) -> Result<Response, ProxyError> {
         match self {
-            Self::Untouched(_, why) => why.into_answer(endpoint),
-            Self::Broken(reason) => Err(ProxyError::Reset { endpoint, reason }),
+            Self::Untouched(_, why) => why.into_answer(whom),
+            Self::Broken(reason) => Err(ProxyError::Reset { whom: whom.into(), reason }),
+            Self::BadAnswer(fault) => Err(ProxyError::BadAnswer { whom: whom.into(), fault }),
             Self::StoodStill => Err(ProxyError::Idle),
         }
     }
 }
 
 impl Untouched {
-    /// What the caller hears when nothing further is tried.
-    pub fn into_answer(self, endpoint: SocketAddr) -> Result<Response, ProxyError> {
+    /// What the caller hears of `whom` when nothing further is tried.
+    pub fn into_answer(self, whom: &str) -> Result<Response, ProxyError> {
+        let whom = whom.to_owned();
         Err(match self {
             Self::Told(response) => return Ok(*response),
-            Self::Refused(reason) => ProxyError::Refused { endpoint, reason },
-            Self::NoConnection(ConnectFault::Refused(source)) => ProxyError::Connect { endpoint, source },
-            Self::NoConnection(ConnectFault::Timeout) => ProxyError::ConnectTimeout { endpoint },
-            Self::NoConnection(ConnectFault::Tls(source)) => ProxyError::Tls { endpoint, source },
+            Self::Refused(reason) => ProxyError::Refused { whom, reason },
+            Self::NoConnection(ConnectFault::Refused(source)) => ProxyError::Connect { whom, source },
+            Self::NoConnection(ConnectFault::Timeout) => ProxyError::ConnectTimeout { whom },
+            Self::NoConnection(ConnectFault::Tls(source)) => ProxyError::Tls { whom, source },
             Self::NoConnection(ConnectFault::Closed) => {
                 let reason = "it hung up before anything was said".into();
-                ProxyError::Refused { endpoint, reason }
+                ProxyError::Refused { whom, reason }
             }
         })
     }

@@ -13,11 +13,7 @@ use pool::{Lease, Pool};
 
 use crate::{
     config::cluster::Security,
-    http::{
-        HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version,
-        head::{self, BadHead},
-        header, headers,
-    },
+    http::{HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version, header, headers},
     identity::credentials::Credentials,
     metrics::Metrics,
     published::Published,
@@ -136,6 +132,7 @@ impl Upstream {
                     request.ok_or_else(|| Failure::Broken(error.to_string()))?
                 }
                 SendFailure::Broken(error) => return Err(Failure::Broken(error.to_string())),
+                SendFailure::BadAnswer(fault) => return Err(Failure::BadAnswer(fault)),
             };
             resends += 1;
         }
@@ -148,10 +145,11 @@ impl Upstream {
         mut response: Response,
         replay: Option<Replay>,
     ) -> Result<Response, Failure> {
-        if head::framing(response.headers()).is_err() {
-            return Err(Failure::Broken(BadHead::Coding.to_string()));
-        }
         headers::strip(response.headers_mut());
+        // Who has no sidecar cannot speak in the name of the mesh; who has one, is kept from it there.
+        if target.security == Security::Plaintext {
+            headers::strip_forgeries(response.headers_mut());
+        }
         *response.version_mut() = Version::HTTP_11;
         let told = response.headers_mut().remove(UNTOUCHED).is_some();
         let response = response.map(|body| body.holding(lease.place.clone()));

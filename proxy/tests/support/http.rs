@@ -21,6 +21,9 @@ use tokio_rustls::TlsConnector;
 
 use super::soon;
 
+/// How many lines of a head programs and clients here take: more than sidecars do.
+const MOST_LINES: usize = 1_000;
+
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 pub fn empty() -> Body {
@@ -54,7 +57,7 @@ where
                 if &first == b"PRI" {
                     let _ = http2_server::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
                 } else {
-                    let _ = http1_server::Builder::new().serve_connection(io, service).await;
+                    let _ = http1_server::Builder::new().max_headers(MOST_LINES).serve_connection(io, service).await;
                 }
             });
         }
@@ -114,7 +117,7 @@ impl Client {
             tokio::spawn(connection);
             return Ok(Self::Http2(sender));
         }
-        let (sender, connection) = http1::handshake(io).await?;
+        let (sender, connection) = http1::Builder::new().max_headers(MOST_LINES).handshake(io).await?;
         tokio::spawn(connection.with_upgrades());
         Ok(Self::Http1(sender))
     }

@@ -1,6 +1,10 @@
 //! Sidecars in this process, with configurations put into their hands: no control plane.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use http::Version;
 use sluice_proxy::{
@@ -105,6 +109,7 @@ impl Sidecar {
             calls: calls.clone(),
             connections: Gate::new(1000),
             draining: draining.subscribe(),
+            rules_of: AtomicUsize::new(0),
         };
         let outbound = Outbound {
             config: config.clone(),

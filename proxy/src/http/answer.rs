@@ -1,0 +1,40 @@
+//! What an answer has to be before it is passed on: there is one way to read it, and it was asked for.
+
+use http::StatusCode;
+
+use super::{
+    Response,
+    head::{BadHead, framing},
+};
+
+/// How many interim answers (1xx) may come before the answer itself.
+pub const MOST_INTERIM: usize = 16;
+
+/// How large the heads of all of them may be together, in bytes.
+pub const INTERIM_BYTES: usize = 64 << 10;
+
+/// Why an answer is not passed on. Whoever gave it is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAnswer {
+    /// It is not HTTP.
+    #[error("its answer cannot be read")]
+    Unreadable,
+    /// Its body could be taken for what it is not.
+    #[error("its answer can be read in two ways: {0}")]
+    Ambiguous(BadHead),
+    /// 101 to a request that asks for nothing of the kind.
+    #[error("it switches protocols without being asked")]
+    Unasked,
+    /// It says wait, and wait, and wait.
+    #[error("it gives one interim answer (1xx) after the other")]
+    Interim,
+}
+
+/// Whether `response` may be passed on. `asked`: the request asked for another protocol.
+pub fn read(response: &Response, asked: bool) -> Result<(), BadAnswer> {
+    framing(response.headers()).map_err(BadAnswer::Ambiguous)?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asked {
+        return Err(BadAnswer::Unasked);
+    }
+    Ok(())
+}
