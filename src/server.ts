@@ -5,6 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { LogController, type FastifyInstance } from 'fastify';
 import { AppModule } from './app.module.js';
 import { requireToken } from './api/authentication.js';
+import { boundConnections } from './api/connections.js';
 import { httpAdapter } from './api/http-adapter.js';
 import { OpenRequests } from './api/open-requests.js';
 import { serveOpenApi } from './api/openapi.js';
@@ -85,7 +86,9 @@ async function createApp(settings: Settings, log: Log): Promise<NestFastifyAppli
   app.get(Metrics).measure(fastify);
   const requests = app.get(OpenRequests);
   requests.watch(fastify);
-  requireToken(fastify, app.get(ApiTokenStore), requests);
+  const connections = boundConnections(server);
+  fastify.addHook('preClose', async () => connections.end());
+  requireToken(fastify, app.get(ApiTokenStore), requests, (socket) => connections.proved(socket));
   serveOpenApi(app);
   return app;
 }

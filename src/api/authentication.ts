@@ -1,4 +1,5 @@
 /** Nobody is heard without a token, except on the few paths that say nothing of the mesh. */
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MeshError } from '../model/mesh-error.js';
 import type { ApiTokenStore } from '../store/api-token-store.js';
@@ -29,7 +30,12 @@ const PUBLIC = [/^\/openapi\.json$/, /^\/docs(\/|$)/];
 const LONGEST_REQUEST_MS = 3_600_000;
 
 /** Asks for a token before a body is read and before it is known whether the path leads anywhere. */
-export function requireToken(server: FastifyInstance, tokens: ApiTokenStore, requests: OpenRequests): void {
+export function requireToken(
+  server: FastifyInstance,
+  tokens: ApiTokenStore,
+  requests: OpenRequests,
+  proved: (socket: Socket) => void,
+): void {
   tokens.onRevoke((id) => requests.endOf(id, tokenEnded()));
   server.decorateRequest('caller');
   server.addHook('onRequest', async (request, reply) => {
@@ -45,6 +51,7 @@ export function requireToken(server: FastifyInstance, tokens: ApiTokenStore, req
           : 'the token is not known or has expired; make a new one with "sluice token create"',
       );
     }
+    proved(request.raw.socket);
     const { signal, fail, over } = requests.inNameOf(token.id);
     const left = token.expiresAt === undefined ? Infinity : Date.parse(token.expiresAt) - Date.now();
     const end = left < LONGEST_REQUEST_MS ? setTimeout(() => fail(tokenEnded()), left) : undefined;

@@ -1,4 +1,7 @@
 /** What is asked of HTTP itself at the REST door: bodies that are what they look like, methods, heads, and tokens that end. */
+import { once } from 'node:events';
+import { Agent } from 'node:https';
+import { connect as tcp } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RestServer, type RestOptions } from '../support/rest-server.js';
@@ -126,6 +129,48 @@ describe('the head of an answer', () => {
       const path = new URL(source, `${rest.server.url}/docs`).pathname;
       expect((await rest.call('GET', path, { token: '' })).status, path).toBe(200);
     }
+  });
+});
+
+describe('connections on which nobody shows who it is', () => {
+  it('take no place from those who do', async () => {
+    const { hostname, port } = new URL(rest.server.url);
+    let open = 0;
+    const idle = await Promise.all(
+      Array.from({ length: 300 }, async () => {
+        const socket = tcp({ host: hostname, port: Number(port) });
+        await once(socket, 'connect');
+        open += 1;
+        socket.on('error', () => undefined).once('close', () => (open -= 1));
+        return socket;
+      }),
+    );
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      await expect.poll(() => open).toBeLessThanOrEqual(256);
+      expect((await rest.call('GET', '/v1/revisions', { agent })).status).toBe(200);
+      // More of them come, and the one connection on which there was a token is still the one.
+      idle.push(...Array.from({ length: 300 }, () => tcp({ host: hostname, port: Number(port) })));
+      await Promise.all(
+        idle.slice(300).map((socket) =>
+          once(
+            socket.on('error', () => undefined),
+            'connect',
+          ),
+        ),
+      );
+      expect((await rest.call('GET', '/v1/revisions', { agent })).status).toBe(200);
+    } finally {
+      agent.destroy();
+      for (const socket of idle) socket.destroy();
+    }
+  });
+
+  it('are closed when they say nothing, before and after the handshake', async () => {
+    const { hostname, port } = new URL(rest.server.url);
+    const silent = tcp({ host: hostname, port: Number(port) });
+    const idle = connect({ host: hostname, port: Number(port), ca: rest.trustAnchors });
+    await Promise.all([once(silent, 'close'), once(idle.resume(), 'close')]);
   });
 });
 

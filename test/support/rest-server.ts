@@ -1,6 +1,6 @@
 /** A server in this process, on real sockets and a database of its own, and a client that says exactly what it is told. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { request } from 'node:https';
+import { request, type Agent } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,8 @@ export interface RestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Absent: the first token of the server. Empty: none. */
   readonly token?: string;
+  /** The connections to use; by default one of its own. */
+  readonly agent?: Agent;
   /** Hangs up. */
   readonly signal?: AbortSignal;
 }
@@ -64,7 +66,7 @@ export class RestServer implements Doors {
   private send(
     method: string,
     path: string,
-    { body, text, headers = {}, token = this.token, signal }: RestOptions,
+    { body, text, headers = {}, token = this.token, signal, agent }: RestOptions,
   ): Promise<RestAnswer> {
     const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
     const { hostname, port } = new URL(this.server.url);
@@ -76,7 +78,7 @@ export class RestServer implements Doors {
           port,
           path,
           ca: this.trustAnchors,
-          agent: false,
+          agent: agent ?? false,
           ...(signal && { signal }),
           headers: {
             ...(token !== '' && { authorization: `Bearer ${token}` }),
