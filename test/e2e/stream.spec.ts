@@ -358,3 +358,100 @@ describe('a stream', () => {
     await expect(client.renew()).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
   });
 });
+
+describe('an enrolment', () => {
+  const listed = async (id: string) => (await rest.call('GET', `/v1/enrolments/${id}`)).body;
+  const isConnected = (name: string) =>
+    until(async () => expect(await proxy(name)).toMatchObject({ state: 'connected' }));
+
+  it('says who came in by which token and who made it, from the join on', async () => {
+    const client = await joined('newcomer');
+    expect(await listed(client.enrolment)).toMatchObject({
+      workload: 'shop/newcomer',
+      identity: client.spiffeId,
+      invitedBy: 'admin',
+      joinToken: expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
+    expect(await listed(client.enrolment)).not.toHaveProperty('ended');
+  });
+
+  it('is one sidecar: another one of the same account cannot speak, stream or leave for it', async () => {
+    const account = { serviceAccount: 'replicas' };
+    const [one, other] = [await joined('replica-1', account), await joined('replica-2', account)];
+    expect(one.spiffeId).toBe(other.spiffeId);
+    await other.report({ port: 9_002 });
+    await expect(one.report({ name: 'replica-2' })).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    const stream = opened(one);
+    stream.send({ type_url: TYPES.cluster, node: { id: 'shop/replica-2' } });
+    expect(await stream.ended).toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    // To evict one ends that one: the other has its certificate renewed as before.
+    await rest.call('DELETE', `/v1/enrolments/${one.enrolment}`);
+    await expect(one.renew()).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    expect((await other.renew()).certificate?.spiffe_id).toBe(other.spiffeId);
+  });
+
+  it('keeps its name while it is connected: a second join is refused, and its token stays good', async () => {
+    const first = await joined('held');
+    begin(opened(first), first);
+    await isConnected('held');
+    const token = await rest.joinToken('shop', { name: 'held' });
+    const { request } = await signingRequest();
+    await expect(join(rest, token, request)).rejects.toMatchObject({
+      code: grpc.status.FAILED_PRECONDITION,
+      details: expect.stringContaining(first.enrolment),
+    });
+    expect(await proxy('held')).toMatchObject({ state: 'connected' });
+    await rest.call('DELETE', `/v1/enrolments/${first.enrolment}`);
+    await until(async () => expect((await join(rest, token, request)).name).toBe('held'));
+  });
+
+  it('is over for good when another joins for the workload while it is away', async () => {
+    const first = await joined('replaced');
+    await first.report({});
+    const second = await joined('replaced');
+    expect(await listed(first.enrolment)).toMatchObject({ ended: 'replaced' });
+    await expect(first.report({})).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    await second.report({ port: 9_003 });
+    expect(await workload('replaced')).toMatchObject({ spec: { port: 9_003 } });
+  });
+
+  it('is not two: who has a copy of its key neither takes its stream nor reports for it', async () => {
+    const first = await joined('copied');
+    await first.report({ port: 9_004 });
+    begin(opened(first), first);
+    await isConnected('copied');
+    const copy = first.copy(rest);
+    clients.push(copy);
+    const stream = opened(copy);
+    begin(stream, copy);
+    expect(await stream.ended).toMatchObject({ code: grpc.status.FAILED_PRECONDITION });
+    await expect(copy.report({ port: 9_005 })).rejects.toMatchObject({ code: grpc.status.FAILED_PRECONDITION });
+    expect(await workload('copied')).toMatchObject({ spec: { port: 9_004 } });
+    expect(await proxy('copied')).toMatchObject({ state: 'connected' });
+  });
+
+  it('that is evicted by its id loses its stream and its workload', async () => {
+    const client = await joined('turned-out');
+    await client.report({});
+    const stream = opened(client);
+    begin(stream, client);
+    await isConnected('turned-out');
+    await rest.call('DELETE', `/v1/enrolments/${client.enrolment}`);
+    expect(await stream.ended).toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    await until(async () => expect((await workload('turned-out')).status).toBe(404));
+    expect(await listed(client.enrolment)).toMatchObject({ ended: 'evicted' });
+  });
+
+  it('may not be renewed in a loop, nor report without end', async () => {
+    const client = await joined('busy');
+    const codeOf = (call: Promise<unknown>) =>
+      call.then(
+        () => grpc.status.OK,
+        ({ code }: grpc.ServiceError) => code,
+      );
+    const all = async (count: number, call: () => Promise<unknown>) =>
+      Promise.all(Array.from({ length: count }, () => codeOf(call())));
+    expect(await all(12, () => client.renew())).toContain(grpc.status.RESOURCE_EXHAUSTED);
+    expect(await all(30, () => client.report({}))).toContain(grpc.status.RESOURCE_EXHAUSTED);
+  });
+});

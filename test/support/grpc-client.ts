@@ -83,6 +83,9 @@ export async function join(doors: Doors, token: string, request: Uint8Array): Pr
 const pemOf = (chain: readonly Uint8Array[]): string =>
   chain.map((der) => new x509.X509Certificate(Uint8Array.from(der)).toString('pem')).join('\n');
 
+const credentialsOf = (doors: Doors, key: string, chain: readonly Uint8Array[]): grpc.ChannelCredentials =>
+  grpc.credentials.createSsl(Buffer.from(doors.trustAnchors), Buffer.from(key), Buffer.from(pemOf(chain)));
+
 /** A sidecar that has joined and does nothing by itself. */
 export class JoinedClient {
   private constructor(
@@ -100,13 +103,15 @@ export class JoinedClient {
     const { key, request } = await signingRequest();
     const { certificate, enrolment } = await join(doors, await doors.joinToken(namespace, claims), request);
     const chain = certificate?.chain ?? [];
-    const credentials = grpc.credentials.createSsl(
-      Buffer.from(doors.trustAnchors),
-      Buffer.from(key),
-      Buffer.from(pemOf(chain)),
-    );
-    const client = connect(doors.xdsPort, credentials);
+    const client = connect(doors.xdsPort, credentialsOf(doors, key, chain));
     return new JoinedClient(client, namespace, claims.name, certificate?.spiffe_id ?? '', enrolment, chain, key);
+  }
+
+  /** Another process with the same key and certificate. */
+  copy(doors: Doors): JoinedClient {
+    const { namespace, name, spiffeId, enrolment, chain, key } = this;
+    const client = connect(doors.xdsPort, credentialsOf(doors, key, chain));
+    return new JoinedClient(client, namespace, name, spiffeId, enrolment, chain, key);
   }
 
   /** The certificate with its issuers, as a TLS client shows it. */
