@@ -17,7 +17,7 @@ PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi build proxy-release audit clean
-.PHONY: test-control-plane test-proxy tools bench-fleet
+.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -51,6 +51,9 @@ openapi: build ## Write openapi/openapi.json as the server gives it; review the 
 	vitest run test/e2e/openapi.spec.ts --update
 
 build: $(SERVER) ## Build the control plane and the command line
+
+bench-compile: build ## Measure what a change costs from the mesh to encoded bytes, in meshes of two sizes
+	node --expose-gc bench/control/compile/run.ts --out bench/results/compile
 
 bench-fleet: build ## Measure the control plane with 1,000 pretended sidecars (BEFORE=DIR: beside another built checkout)
 	node bench/control/fleet/run.ts $(if $(BEFORE),--before $(BEFORE)) --out bench/results/fleet.md

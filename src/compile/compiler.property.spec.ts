@@ -2,11 +2,15 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anyEdit, anyMesh, changesOf, type Edit } from '../../test/support/arbitrary-mesh.js';
+import { acceptedBy } from '../../test/support/printed-cluster.js';
 import { printRef, refOf, type Document } from '../model/document.js';
 import { documentsOf, meshOf, withChanges, type Mesh } from '../model/mesh.js';
+import { standsBehind } from '../model/service.js';
+import type { Workload } from '../model/workload.js';
 import { compile, snapshotOf, type Snapshot } from './compile.js';
 import { Compiler, type Publication } from './compiler.js';
-import { TYPE_ORDER } from './resource.js';
+import { serviceName } from './resource-names.js';
+import { TYPES, TYPE_ORDER } from './resource.js';
 
 /** How many edits are tried, on average and of each sort of mesh; `SLUICE_EDITS=10000` tries more. */
 const EDITS = Number(process.env['SLUICE_EDITS'] ?? 2_000);
@@ -78,6 +82,28 @@ describe('a compiler', () => {
     );
   });
 
+  it('accepts whom a proxy may be calling still, and whom it is told to call now', () => {
+    fc.assert(
+      fc.property(anyMesh, edits, (first, steps) => {
+        const subject = new Subject(first);
+        for (const { change } of steps) {
+          const before = called(subject.mesh);
+          const { sequence } = subject.edit(change);
+          for (const [cluster, workloads] of [...before, ...called(subject.mesh)]) {
+            const resource = subject.compiler.get(TYPES.cluster, cluster);
+            if (!resource) continue;
+            const { identities, plaintext } = acceptedBy(resource);
+            for (const { spec } of workloads)
+              if (spec.identity === undefined) expect(plaintext).toBe(true);
+              else expect(identities).toContain(spec.identity);
+          }
+          // All proxies have proven the state before.
+          subject.compiler.settle(sequence - 1);
+        }
+      }),
+    );
+  });
+
   it('finds by an object what has it among its causes', () => {
     fc.assert(
       fc.property(anyMesh, (mesh) => {
@@ -94,6 +120,15 @@ describe('a compiler', () => {
     );
   });
 });
+
+/** Who is called by the name of each cluster. */
+const called = (mesh: Mesh): (readonly [string, Workload[]])[] =>
+  [...mesh.Service.values()].flatMap((service) => {
+    const workloads = [...mesh.Workload.values()].filter(
+      (workload) => workload.spec.port !== undefined && standsBehind(workload, service),
+    );
+    return service.spec.ports.map(({ port }) => [serviceName(service.metadata, port), workloads] as const);
+  });
 
 /** All in one namespace, and every workload guarded by a sidecar. */
 function crowded({ kind, metadata, spec }: Document): Document {

@@ -11,10 +11,11 @@ import {
   someSettings,
 } from '../../test/support/mesh-documents.js';
 import { readable } from '../../test/support/print-snapshot.js';
+import { acceptedBy } from '../../test/support/printed-cluster.js';
 import { refOf, type Document } from '../model/document.js';
 import { emptyMesh, withChanges, type Mesh } from '../model/mesh.js';
 import { Compiler, type Publication } from './compiler.js';
-import { TYPES, type TypeUrl } from './resource.js';
+import { TYPES, type Resource, type TypeUrl } from './resource.js';
 
 /** A compiler that is shown one change after the other. */
 class Subject {
@@ -43,24 +44,20 @@ class Subject {
     this.compiler.begin(...this.next(documents, []));
   }
 
-  /** Who may answer for the cluster `cart.shop:80`, and who is behind it. */
+  /** Who may answer for the cluster `cart.shop:80`, and how many are behind it. */
   get cart(): { accepted: string[]; plaintext: boolean; endpoints: number } {
-    const cluster = this.read(TYPES.cluster);
-    const endpoints = this.read(TYPES.endpoints);
-    const [match] = cluster.transport_socket_matches ?? [];
-    const socket = cluster.transport_socket ?? match?.transport_socket;
-    const context = socket?.typed_config.common_tls_context.validation_context;
-    return {
-      accepted: (context?.match_typed_subject_alt_names ?? []).map(({ matcher }) => matcher.exact),
-      plaintext: !cluster.transport_socket,
-      endpoints: endpoints.endpoints?.[0]?.lb_endpoints.length ?? 0,
+    const { identities, plaintext } = acceptedBy(this.resource(TYPES.cluster));
+    const { type, bytes } = this.resource(TYPES.endpoints);
+    const { endpoints = [] } = readable({ type_url: type, value: bytes }) as {
+      endpoints?: { lb_endpoints: unknown[] }[];
     };
+    return { accepted: identities, plaintext, endpoints: endpoints[0]?.lb_endpoints.length ?? 0 };
   }
 
-  private read(type: TypeUrl): Printed {
+  private resource(type: TypeUrl): Resource {
     const resource = this.compiler.get(type, 'cart.shop:80');
     if (!resource) throw new Error(`there is no ${type} cart.shop:80`);
-    return readable({ type_url: type, value: resource.bytes }) as Printed;
+    return resource;
   }
 
   private change(put: readonly Document[], remove: readonly Document[]): string[] {
@@ -73,23 +70,6 @@ class Subject {
     this.sequence = Math.max(this.sequence, this.compiler.sequence) + 1;
     return [{ sequence: this.sequence, mesh: this.mesh }, changes] as const;
   }
-}
-
-/** As much of a cluster or of its endpoints as is looked at. */
-interface Printed {
-  readonly transport_socket?: Socket;
-  readonly transport_socket_matches?: readonly { readonly transport_socket: Socket }[];
-  readonly endpoints?: readonly { readonly lb_endpoints: readonly unknown[] }[];
-}
-
-interface Socket {
-  readonly typed_config: {
-    readonly common_tls_context: {
-      readonly validation_context: {
-        readonly match_typed_subject_alt_names: readonly { readonly matcher: { readonly exact: string } }[];
-      };
-    };
-  };
 }
 
 /** What a publication changed, by the last word of the type. */

@@ -8,6 +8,7 @@
 import { keyOf, printRef, type Ref } from '../model/document.js';
 import { emptyMesh, find, type Mesh } from '../model/mesh.js';
 import type { Change } from '../model/revision.js';
+import type { World } from '../model/world.js';
 import { DIALECTS, type Dialect } from './dialect.js';
 import { Dependents } from './dependents.js';
 import { Lingering } from './lingering.js';
@@ -20,11 +21,8 @@ import { TYPES, make, type Recipe, type TypeUrl } from './resource.js';
 import { inboundOf, isGuarded, outboundsOf } from './resolve.js';
 import { Table, type Outcome, type ResourceName, type ResourceTable } from './table.js';
 
-/** The mesh at one moment. */
-interface Moment {
-  readonly sequence: number;
-  readonly mesh: Mesh;
-}
+/** The world, as far as it is compiled. */
+type Moment = Pick<World, 'sequence' | 'mesh'>;
 
 export interface Publication {
   /** The table's. At least the world's; more when the table has had states of its own (see `settle`). */
@@ -220,7 +218,7 @@ export class Compiler implements ResourceTable {
     }
     for (const key of policies) {
       const policy = mesh.AuthorizationPolicy.get(key);
-      const found = policy ? policyProblems(policy, this.relations, this.reach.of(key)) : [];
+      const found = policy ? policyProblems(policy, this.relations, this.reach.of(policy)) : [];
       problems.set(`AuthorizationPolicy ${key}`, found);
       yield;
     }
@@ -251,7 +249,8 @@ export class Compiler implements ResourceTable {
     const workload = this.relations.mesh.Workload.get(key);
     const inbound = workload?.spec.port === undefined ? undefined : inboundOf(workload, this.relations);
     const guarded = workload !== undefined && isGuarded(workload);
-    for (const policy of this.reach.note(key, inbound && { guarded, policies: inbound.policies })) policies.add(policy);
+    const reached = this.reach.note(key, inbound && { guarded, policies: inbound.policies });
+    for (const { metadata } of reached) policies.add(keyOf(metadata));
     if (!inbound || !guarded) return { ...inboundResource(key), resource: undefined };
     return this.follows(this.dialect.inboundRecipe(inbound), sequence);
   }

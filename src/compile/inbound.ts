@@ -1,19 +1,19 @@
 /** What guards a workload: who may connect, and which of their requests reach its program. */
 import { envoy } from '../proto/messages.js';
-import type { AuthorizationPolicy } from '../model/authorization-policy.js';
+import type { Action, AuthorizationPolicy, Mode } from '../model/authorization-policy.js';
 import { keyOf } from '../model/document.js';
 import type { MeshSettings, MeshSettingsSpec } from '../model/mesh-settings.js';
 import type { Workload } from '../model/workload.js';
-import { httpConnectionManager } from './http.js';
-import { defaultRules, rbacFilter, xdsPolicy, type NamedRules } from './rbac.js';
-import { inboundName, ruleName } from './resource-names.js';
-import { TYPES, any, encode, recipe, type Recipe } from './resource.js';
+import { any, encode } from './encoding.js';
+import { PATHS_NORMALISED, httpConnectionManager, httpFilters } from './http.js';
+import { defaultRules, rbacFilter, rulesOf, type NamedRule } from './rbac.js';
+import { inboundName } from './resource-names.js';
+import { TYPES, recipe, type Recipe } from './resource.js';
 import { downstreamTls } from './tls.js';
 
 const { Listener } = envoy.config.listener.v3;
 const { TrafficDirection } = envoy.config.core.v3;
 const { TlsInspector } = envoy.extensions.filters.listener.tls_inspector.v3;
-const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
 
 /** A workload with all that decides who may call it. */
 export interface Inbound {
@@ -43,19 +43,18 @@ function inboundListener(
   settings: MeshSettingsSpec,
   trustDomain: string,
 ): Uint8Array {
-  const manager = httpConnectionManager({
-    stat_prefix: name,
-    ...(policies.some(readsPaths) ? NORMALISED : {}),
-    route_config: {
-      virtual_hosts: [{ name, domains: ['*'], routes: [{ name, match: { prefix: '/' }, non_forwarding_action: {} }] }],
-    },
-    http_filters: authorizationFilters(policies, settings, trustDomain),
-  });
+  const guard = guardOf(policies, settings, trustDomain);
+  const routes = [{ name, match: { prefix: '/' }, non_forwarding_action: {} }];
+  const manager = httpConnectionManager(
+    { stat_prefix: name, route_config: { virtual_hosts: [{ name, domains: ['*'], routes }] } },
+    guard.filters,
+    guard.readsPaths ? PATHS_NORMALISED : undefined,
+  );
   const filters = [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }];
   const mutualTls = {
     name: 'mtls',
     filter_chain_match: { transport_protocol: 'tls' },
-    transport_socket: downstreamTls(),
+    transport_socket: DOWNSTREAM_TLS,
     filters,
   };
   const plaintext = { name: 'plaintext', filter_chain_match: { transport_protocol: 'raw_buffer' }, filters };
@@ -63,17 +62,38 @@ function inboundListener(
     name,
     address: { socket_address: { address, port_value: port } },
     traffic_direction: TrafficDirection.INBOUND,
-    listener_filters: [{ name: 'envoy.filters.listener.tls_inspector', typed_config: any(TlsInspector, {}) }],
-    filter_chains: admitsPlaintext(policies, settings) ? [mutualTls, plaintext] : [mutualTls],
+    listener_filters: [TLS_INSPECTOR],
+    filter_chains: guard.admitsPlaintext ? [mutualTls, plaintext] : [mutualTls],
   });
 }
 
-/** Where a rule speaks of paths, there must be one way only to write a path (and the program must see that one). */
-const NORMALISED = {
-  normalize_path: { value: true },
-  merge_slashes: true,
-  path_with_escaped_slashes_action: HttpConnectionManager.PathWithEscapedSlashesAction.REJECT_REQUEST,
-};
+const DOWNSTREAM_TLS = downstreamTls();
+const TLS_INSPECTOR = { name: 'envoy.filters.listener.tls_inspector', typed_config: any(TlsInspector, {}) };
+
+/** What a list of policies makes of a listener, whosever it is. */
+interface Guard {
+  readonly filters: Uint8Array;
+  readonly readsPaths: boolean;
+  readonly admitsPlaintext: boolean;
+}
+
+/** Workloads that are protected alike have the same list (see `Alike`). */
+const known = new WeakMap<
+  readonly AuthorizationPolicy[],
+  { readonly guard: Guard; readonly settings: MeshSettingsSpec; readonly trustDomain: string }
+>();
+
+function guardOf(policies: readonly AuthorizationPolicy[], settings: MeshSettingsSpec, trustDomain: string): Guard {
+  const found = known.get(policies);
+  if (found?.settings === settings && found.trustDomain === trustDomain) return found.guard;
+  const guard = {
+    filters: httpFilters(authorizationFilters(policies, settings, trustDomain)),
+    readsPaths: policies.some(readsPaths),
+    admitsPlaintext: admitsPlaintext(policies, settings),
+  };
+  known.set(policies, { guard, settings, trustDomain });
+  return guard;
+}
 
 const readsPaths = ({ spec }: AuthorizationPolicy): boolean =>
   spec.rules.some(({ to }) => to?.some(({ paths }) => paths !== undefined));
@@ -99,24 +119,21 @@ function authorizationFilters(
   settings: MeshSettingsSpec,
   trustDomain: string,
 ): envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter[] {
-  const rulesOf = (action: string, mode: string): NamedRules | undefined => {
-    const chosen = policies.filter(({ spec }) => spec.action === action && spec.mode === mode);
-    const rules = chosen.flatMap(({ metadata, spec }) =>
-      spec.rules.map((rule, index) => [ruleName(metadata, index), xdsPolicy(rule, trustDomain)] as const),
-    );
-    return chosen.length > 0 ? Object.fromEntries(rules) : undefined;
+  const chosen = (action: Action, mode: Mode): readonly NamedRule[] | undefined => {
+    const all = policies.filter(({ spec }) => spec.action === action && spec.mode === mode);
+    return all.length > 0 ? all.flatMap((policy) => rulesOf(policy, trustDomain)) : undefined;
   };
-  const denied = rulesOf('Deny', 'Enforce');
-  const deniedInAudit = rulesOf('Deny', 'Audit');
-  const allowed = rulesOf('Allow', 'Enforce');
-  const allowedInAudit = rulesOf('Allow', 'Audit') ?? (!allowed && settings.defaultMode === 'audit' ? {} : undefined);
+  const denied = chosen('Deny', 'Enforce');
+  const deniedInAudit = chosen('Deny', 'Audit');
+  const allowed = chosen('Allow', 'Enforce');
+  const allowedInAudit = chosen('Allow', 'Audit') ?? (!allowed && settings.defaultMode === 'audit' ? [] : undefined);
   return [
     ...(denied || deniedInAudit
       ? [rbacFilter('DENY', { ...(denied && { enforced: denied }), ...(deniedInAudit && { audited: deniedInAudit }) })]
       : []),
     rbacFilter('ALLOW', {
       enforced: allowed ?? defaultRules(settings),
-      ...(allowedInAudit && { audited: { ...allowed, ...allowedInAudit } }),
+      ...(allowedInAudit && { audited: [...(allowed ?? []), ...allowedInAudit] }),
     }),
   ];
 }

@@ -60,6 +60,8 @@ export class Selecting {
 
   /** Those that may select what is at `place`. */
   among(place: Place): string[] {
-    return placesOf(place).flatMap((at) => [...this.keys.get(at)]);
+    const keys: string[] = [];
+    for (const at of placesOf(place)) for (const key of this.keys.get(at)) keys.push(key);
+    return keys;
   }
 }

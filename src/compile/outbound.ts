@@ -4,10 +4,11 @@ import { printRef, refOf } from '../model/document.js';
 import type { Protocol, Service, ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
 import type { Health, Workload } from '../model/workload.js';
+import { any, encode } from './encoding.js';
 import { httpConnectionManager } from './http.js';
 import { PLAINTEXT } from './lingering.js';
 import { serviceName } from './resource-names.js';
-import { TYPES, any, encode, recipe, type Recipe } from './resource.js';
+import { TYPES, recipe, type Recipe } from './resource.js';
 import { fromAds } from './sources.js';
 import { MUTUAL_TLS, byMark, upstreamTls } from './tls.js';
 

@@ -1,30 +1,34 @@
 /** Authorization rules in xDS words: who is a principal, what is a permission. */
-import { envoy, type google } from '../proto/messages.js';
+import { envoy } from '../proto/messages.js';
 import {
   parseIdentityPattern,
   parsePathPattern,
+  type AuthorizationPolicy,
   type Operation,
-  type Rule,
   type Source,
 } from '../model/authorization-policy.js';
 import type { DefaultMode, MeshSettingsSpec } from '../model/mesh-settings.js';
-import { any } from './resource.js';
-import { defaultRuleName } from './resource-names.js';
+import { byName } from '../model/names.js';
+import { encode, encodeApart, encodedAny, field, joined } from './encoding.js';
+import { defaultRuleName, ruleName } from './resource-names.js';
 
 const { RBAC: Filter } = envoy.extensions.filters.http.rbac.v3;
-const { Action } = envoy.config.rbac.v3.RBAC;
+const { RBAC: Rbac } = envoy.config.rbac.v3;
 
-export type XdsPolicy = envoy.config.rbac.v3.IPolicy;
+type XdsPolicy = envoy.config.rbac.v3.IPolicy;
 type Principal = envoy.config.rbac.v3.IPrincipal;
 type Permission = envoy.config.rbac.v3.IPermission;
 
-/** Rules by the name that a verdict gives. */
-export type NamedRules = Readonly<Record<string, XdsPolicy>>;
+/** A rule by the name that a verdict gives, encoded as it stands in the map of rules. */
+export interface NamedRule {
+  readonly name: string;
+  readonly entry: Uint8Array;
+}
 
 /** What decides, and what is only counted. Absent rules are not evaluated; present but empty ones match nothing. */
 export interface Rules {
-  readonly enforced?: NamedRules;
-  readonly audited?: NamedRules;
+  readonly enforced?: readonly NamedRule[];
+  readonly audited?: readonly NamedRule[];
 }
 
 /** A filter that turns away what some rule matches (Deny), or what no rule matches (Allow). */
@@ -32,26 +36,49 @@ export function rbacFilter(
   action: 'ALLOW' | 'DENY',
   { enforced, audited }: Rules,
 ): envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter {
-  const rulesOf = (policies: NamedRules) => ({ action: Action[action], policies: sorted(policies) });
-  const typed_config: google.protobuf.IAny = any(Filter, {
-    ...(enforced ? { rules: rulesOf(enforced) } : {}),
-    ...(audited ? { shadow_rules: rulesOf(audited) } : {}),
-  });
-  return { name: `envoy.filters.http.rbac.${action.toLowerCase()}`, typed_config };
+  const head = encode(Rbac, { action: Rbac.Action[action] });
+  const rulesOf = (rules: readonly NamedRule[]): Uint8Array => joined(head, ...sorted(rules).map(({ entry }) => entry));
+  const filter = joined(
+    ...(enforced ? [field(RULES, rulesOf(enforced))] : []),
+    ...(audited ? [field(SHADOW_RULES, rulesOf(audited))] : []),
+  );
+  return { name: `envoy.filters.http.rbac.${action.toLowerCase()}`, typed_config: encodedAny(Filter, filter) };
 }
 
-/** A map is written in the order of its keys, or the same mesh would not give the same bytes. */
-const sorted = (policies: NamedRules): Record<string, XdsPolicy> =>
-  Object.fromEntries(Object.entries(policies).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** The numbers of the filter's fields. */
+const RULES = 1;
+const SHADOW_RULES = 2;
 
-/** A rule that somebody wrote. */
-export const xdsPolicy = (rule: Rule, trustDomain: string): XdsPolicy => ({
-  principals: rule.from.map((source) => principalOf(source, trustDomain)),
-  permissions: rule.to ? rule.to.map(permissionOf) : [{ any: true }],
+/** A map is written in the order of its keys, or the same mesh would not give the same bytes. */
+const sorted = (rules: readonly NamedRule[]): NamedRule[] => [...rules].sort((a, b) => byName(a.name, b.name));
+
+/** A policy's rules are the same for all that it protects. */
+const known = new WeakMap<
+  AuthorizationPolicy,
+  { readonly trustDomain: string; readonly rules: readonly NamedRule[] }
+>();
+
+/** The rules of a policy. */
+export function rulesOf(policy: AuthorizationPolicy, trustDomain: string): readonly NamedRule[] {
+  const found = known.get(policy);
+  if (found?.trustDomain === trustDomain) return found.rules;
+  const rules = policy.spec.rules.map((rule, index) =>
+    named(ruleName(policy.metadata, index), {
+      principals: rule.from.map((source) => principalOf(source, trustDomain)),
+      permissions: rule.to ? rule.to.map(permissionOf) : [{ any: true }],
+    }),
+  );
+  known.set(policy, { trustDomain, rules });
+  return rules;
+}
+
+const named = (name: string, policy: XdsPolicy): NamedRule => ({
+  name,
+  entry: encodeApart(Rbac, { policies: { [name]: policy } }),
 });
 
 /** What the default mode lets pass, as a rule; nothing for `deny`. */
-export function defaultRules({ defaultMode, clusterNetworks }: MeshSettingsSpec): NamedRules {
+export function defaultRules({ defaultMode, clusterNetworks }: MeshSettingsSpec): NamedRule[] {
   const fromCluster: Principal[] = clusterNetworks.map((cidr) => {
     const [address_prefix = '', length] = cidr.split('/');
     return { direct_remote_ip: { address_prefix, prefix_len: { value: Number(length) } } };
@@ -65,8 +92,8 @@ export function defaultRules({ defaultMode, clusterNetworks }: MeshSettingsSpec)
     'cluster-unauthenticated': fromCluster,
   };
   return principals[defaultMode].length === 0
-    ? {}
-    : { [defaultRuleName(defaultMode)]: { principals: principals[defaultMode], permissions: [{ any: true }] } };
+    ? []
+    : [named(defaultRuleName(defaultMode), { principals: principals[defaultMode], permissions: [{ any: true }] })];
 }
 
 function principalOf(source: Source, trustDomain: string): Principal {

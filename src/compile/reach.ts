@@ -1,15 +1,12 @@
 /** How many workloads each policy protects, and how many of those have a sidecar that can enforce it. */
 import type { AuthorizationPolicy } from '../model/authorization-policy.js';
-import { keyOf } from '../model/document.js';
 
 export interface Covered {
   /** Workloads with a sidecar. */
-  readonly guarded: number;
+  guarded: number;
   /** Workloads that can be called and have none. */
-  readonly bare: number;
+  bare: number;
 }
-
-const NOBODY: Covered = { guarded: 0, bare: 0 };
 
 /** A workload as far as policies have to do with it. */
 export interface Protected {
@@ -18,33 +15,38 @@ export interface Protected {
 }
 
 export class Reach {
-  private readonly covered = new Map<string, Covered>();
+  private readonly covered = new Map<AuthorizationPolicy, Covered>();
   private readonly workloads = new Map<string, Protected>();
 
-  of(policy: string): Covered {
-    return this.covered.get(policy) ?? NOBODY;
+  of(policy: AuthorizationPolicy): Readonly<Covered> {
+    return this.covered.get(policy) ?? { guarded: 0, bare: 0 };
   }
 
-  /** Notes what protects a workload now, if it can be called. Gives the policies (by their keys) of which another thing is to be said. */
-  note(workload: string, now: Protected | undefined): string[] {
+  /** Notes what protects a workload now, if it can be called. Gives the policies of which another thing is to be said. */
+  note(workload: string, now: Protected | undefined): AuthorizationPolicy[] {
     const before = this.workloads.get(workload);
     if (now) this.workloads.set(workload, now);
     else this.workloads.delete(workload);
-    return [...(before ? this.count(before, -1) : []), ...(now ? this.count(now, 1) : [])];
+    if (before?.guarded === now?.guarded && before?.policies === now?.policies) return [];
+    return [...this.count(before, now, -1), ...this.count(now, before, 1)];
   }
 
-  private count({ guarded, policies }: Protected, by: 1 | -1): string[] {
-    return policies.flatMap(({ metadata }) => {
-      const key = keyOf(metadata);
-      const before = this.of(key);
-      const after = {
-        guarded: before.guarded + (guarded ? by : 0),
-        bare: before.bare + (guarded ? 0 : by),
-      };
-      if (after.guarded + after.bare > 0) this.covered.set(key, after);
-      else this.covered.delete(key);
-      const same = before.guarded > 0 === after.guarded > 0 && before.bare > 0 === after.bare > 0;
-      return same ? [] : key;
-    });
+  /** Counts the policies of `one` that are not the other's as well. */
+  private count(one: Protected | undefined, other: Protected | undefined, by: 1 | -1): AuthorizationPolicy[] {
+    if (!one) return [];
+    const shared = new Set(one.guarded === other?.guarded ? other.policies : []);
+    return one.policies.filter(
+      (policy) => !shared.has(policy) && this.isNews(policy, one.guarded ? 'guarded' : 'bare', by),
+    );
+  }
+
+  /** Counts one workload; says whether there were none before, or are none now. */
+  private isNews(policy: AuthorizationPolicy, which: keyof Covered, by: 1 | -1): boolean {
+    const covered = this.covered.get(policy) ?? { guarded: 0, bare: 0 };
+    const before = covered[which];
+    covered[which] += by;
+    if (covered.guarded + covered.bare > 0) this.covered.set(policy, covered);
+    else this.covered.delete(policy);
+    return before === 0 || covered[which] === 0;
   }
 }

@@ -2,11 +2,12 @@
 import { protects, type AuthorizationPolicy, type Target } from '../model/authorization-policy.js';
 import { keyOf, refOf, type Ref } from '../model/document.js';
 import type { AnyDocument } from '../model/kinds.js';
-import { emptyMesh, find, type Mesh } from '../model/mesh.js';
+import { documentsOf, emptyMesh, find, type Mesh } from '../model/mesh.js';
 import { SERVICE_LABEL, byName } from '../model/names.js';
 import { standsBehind, type Service } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
 import type { Workload } from '../model/workload.js';
+import { Alike } from './alike.js';
 import { Identities, askedFor } from './identities.js';
 import { Labelled, Selecting, type Place } from './labels.js';
 import { Multimap } from './multimap.js';
@@ -26,6 +27,7 @@ export class Relations {
   private readonly stranded = new Multimap<string, string>();
   private readonly policiesAsking = new Multimap<string, string>();
   private readonly identities = new Identities();
+  private readonly alike = new Alike();
 
   /** @param now an empty mesh */
   private constructor(private now: Mesh) {}
@@ -33,12 +35,7 @@ export class Relations {
   /** Those of `mesh`. */
   static of(mesh: Mesh): Relations {
     const relations = new Relations(emptyMesh(mesh.trustDomain));
-    const { trustDomain: _, ...kinds } = mesh;
-    const objects: Iterable<AnyDocument>[] = Object.values(kinds).map((documents) => documents.values());
-    relations.move(
-      mesh,
-      objects.flatMap((documents) => [...documents].map(refOf)),
-    );
+    relations.move(mesh, [...documentsOf(mesh)].map(refOf));
     return relations;
   }
 
@@ -98,18 +95,23 @@ export class Relations {
   }
 
   /** The policies that protect `workload`, by key. */
-  protecting(workload: Workload): AuthorizationPolicy[] {
+  protecting(workload: Workload): readonly AuthorizationPolicy[] {
     const { namespace } = workload.metadata;
     const standing = this.servicesOf(workload);
-    const keys = new Set([
-      ...this.policiesByScope.get(''),
-      ...this.policiesByScope.get(namespace),
-      ...this.policiesByLabels.among(workload.metadata),
-      ...standing.flatMap(({ metadata }) => [...this.policiesByService.get(keyOf(metadata))]),
-      ...this.stranded.get(namespace),
-    ]);
-    const policies = [...keys].sort(byName).flatMap((key) => this.now.AuthorizationPolicy.get(key) ?? []);
-    return policies.filter((policy) => protects(policy, workload, standing));
+    const candidates: AuthorizationPolicy[] = [];
+    for (const keys of [
+      this.policiesByScope.get(''),
+      this.policiesByScope.get(namespace),
+      this.policiesByLabels.among(workload.metadata),
+      ...standing.map(({ metadata }) => this.policiesByService.get(keyOf(metadata))),
+      this.stranded.get(namespace),
+    ]) {
+      for (const key of keys) {
+        const policy = this.now.AuthorizationPolicy.get(key);
+        if (policy && protects(policy, workload, standing)) candidates.push(policy);
+      }
+    }
+    return this.alike.of(candidates);
   }
 
   /** Workloads among which are all that `policy` protects. */

@@ -1,9 +1,9 @@
 /** One piece of proxy configuration, encoded once and shared by every stream that sends it. */
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { Writer } from 'protobufjs';
 import { refOf, type Document, type Ref } from '../model/document.js';
-import { envoy, type google } from '../proto/messages.js';
+import { envoy } from '../proto/messages.js';
+import { encodeApart } from './encoding.js';
 
 /** The four types of resource that sidecars ask for, in the order in which a change must reach them (xDS: make before break). */
 export const TYPES = {
@@ -73,7 +73,7 @@ export function make(how: Recipe, previous: Resource | undefined, sequence: numb
   const message = build();
   const version = hash('sha256', message, 'hex').slice(0, 32);
   if (previous?.version === version) return { ...previous, inputs, causes: refs };
-  const entry = encode(envoy.service.discovery.v3.Resource, {
+  const entry = encodeApart(envoy.service.discovery.v3.Resource, {
     name,
     version,
     resource: { type_url: type, value: message },
@@ -96,17 +96,10 @@ function within(whole: Uint8Array, part: Uint8Array): Uint8Array {
 
 /** Untouched objects of the mesh are the very same ones, so that mostly no comparison in depth is made. */
 const sameInputs = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((input, index) => input === b[index] || isDeepStrictEqual(input, b[index]));
+  a.length === b.length && a.every((input, index) => sameInput(input, b[index]));
 
-/** A generated message class, as far as writing goes. */
-interface Encoder<Message> {
-  encode(message: Message): Writer;
-}
-
-export const encode = <Message>(type: Encoder<Message>, message: Message): Uint8Array => type.encode(message).finish();
-
-/** A message inside a google.protobuf.Any. */
-export const any = <Message>(
-  type: Encoder<Message> & { getTypeUrl(): string },
-  message: Message,
-): google.protobuf.Any.$Properties => ({ type_url: type.getTypeUrl(), value: encode(type, message) });
+const sameInput = (a: unknown, b: unknown): boolean => {
+  if (a === b) return true;
+  if (!Array.isArray(a) || !Array.isArray(b)) return isDeepStrictEqual(a, b);
+  return a.length === b.length && a.every((one, index) => one === b[index] || isDeepStrictEqual(one, b[index]));
+};

@@ -3,7 +3,7 @@
  * SPIFFE id. The version is not said: sidecars know no other than 1.3, and gRPC refuses `tls_params` (gRFC A29).
  */
 import { envoy } from '../proto/messages.js';
-import { any } from './resource.js';
+import { any } from './encoding.js';
 
 const { RawBuffer } = envoy.extensions.transport_sockets.raw_buffer.v3;
 const { DownstreamTlsContext, UpstreamTlsContext, SubjectAltNameMatcher } = envoy.extensions.transport_sockets.tls.v3;

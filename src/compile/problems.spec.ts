@@ -1,0 +1,100 @@
+/** What is said of objects that do nothing, or not what they seem to: each row a mesh, and the problems of one object. */
+import { describe, expect, it } from 'vitest';
+import { TRUST_DOMAIN, aPolicy, aService, aSplit, aWorkload, anIdentity } from '../../test/support/mesh-documents.js';
+import { refOf, type Document } from '../model/document.js';
+import { meshOf } from '../model/mesh.js';
+import { Compiler } from './compiler.js';
+
+/** The problems of `document` in a mesh of that and `others`, in few words. */
+function problems(document: Document, ...others: Document[]): string[] {
+  const compiler = new Compiler('sluice', TRUST_DOMAIN);
+  compiler.rebuild({ sequence: 1, mesh: meshOf(TRUST_DOMAIN, [document, ...others]) });
+  return compiler
+    .problemsOf(refOf(document))
+    .map(({ condition, reason, effect }) => `${condition} ${reason}: ${effect}`);
+}
+
+const cart = aService('cart');
+const guarded = aWorkload('cart-1', { service: 'cart' });
+const bare = aWorkload('cart-1', { service: 'cart', bare: true });
+const from = (...sources: object[]) => ({ rules: [{ from: sources as { identity: string }[] }] });
+
+describe('a policy', () => {
+  const forCart = { target: { service: 'cart' } } as const;
+  it.each<[string, Document, Document[], string[]]>([
+    ['has its effect where a sidecar enforces it', aPolicy('p', forCart), [cart, guarded], []],
+    ['has none where no sidecar could enforce it', aPolicy('p', forCart), [cart, bare], ['Programmed NoSidecar: None']],
+    [
+      'has none for a service that nothing stands behind',
+      aPolicy('p', forCart),
+      [cart],
+      ['Programmed NoMatchingWorkload: None'],
+    ],
+    [
+      'has none for labels that no workload bears',
+      aPolicy('p', { target: { labels: { app: 'crat' } } }),
+      [cart, guarded],
+      ['Programmed NoMatchingWorkload: None'],
+    ],
+    [
+      'has none for a workload that only calls',
+      aPolicy('p', { target: { labels: { app: 'job' } } }),
+      [{ ...aWorkload('job', { labels: { app: 'job' } }), spec: { address: '127.0.0.1', health: 'Healthy' } }],
+      ['Programmed NoMatchingWorkload: None'],
+    ],
+    [
+      'protects others than it says while its service is missing',
+      aPolicy('p', forCart),
+      [guarded],
+      ['ResolvedRefs ServiceNotFound: Partial'],
+    ],
+    [
+      'is warned of when it names an identity that nobody has',
+      aPolicy('p', { ...forCart, ...from({ identity: anIdentity('wbe') }) }),
+      [cart, guarded],
+      ['ResolvedRefs CallerNotFound: Full'],
+    ],
+    [
+      'is warned of when it names a namespace that nobody is in',
+      aPolicy('p', { ...forCart, ...from({ namespace: 'fornt' }) }),
+      [cart, guarded],
+      ['ResolvedRefs CallerNotFound: Full'],
+    ],
+    [
+      'may name by a pattern whoever is there',
+      aPolicy('p', { ...forCart, ...from({ identity: `spiffe://${TRUST_DOMAIN}/ns/shop/*` }, { namespace: 'shop' }) }),
+      [cart, guarded],
+      [],
+    ],
+  ])('%s', (_, policy, others, expected) => expect(problems(policy, ...others)).toEqual(expected));
+
+  it('says whom it names and nobody is', () => {
+    const compiler = new Compiler('sluice', TRUST_DOMAIN);
+    const policy = aPolicy('p', from({ namespace: 'fornt' }, { identity: anIdentity('wbe') }));
+    compiler.rebuild({ sequence: 1, mesh: meshOf(TRUST_DOMAIN, [policy, cart, guarded]) });
+    expect(compiler.problemsOf(refOf(policy))).toMatchObject([
+      { message: `no workload of the mesh is in namespace "fornt" or ${anIdentity('wbe')}` },
+    ]);
+  });
+});
+
+describe('a split', () => {
+  const older = aSplit('a', 'cart', { cart: 1 });
+  it.each<[string, Document, Document[], string[]]>([
+    ['has its effect where all that it names is there', older, [cart], []],
+    ['has none beside an older one', aSplit('b', 'cart', { cart: 1 }, 1), [older, cart], ['Accepted Conflicted: None']],
+    ['has none without its service', older, [], ['ResolvedRefs ServiceNotFound: None']],
+    [
+      'has part of it where a backend is missing',
+      aSplit('a', 'cart', { cart: 1, gone: 1 }),
+      [cart],
+      ['ResolvedRefs BackendNotFound: Partial'],
+    ],
+    [
+      'has part of it where a backend lacks a port',
+      aSplit('a', 'cart', { cart: 1, other: 1 }),
+      [cart, aService('other', { ports: [{ port: 81, protocol: 'HTTP' }] })],
+      ['ResolvedRefs BackendPortNotFound: Partial'],
+    ],
+  ])('%s', (_, split, others, expected) => expect(problems(split, ...others)).toEqual(expected));
+});
