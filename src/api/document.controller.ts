@@ -27,8 +27,9 @@ import { callerOf, type ApiReply, type ApiRequest } from './authentication.js';
 import { exampleDocument, readDraft, type Door } from './document-door.js';
 import { ChangeDto, resultDtos } from './document-results.dto.js';
 import { Documents } from './documents.js';
-import { ApiChangeQuery, ApiPageQuery, ApiProblems } from './openapi-decorators.js';
-import { readChangeQuery, readNoQuery, readPageQuery, type Query as QueryValues } from './query.js';
+import { ApiChangeQuery, ApiDeletionQuery, ApiPageQuery, ApiProblems } from './openapi-decorators.js';
+import { ApiPreconditions, entityTag, readPrecondition } from './precondition.js';
+import { readChangeQuery, readDeletionQuery, readNoQuery, readPageQuery, type Query as QueryValues } from './query.js';
 import { Worlds } from '../world/fold.js';
 
 /** The controller of a namespaced kind. */
@@ -53,10 +54,18 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @ApiOperation({ operationId: `put${kind}`, summary: `Create or replace ${aNoun}` })
     @nameParam
     @ApiChangeQuery()
+    @ApiPreconditions()
     @ApiBody({ type: dto, examples: { example: { value: exampleDocument(door) } } })
     @ApiOkResponse({ type: Change, description: 'It was replaced, or was so already.' })
     @ApiCreatedResponse({ type: Change, description: 'It was created.' })
-    @ApiProblems('conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+    @ApiProblems(
+      'conflict',
+      'precondition-failed',
+      'too-large',
+      'refused-by-proxy',
+      'store-unavailable',
+      'not-applied-in-time',
+    )
     async put(
       @Param('namespace') namespace: string,
       @Param('name') name: string,
@@ -66,8 +75,14 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
       @Res({ passthrough: true }) reply: ApiReply,
     ) {
       const draft = readDraft(door, { namespace, name }, body, this.worlds.current.mesh);
-      const { created, ...result } = await this.documents.put(draft, callerOf(request), readChangeQuery(query));
+      const only = readPrecondition(request.headers);
+      const { created, tag, ...result } = await this.documents.put(
+        { ...draft, ...(only && { only }) },
+        callerOf(request),
+        readChangeQuery(query),
+      );
       reply.code(created ? 201 : 200);
+      if (tag !== undefined) reply.header('etag', entityTag(tag));
       return result;
     }
 
@@ -76,9 +91,16 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @nameParam
     @ApiOkResponse({ type: dto })
     @ApiProblems('not-found')
-    get(@Param('namespace') namespace: string, @Param('name') name: string, @Query() query: QueryValues) {
+    get(
+      @Param('namespace') namespace: string,
+      @Param('name') name: string,
+      @Query() query: QueryValues,
+      @Res({ passthrough: true }) reply: ApiReply,
+    ) {
       readNoQuery(query);
-      return this.documents.get({ kind, namespace, name });
+      const { tag, document } = this.documents.get({ kind, namespace, name });
+      if (tag !== undefined) reply.header('etag', entityTag(tag));
+      return document;
     }
 
     @Get()
@@ -94,16 +116,26 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @HttpCode(200)
     @ApiOperation({ operationId: `delete${kind}`, summary: `Remove ${aNoun}` })
     @nameParam
-    @ApiChangeQuery()
+    @ApiDeletionQuery()
+    @ApiPreconditions()
     @ApiOkResponse({ type: ChangeDto })
-    @ApiProblems('not-found', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
+    @ApiProblems(
+      'not-found',
+      'conflict',
+      'precondition-failed',
+      'refused-by-proxy',
+      'store-unavailable',
+      'not-applied-in-time',
+    )
     remove(
       @Param('namespace') namespace: string,
       @Param('name') name: string,
       @Query() query: QueryValues,
       @Req() request: ApiRequest,
     ) {
-      return this.documents.remove({ kind, namespace, name }, callerOf(request), readChangeQuery(query));
+      const only = readPrecondition(request.headers);
+      const removal = { kind, namespace, name, ...(only && { only }) };
+      return this.documents.remove(removal, callerOf(request), readDeletionQuery(query));
     }
   }
   Object.defineProperty(DocumentController, 'name', { value: `${kind}Controller` });

@@ -46,6 +46,16 @@ export class MetadataDto {
   @Ignored()
   origin?: string;
 
+  @ApiPropertyOptional({
+    ...TEXT_MAP,
+    readOnly: true,
+    description:
+      'On a policy for a service that was deleted by force: the selector that it had, which the policy still protects until it is' +
+      ` written anew or the service is there again. ${IGNORED}`,
+  })
+  @Ignored()
+  protects?: Record<string, string>;
+
   @ApiPropertyOptional({ readOnly: true, format: 'date-time', description: IGNORED })
   @Ignored()
   createdAt?: string;

@@ -5,7 +5,9 @@ import { KINDS, type Kind } from '../model/kinds.js';
 import { find } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import { byName } from '../model/names.js';
+import { tagOf } from '../model/precondition.js';
 import { Changes, type Committed } from '../changes/changes.js';
+import type { Removal } from '../changes/plan.js';
 import { Fleet } from '../stream/fleet.js';
 import type { Proxy } from '../stream/proxy.js';
 import { Publisher } from '../stream/publisher.js';
@@ -14,7 +16,7 @@ import { Receipts } from '../stream/receipts.js';
 import { conditionsOf } from '../stream/status.js';
 import { Worlds } from '../world/fold.js';
 import type { Caller } from './authentication.js';
-import { writeCursor, type ChangeQuery, type PageQuery } from './query.js';
+import { writeCursor, type ChangeQuery, type DeletionQuery, type PageQuery } from './query.js';
 
 /** What a write came to. */
 export interface ChangeResult {
@@ -27,6 +29,16 @@ export interface ChangeResult {
   readonly receipt?: Receipt;
 }
 
+interface Tagged {
+  /** Of the version of the object; facts have none. */
+  readonly tag?: string;
+}
+
+const tagged = (document: Document): Tagged => {
+  const tag = tagOf(document);
+  return tag === undefined ? {} : { tag };
+};
+
 @Injectable()
 export class Documents {
   constructor(
@@ -37,11 +49,11 @@ export class Documents {
     private readonly receipts: Receipts,
   ) {}
 
-  /** The object with its status. Throws `not-found`. */
-  get(ref: Ref): object {
+  /** The object with its status, and what tells this version of it from others. Throws `not-found`. */
+  get(ref: Ref): Tagged & { readonly document: object } {
     const document = find(this.worlds.current.mesh, ref);
     if (!document) throw MeshError.notFound(printRef(ref));
-    return this.print(document, this.proxies());
+    return { document: this.print(document, this.proxies()), ...tagged(document) };
   }
 
   /** Objects of a kind in a namespace, in order of name. */
@@ -57,22 +69,26 @@ export class Documents {
   }
 
   /** Creates or replaces an object. `created` tells which. */
-  async put(draft: Draft, caller: Caller, query: ChangeQuery): Promise<ChangeResult & { readonly created: boolean }> {
+  async put(
+    draft: Draft,
+    caller: Caller,
+    query: ChangeQuery,
+  ): Promise<ChangeResult & Tagged & { readonly created: boolean }> {
     const by = { author: caller.author, comment: query.comment };
     const committed = await this.changes.commit(by, { put: [draft] });
     const receipt = await this.waited(committed, query, caller);
     const document = find(committed.mesh, draft);
     return {
       ...this.result(committed, receipt),
-      ...(document && { document: this.print(document, this.proxies()) }),
-      created: committed.changes.some(({ before }) => !before),
+      ...(document && { document: this.print(document, this.proxies()), ...tagged(document) }),
+      created: committed.changes.some(({ ref, before }) => ref.kind === draft.kind && !before),
     };
   }
 
   /** Removes an object. Throws `not-found`. */
-  async remove(ref: Ref, caller: Caller, query: ChangeQuery): Promise<ChangeResult> {
+  async remove(ref: Removal, caller: Caller, query: DeletionQuery): Promise<ChangeResult> {
     const by = { author: caller.author, comment: query.comment };
-    const committed = await this.changes.commit(by, { remove: [ref] });
+    const committed = await this.changes.commit(by, { remove: [ref], force: query.force });
     return this.result(committed, await this.waited(committed, query, caller));
   }
 

@@ -98,6 +98,19 @@ export const ApiChangeQuery = () =>
     }),
   );
 
+/** What every deletion takes. */
+export const ApiDeletionQuery = () =>
+  applyDecorators(
+    ApiChangeQuery(),
+    ApiQuery({
+      name: 'force',
+      required: false,
+      description:
+        'Remove it although other objects name it; the revision says so, and what its policies protected stays protected.',
+      schema: { type: 'boolean' },
+    }),
+  );
+
 /** What every list takes. */
 export const ApiPageQuery = () =>
   applyDecorators(

@@ -11,6 +11,7 @@ const STATUS: Record<MeshErrorCode, { readonly status: number; readonly title: s
   'not-found': { status: 404, title: 'There is nothing of that name' },
   'method-not-allowed': { status: 405, title: 'The path has no such method' },
   conflict: { status: 409, title: 'Something stands against it' },
+  'precondition-failed': { status: 412, title: 'The object is not as it was said to be' },
   'stale-revision': { status: 409, title: 'The object was changed in the meantime' },
   'too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body is not plain JSON' },

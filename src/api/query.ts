@@ -37,6 +37,19 @@ export function readChangeQuery(query: Query): ChangeQuery {
   return { comment, ...(wait && { wait }) };
 }
 
+export interface DeletionQuery extends ChangeQuery {
+  /** Removes what other objects name, too. */
+  readonly force: boolean;
+}
+
+/** What a write takes, and `force`. */
+export function readDeletionQuery({ force, ...query }: Query): DeletionQuery {
+  if (force !== undefined && force !== 'true' && force !== 'false') {
+    throw MeshError.invalid([{ parameter: 'force', detail: 'force: it must be true or false' }]);
+  }
+  return { ...readChangeQuery(query), force: force === 'true' };
+}
+
 /** `wait` and `timeout` of a read. */
 export function readWaitQuery(query: Query): Wait | undefined {
   const reader = new Reader(query);

@@ -1,33 +1,65 @@
 /** Decides what a wished change comes to: which objects really change, and what they will be. Pure; `Changes` carries it out. */
 import { canonicalJson } from '../model/canonical-json.js';
 import { printRef, refOf, type Document, type Draft, type Origin, type Ref } from '../model/document.js';
-import { find, type Mesh } from '../model/mesh.js';
+import { find, withChanges, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
+import { demand, type Precondition } from '../model/precondition.js';
 import type { Change } from '../model/revision.js';
+import { changeTo, guardsOf, protectedPolicies, refuseGuarded } from './guard.js';
 
 /** What somebody wants of the mesh, whole or not at all. No object is named twice. */
 export interface Wish {
   readonly put?: readonly Draft[];
-  readonly remove?: readonly Ref[];
+  readonly remove?: readonly Removal[];
+  /** Removes what other objects name as well. */
+  readonly force?: boolean;
+}
+
+export interface Removal extends Ref {
+  readonly only?: Precondition;
 }
 
 /**
  * The changes that `wish` makes to `mesh` as revision `revision` at `at`: what is removed first, then what is put. What is
  * wished and already so makes none. Throws `stale-revision` when a draft is based on a revision that is not the object's any
- * more, `conflict` when it would overwrite what another origin owns, `not-found` when something to be removed does not
- * exist, `invalid` when an object is named twice.
+ * more, `precondition-failed`, `conflict` when it would overwrite what another origin owns or remove what others name, `not-found`
+ * when something to be removed does not exist, `invalid` when an object is named twice.
  */
 export function planChanges(mesh: Mesh, wish: Wish, revision: number, at: string): Change[] {
-  const { put = [], remove = [] } = wish;
+  const { put = [], remove = [], force = false } = wish;
   refuseTwice([...remove, ...put]);
   const removals = remove.map((ref): Change => {
     const before = find(mesh, ref);
     if (!before) throw MeshError.notFound(printRef(ref));
+    if (ref.only) demand(before, ref.only);
     return { ref: refOf(before), before };
   });
   const puts = put.flatMap((draft) => planPut(find(mesh, draft), draft, revision, at) ?? []);
-  return [...removals, ...puts];
+  return guarded(mesh, [...removals, ...puts], force, (after) => stamped(after, revision, at));
 }
+
+/** `changes` with what has to go with them, if nothing that remains stands against them. */
+function guarded(mesh: Mesh, changes: Change[], force: boolean, stamp: (after: Document) => Document): Change[] {
+  const next = withChanges(mesh, changes);
+  const guards = guardsOf(
+    next,
+    changes.filter(({ after }) => !after),
+  );
+  if (!force) refuseGuarded(guards);
+  const kept = new Map(protectedPolicies(next, changes).map((policy) => [printRef(refOf(policy)), policy]));
+  const said = changes.map((change): Change => {
+    const name = printRef(change.ref);
+    const [forced, policy] = [guards.get(name), kept.get(name)];
+    kept.delete(name);
+    return { ...change, ...(policy && { after: policy }), ...(forced && { forced }) };
+  });
+  return [...said, ...[...kept.values()].map((policy) => changeTo(mesh, stamp(policy)))];
+}
+
+const stamped = (document: Document, revision: number, at: string): Document => ({
+  ...document,
+  metadata: { ...document.metadata, revision, updatedAt: at },
+});
 
 /** Nobody could say which of the two was meant. */
 function refuseTwice(refs: readonly Ref[]): void {
@@ -42,6 +74,7 @@ function refuseTwice(refs: readonly Ref[]): void {
 function planPut(before: Document | undefined, draft: Draft, revision: number, at: string): Change | undefined {
   const { kind, namespace, name, labels, annotations, origin, basedOn } = draft;
   const ref = { kind, namespace, name };
+  if (draft.only) demand(before, draft.only);
   const standsAt = before?.metadata.revision ?? 0;
   if (basedOn !== undefined && basedOn !== standsAt) {
     throw new MeshError(

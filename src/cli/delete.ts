@@ -8,6 +8,8 @@ import type { Rest } from './rest.js';
 
 export interface DeleteOptions extends ChangeOptions {
   readonly namespace?: string;
+  /** Although other objects name it. */
+  readonly force?: boolean;
 }
 
 export async function remove(rest: Rest, word: string, name: string, options: DeleteOptions): Promise<void> {
@@ -15,7 +17,9 @@ export async function remove(rest: Rest, word: string, name: string, options: De
   const resource = findResource(word);
   if (resource.naming !== 'in namespace') throw new Failure(EXIT.usage, KEPT[resource.naming]);
   const place = placeOf(resource, name, options.namespace);
-  const { body } = await rest.request('DELETE', objectPath(resource, place), { query: { comment: options.comment } });
+  const { body } = await rest.request('DELETE', objectPath(resource, place), {
+    query: { comment: options.comment, ...(options.force && { force: 'true' }) },
+  });
   const { revision } = body as { readonly revision: number };
   const waited = await waitIfAsked(rest, revision, options);
   const result = { ...(body as object), ...(waited && { receipt: waited.receipt }) };

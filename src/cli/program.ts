@@ -12,6 +12,7 @@ import {
   readTimeout,
 } from './arguments.js';
 import type { ChangeOptions } from './change-options.js';
+import type { DeleteOptions } from './delete.js';
 import { CLIENT_DEFAULTS, CLIENT_VARIABLES, type Environment } from './client-settings.js';
 import { exitCodeHelp } from './exit.js';
 import { namespaceOption, outputOption, withChange, withClient } from './options.js';
@@ -143,9 +144,10 @@ function addDelete(program: Command, env: Environment): void {
     .description('take an object out of the mesh')
     .argument('<kind>', 'such as service, split, policy, workload')
     .argument('<name>', 'NAME or NAMESPACE/NAME')
+    .option('--force', 'although other objects name it; what its policies protected stays protected')
     .addOption(namespaceOption());
   withChange(command);
-  withClient(command, env, async (rest, _, options: ChangeOptions, kind: string, name: string) => {
+  withClient(command, env, async (rest, _, options: DeleteOptions, kind: string, name: string) => {
     const { remove } = await import('./delete.js');
     await remove(rest, kind, name, options);
   });

@@ -53,7 +53,7 @@ export type AuthorizationPolicy = Document<'AuthorizationPolicy', AuthorizationP
  * Says whether `policy` protects `workload`.
  *
  * A policy for a service that does not exist fails closed: it protects what calls itself part of that service, and
- * what could be part of it because it names no service and stands behind none.
+ * what could be part of it because it names no service and stands behind none, and what was behind it when it was deleted.
  */
 export function protects(
   policy: AuthorizationPolicy,
@@ -67,6 +67,8 @@ export function protects(
   if ('labels' in target) return selects(target.labels, workload.metadata.labels);
   const service = servicesOfNamespace.find(({ metadata }) => metadata.name === target.service);
   if (service) return standsBehind(workload, service);
+  const { protects: remembered } = policy.metadata;
+  if (remembered && selects(remembered, workload.metadata.labels)) return true;
   const namedService = workload.metadata.labels[SERVICE_LABEL];
   if (namedService !== undefined) return namedService === target.service;
   return !servicesOfNamespace.some((other) => standsBehind(workload, other));

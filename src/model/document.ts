@@ -1,6 +1,7 @@
 /** The one shape that every object of the mesh has, whichever door it comes by. */
 import type { Kind } from './kinds.js';
 import type { Labels } from './names.js';
+import type { Precondition } from './precondition.js';
 
 /** The group and the version of the API that our own kinds belong to: the two halves of `apiVersion`. */
 export const OWN_API = { group: 'sluice.mesh', version: 'v1' } as const;
@@ -19,6 +20,11 @@ export interface Marks {
 }
 
 export interface Metadata extends Marks {
+  /**
+   * On a policy: the selector of the service that it is for, which was deleted by force. What that chose stays protected until
+   * the policy is written anew or there is such a service again. The server's own; ignored when sent.
+   */
+  readonly protects?: Labels;
   /** A DNS label, unique among the objects of its kind in its namespace. */
   readonly name: string;
   /** Empty for what belongs to the whole mesh. */
@@ -65,4 +71,5 @@ export interface Draft<K extends Kind = Kind, Spec = unknown> extends Ref, Marks
   readonly spec: Spec;
   /** Given: the object must still stand at this revision (0: it must not exist), or nothing is committed. */
   readonly basedOn?: number;
+  readonly only?: Precondition;
 }

@@ -9,6 +9,7 @@ export const MESH_ERROR_CODES = [
   'method-not-allowed',
   'conflict',
   'stale-revision',
+  'precondition-failed',
   'too-large',
   'unsupported-media-type',
   'not-ready',

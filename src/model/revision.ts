@@ -7,6 +7,8 @@ export interface Change {
   readonly before?: Document;
   /** What stands there now; absent when the change removed it. */
   readonly after?: Document;
+  /** It was deleted by force, although these named it. */
+  readonly forced?: readonly Ref[];
 }
 
 export interface Revision {

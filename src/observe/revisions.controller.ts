@@ -45,6 +45,9 @@ export class ObjectChangeDto {
     description: 'Absent when the change removed it.',
   })
   after?: object;
+
+  @ApiPropertyOptional({ type: [RefDto], description: 'It was removed by force, although these named it.' })
+  forced?: readonly RefDto[];
 }
 
 export class RevisionDto {
@@ -142,8 +145,9 @@ const printed = ({ changes, ...revision }: Revision): RevisionDto => ({
   changes: changes.map(printedChange),
 });
 
-const printedChange = ({ ref, before, after }: Change): ObjectChangeDto => ({
+const printedChange = ({ ref, before, after, forced }: Change): ObjectChangeDto => ({
   ref,
   ...(before && { before }),
   ...(after && { after }),
+  ...(forced && { forced }),
 });

@@ -151,7 +151,12 @@ export class AuthorizationPolicySpecDto {
   @IsIn(MODES)
   mode?: Mode;
 
-  @ListOf(() => RuleDto, { min: 1, max: MAX_RULES })
+  @ListOf(() => RuleDto, {
+    min: 0,
+    max: MAX_RULES,
+    description:
+      'Any of these. None at all, with Allow: closed to everybody whom no other policy lets in. Deny needs one.',
+  })
   rules!: RuleDto[];
 }
 

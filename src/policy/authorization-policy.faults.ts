@@ -3,8 +3,21 @@ import type { Context } from '../api/document-door.js';
 import { pointer, type Fault } from '../model/fault.js';
 import type { AuthorizationPolicySpecDto } from './authorization-policy.dto.js';
 
+export const policyFaults = (spec: Partial<AuthorizationPolicySpecDto>, context: Context): Fault[] => [
+  ...emptyFaults(spec),
+  ...strangerFaults(spec, context),
+];
+
+/** Allow without a rule closes what it protects. Deny without one would do nothing, and whoever wrote it meant something. */
+function emptyFaults({ action, rules }: Partial<AuthorizationPolicySpecDto>): Fault[] {
+  if (action !== 'Deny' || !Array.isArray(rules) || rules.length > 0) return [];
+  const detail =
+    'rules must contain at least one rule when the action is Deny; to close a service to everybody, use Allow without rules';
+  return [{ pointer: pointer('spec', 'rules'), detail }];
+}
+
 /** An identity of another trust domain can never call here: a rule that names one names nobody. */
-export function policyFaults({ rules }: Partial<AuthorizationPolicySpecDto>, { trustDomain }: Context): Fault[] {
+function strangerFaults({ rules }: Partial<AuthorizationPolicySpecDto>, { trustDomain }: Context): Fault[] {
   return listOf(rules).flatMap((rule, ruleIndex) =>
     listOf(rule?.from).flatMap((source, index): Fault[] => {
       const [, domain = trustDomain] = /^spiffe:\/\/([^/]+)\//.exec(String(source?.identity ?? '')) ?? [];

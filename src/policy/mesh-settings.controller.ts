@@ -1,11 +1,12 @@
 /** The settings of the mesh: one object, always there, replaced as a whole. */
-import { Body, Controller, Get, Inject, Put, Query, Req } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Put, Query, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { callerOf, type ApiRequest } from '../api/authentication.js';
+import { callerOf, type ApiReply, type ApiRequest } from '../api/authentication.js';
 import { readDraft, exampleDocument, type Door } from '../api/document-door.js';
 import { resultDtos } from '../api/document-results.dto.js';
 import { Documents } from '../api/documents.js';
 import { ApiChangeQuery, ApiProblems } from '../api/openapi-decorators.js';
+import { ApiPreconditions, entityTag, readPrecondition } from '../api/precondition.js';
 import { readChangeQuery, readNoQuery, type Query as QueryValues } from '../api/query.js';
 import { INITIAL_SETTINGS, MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
 import { MeshSettingsDto, type MeshSettingsSpecDto } from './mesh-settings.dto.js';
@@ -34,12 +35,31 @@ export class MeshSettingsController {
   @Put()
   @ApiOperation({ operationId: 'putMeshSettings', summary: 'Replace the settings of the mesh' })
   @ApiChangeQuery()
+  @ApiPreconditions()
   @ApiBody({ type: MeshSettingsDto, examples: { example: { value: exampleDocument(meshSettingsDoor) } } })
   @ApiOkResponse({ type: Change })
-  @ApiProblems('conflict', 'too-large', 'refused-by-proxy', 'store-unavailable', 'not-applied-in-time')
-  async put(@Body() body: unknown, @Query() query: QueryValues, @Req() request: ApiRequest) {
+  @ApiProblems(
+    'conflict',
+    'precondition-failed',
+    'too-large',
+    'refused-by-proxy',
+    'store-unavailable',
+    'not-applied-in-time',
+  )
+  async put(
+    @Body() body: unknown,
+    @Query() query: QueryValues,
+    @Req() request: ApiRequest,
+    @Res({ passthrough: true }) reply: ApiReply,
+  ) {
     const draft = readDraft(meshSettingsDoor, PLACE, body, this.worlds.current.mesh);
-    const { created: _, ...result } = await this.documents.put(draft, callerOf(request), readChangeQuery(query));
+    const only = readPrecondition(request.headers);
+    const {
+      created: _,
+      tag,
+      ...result
+    } = await this.documents.put({ ...draft, ...(only && { only }) }, callerOf(request), readChangeQuery(query));
+    if (tag !== undefined) reply.header('etag', entityTag(tag));
     return result;
   }
 
@@ -47,8 +67,10 @@ export class MeshSettingsController {
   @ApiOperation({ operationId: 'getMeshSettings', summary: 'Read the settings of the mesh' })
   @ApiOkResponse({ type: MeshSettingsDto })
   @ApiProblems()
-  get(@Query() query: QueryValues) {
+  get(@Query() query: QueryValues, @Res({ passthrough: true }) reply: ApiReply) {
     readNoQuery(query);
-    return this.documents.get({ kind: 'MeshSettings', ...PLACE });
+    const { tag, document } = this.documents.get({ kind: 'MeshSettings', ...PLACE });
+    if (tag !== undefined) reply.header('etag', entityTag(tag));
+    return document;
   }
 }

@@ -175,6 +175,89 @@ describe('a document', () => {
   });
 });
 
+describe('a change that is guarded', () => {
+  const path = `${shop}/traffic-splits/tagged`;
+  const put = (headers: Record<string, string>, weight = 1) =>
+    rest.call('PUT', path, { body: split(weight, 1), headers });
+
+  it('is made when the object is as its writer says, and is answered with 412 otherwise', async () => {
+    const created = await put({ 'if-none-match': '*' });
+    expect(created.status).toBe(201);
+    const tag = String(created.headers.etag);
+    expect(tag).toBe(`"${created.body.revision}"`);
+    expect((await rest.call('GET', path)).headers.etag).toBe(tag);
+    expect((await put({ 'if-none-match': '*' }, 2)).body).toMatchObject({
+      type: 'urn:sluice:problem:precondition-failed',
+    });
+    expect((await put({ 'if-match': '"0"' }, 2)).status).toBe(412);
+    expect((await put({ 'if-match': `W/${tag}` }, 2)).status).toBe(412);
+    expect((await put({ 'if-none-match': `"0", W/${tag}` }, 2)).status).toBe(412);
+    expect((await rest.call('GET', path)).headers.etag).toBe(tag);
+    const changed = await put({ 'if-match': `"0", ${tag}` }, 2);
+    expect(changed).toMatchObject({ status: 200, body: { changed: true } });
+    expect((await rest.call('DELETE', path, { headers: { 'if-match': tag } })).status).toBe(412);
+    const removed = await rest.call('DELETE', path, { headers: { 'if-match': String(changed.headers.etag) } });
+    expect(removed.status).toBe(200);
+    expect((await put({ 'if-match': '*' }, 3)).status).toBe(412);
+    expect((await rest.call('DELETE', path, { headers: { 'if-match': '*' } })).status).toBe(404);
+  });
+
+  it.each(['7', '"7', '"7" "8"', '*, "7"', ''])('is refused when what guards it is %j', async (guard) => {
+    for (const name of ['if-match', 'if-none-match']) expect((await put({ [name]: guard })).status, name).toBe(400);
+  });
+
+  it('may be of the settings, too', async () => {
+    const { headers, body } = await rest.call('GET', '/v1/mesh-settings');
+    const stale = await rest.call('PUT', '/v1/mesh-settings', { body, headers: { 'if-match': '"0"' } });
+    expect(stale.status).toBe(412);
+    const kept = await rest.call('PUT', '/v1/mesh-settings', { body, headers: { 'if-match': String(headers.etag) } });
+    expect(kept.body).toMatchObject({ changed: false });
+  });
+});
+
+describe('an object that others name', () => {
+  const guarded = '/v1/namespaces/guarded';
+  const target = (service: string) => ({
+    spec: { target: { service }, action: 'Allow', rules: [{ from: [{ namespace: 'guarded' }] }] },
+  });
+
+  it('is not deleted unless that is forced, and then what was protected stays protected and the revision says so', async () => {
+    const selector = { app: 'till' };
+    await rest.call('PUT', `${guarded}/services/till`, { body: { spec: { selector, ports: [{ port: 80 }] } } });
+    await rest.call('PUT', `${guarded}/authorization-policies/till`, { body: target('till') });
+    const refused = await rest.call('DELETE', `${guarded}/services/till`);
+    expect(refused.status).toBe(409);
+    expect(refused.body).toMatchObject({
+      detail: expect.stringContaining('Service guarded/till is named by AuthorizationPolicy guarded/till'),
+      referencedBy: [{ kind: 'AuthorizationPolicy', namespace: 'guarded', name: 'till' }],
+    });
+    expect((await rest.call('DELETE', `${guarded}/services/till?force=perhaps`)).status).toBe(400);
+    const { status, body } = await rest.call('DELETE', `${guarded}/services/till?force=true`);
+    expect(status).toBe(200);
+    const { changes } = (await rest.call('GET', `/v1/revisions/${body.revision}`)).body;
+    expect(changes).toMatchObject([
+      { ref: { kind: 'Service' }, forced: [{ kind: 'AuthorizationPolicy', name: 'till' }] },
+      { ref: { kind: 'AuthorizationPolicy' }, after: { metadata: { protects: selector } } },
+    ]);
+    const policy = await rest.call('GET', `${guarded}/authorization-policies/till`);
+    expect(policy.body.metadata).toMatchObject({ protects: selector, revision: body.revision });
+    const same = await rest.call('PUT', `${guarded}/authorization-policies/till`, { body: policy.body });
+    expect(same.body).toMatchObject({ changed: false, document: { metadata: { protects: selector } } });
+    await rest.call('PUT', `${guarded}/services/till`, { body: { spec: { ports: [{ port: 80 }] } } });
+    const again = await rest.call('GET', `${guarded}/authorization-policies/till`);
+    expect(again.body.metadata).not.toHaveProperty('protects');
+  });
+});
+
+describe('a policy without rules', () => {
+  it('is how a service is closed to everybody', async () => {
+    const { status, body } = await rest.call('PUT', `${shop}/authorization-policies/closed`, { body: policy([]) });
+    expect(status).toBe(201);
+    expect(body.document.spec).toMatchObject({ action: 'Allow', rules: [] });
+    await rest.call('DELETE', `${shop}/authorization-policies/closed`);
+  });
+});
+
 describe('what is not a valid document', () => {
   const cases: [string, string, unknown, Record<string, string>][] = [
     [
@@ -286,7 +369,12 @@ describe('what is not a valid document', () => {
       { '/spec/rules/0/from': 'at least 1' },
     ],
     ['a rule without callers', 'authorization-policies/x', policy([{}]), { '/spec/rules/0/from': 'must be an array' }],
-    ['no rules', 'authorization-policies/x', policy([]), { '/spec/rules': 'at least 1' }],
+    [
+      'a Deny without rules',
+      'authorization-policies/x',
+      { spec: { target: { service: 'a' }, action: 'Deny', rules: [] } },
+      { '/spec/rules': 'use Allow without rules' },
+    ],
     [
       'a source that is two things',
       'authorization-policies/x',
