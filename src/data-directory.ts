@@ -1,6 +1,11 @@
 /** The directory that the server keeps everything in, and the files of it that people and sidecars look for. */
-import { chmodSync, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+
+/** A directory that cannot be trusted with keys; the message says which, why and what to do, in one line. */
+export class DirectoryUnusable extends Error {
+  override readonly name = 'DirectoryUnusable';
+}
 
 export class DataDirectory {
   readonly database: string;
@@ -19,14 +24,29 @@ export class DataDirectory {
   static open(path: string): DataDirectory {
     process.umask(0o077);
     makeDirectory(path);
+    checkOwner(path);
     return new DataDirectory(path);
   }
 
-  /** Puts one of the files in place whole. */
+  /** Puts one of the files in place whole. What lies about by the name of its draft, a link perhaps, is not written to. */
   write(file: string, text: string, mode: number): void {
-    writeFileSync(`${file}.new`, text, { mode, flush: true });
+    rmSync(`${file}.new`, { force: true });
+    writeFileSync(`${file}.new`, text, { mode, flag: 'wx', flush: true });
     chmodSync(`${file}.new`, mode);
     renameSync(`${file}.new`, file);
+  }
+}
+
+/** Whoever owns a directory, or may write in it, can put keys of his own there, and read what is made of them. */
+function checkOwner(path: string): void {
+  const { uid, mode } = statSync(path);
+  const trusted = [process.geteuid?.() ?? uid, 0];
+  // A link is as good as who made it.
+  if (!trusted.includes(uid) || !trusted.includes(lstatSync(path).uid)) {
+    throw new DirectoryUnusable(`the data directory ${path} belongs to somebody else; choose another one`);
+  }
+  if ((mode & 0o022) !== 0) {
+    throw new DirectoryUnusable(`others may write in the data directory ${path}; run: chmod go-w ${path}`);
   }
 }
 

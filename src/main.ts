@@ -1,5 +1,6 @@
 /** `sluice server`: reads the settings, starts, says where everything is, and stops when it is told to. */
 import { existsSync } from 'node:fs';
+import { DirectoryUnusable } from './data-directory.js';
 import { AuthorityUnusable } from './identity/authority.js';
 import { SettingsFaulty, readSettings, type Settings } from './settings.js';
 import { DatabaseUnusable } from './store/database.js';
@@ -38,7 +39,9 @@ async function start(
     return server;
   } catch (error) {
     if (error instanceof SettingsFaulty) return leave(error.message, EXIT.usage);
-    const expected = [DatabaseUnusable, AuthorityUnusable, PortUnusable].some((type) => error instanceof type);
+    const expected = [DatabaseUnusable, AuthorityUnusable, DirectoryUnusable, PortUnusable].some(
+      (type) => error instanceof type,
+    );
     const { code, path } = error as NodeJS.ErrnoException;
     if (expected) return leave((error as Error).message, EXIT.failed);
     if (path !== undefined) return leave(`cannot use ${path}: ${REASONS[code ?? ''] ?? code}`, EXIT.failed);

@@ -1,6 +1,16 @@
 /** A server that cannot start says why in one line and ends with a code; one that can, keeps its secrets to itself. */
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -120,6 +130,20 @@ describe('a server that cannot start', () => {
     expect(inOneLine(ended)).toMatch(new RegExp(`cannot use .*: ${reason}$`));
   });
 
+  it('says that others may write in its data directory', async () => {
+    chmodSync(directory, 0o777);
+    const ended = await server([...FREE_PORTS, '--log-level', 'error']);
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toContain(`others may write in the data directory ${directory}; run: chmod go-w`);
+  });
+
+  it.runIf(IS_ROOT)('says that its data directory belongs to somebody else', async () => {
+    chownSync(directory, NOBODY, NOBODY);
+    const ended = await server([...FREE_PORTS, '--log-level', 'error']);
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toContain(`the data directory ${directory} belongs to somebody else`);
+  });
+
   it('says that another server has the data directory', async () => {
     await using first = await RestServer.start({ dataDir: directory });
     const ended = await server([...FREE_PORTS, '--log-level', 'error']);
@@ -162,6 +186,15 @@ describe('a server that starts again', () => {
       expect(statSync(join(directory, file)).mode & 0o777, file).toBe(0o600);
     }
     expect(readFileSync(join(directory, 'admin.token'), 'utf8').trim()).toBe(first.token);
+  });
+
+  it('writes into no file that lies in wait for its secrets', async () => {
+    const elsewhere = join(directory, 'elsewhere');
+    writeFileSync(elsewhere, 'precious', { mode: 0o644 });
+    for (const file of ['admin.token', 'trust-anchors.pem']) symlinkSync(elsewhere, join(directory, `${file}.new`));
+    await using rest = await RestServer.start({ dataDir: directory });
+    expect(readFileSync(elsewhere, 'utf8')).toBe('precious');
+    expect(statSync(rest.server.files.adminToken).mode & 0o777).toBe(0o600);
   });
 
   it('never logs a token, not even one that is sent where a name belongs', async () => {
