@@ -193,6 +193,19 @@ describe('who may answer for a cluster', () => {
 });
 
 describe('a compiler that failed', () => {
+  it('forgets no name that it had in force and has not any more', () => {
+    const ports = [80, 81].map((port) => ({ port, protocol: 'HTTP' as const }));
+    const subject = new Subject(aService('cart', { ports }), aService('web'));
+    const impossible = { ...aService('web'), spec: { ports: null } } as unknown as Document;
+    expect(() => subject.put(aService('cart'), impossible)).toThrow();
+    expect(subject.put(aService('web'))).toEqual([
+      'Cluster cart.shop:81',
+      'ClusterLoadAssignment cart.shop:81',
+      'Listener cart.shop:81',
+      'RouteConfiguration cart.shop:81',
+    ]);
+  });
+
   it('has in force what it had, and begins anew with the next mesh', () => {
     const documents = [aService('cart'), aWorkload('cart-1', { service: 'cart' })];
     const subject = new Subject(...documents);

@@ -31,12 +31,20 @@ export interface Publication {
   readonly changed: ReadonlyMap<TypeUrl, ReadonlySet<string>>;
 }
 
-/** A pass that is under way. */
-interface Pass {
-  readonly sequence: number;
-  readonly outcomes: Outcome[];
-  readonly problems: Map<string, readonly Problem[]>;
-  readonly work: Iterator<void>;
+/** A pass that is under way: what was made, of which nothing is in force yet. */
+class Pass {
+  readonly made: Outcome[] = [];
+  readonly changed = new Map<TypeUrl, Set<string>>();
+  /** By the key of a service, the names of what is made for it. */
+  readonly outbounds = new Map<string, readonly ResourceName[]>();
+  /** By the printed reference of an object. */
+  readonly problems = new Map<string, readonly Problem[]>();
+  isMade = false;
+
+  constructor(
+    readonly sequence: number,
+    readonly dependents: Dependents,
+  ) {}
 }
 
 export class Compiler implements ResourceTable {
@@ -49,6 +57,7 @@ export class Compiler implements ResourceTable {
   private relations: Relations;
   private reach = new Reach();
   private pass: Pass | undefined;
+  private work: Iterator<void> | undefined;
   /** A pass failed half-way: nothing that is remembered of the mesh can be relied on. */
   private lost = false;
   private published = 0;
@@ -122,17 +131,18 @@ export class Compiler implements ResourceTable {
   begin(world: Moment, changes: readonly Pick<Change, 'ref'>[]): void {
     if (this.pass) throw new Error('the pass before is not over');
     const sequence = Math.max(world.sequence, this.published + 1);
-    const dependents = this.lost ? this.forget(world.mesh) : this.follow(world.mesh, changes);
+    const dependents = this.lost ? this.forget(world.mesh) : this.dependents(world.mesh, changes);
     this.start(sequence, dependents);
   }
 
   /** Makes one thing at least, and more while `goOn` says so; when all is made, that is in force, and here is what it changed. */
   step(goOn: () => boolean): Publication | undefined {
-    const { pass } = this;
-    if (!pass) return undefined;
+    const { pass, work } = this;
+    if (!pass || !work) return undefined;
     try {
       do {
-        if (pass.work.next().done) return this.publish(pass);
+        if (pass.isMade) return this.publish(pass);
+        pass.isMade = work.next().done ?? false;
       } while (goOn());
       return undefined;
     } catch (error) {
@@ -149,7 +159,7 @@ export class Compiler implements ResourceTable {
   }
 
   /** What depends on the changes, in the mesh before and in the one after. */
-  private follow(mesh: Mesh, changes: readonly Pick<Change, 'ref'>[]): Dependents {
+  private dependents(mesh: Mesh, changes: readonly Pick<Change, 'ref'>[]): Dependents {
     const { relations } = this;
     const before = relations.mesh;
     this.lost = true;
@@ -189,85 +199,91 @@ export class Compiler implements ResourceTable {
   }
 
   private start(sequence: number, dependents: Dependents): void {
-    const outcomes: Outcome[] = [];
-    const problems = new Map<string, readonly Problem[]>();
-    const work = this.work(dependents, sequence, outcomes, problems);
-    this.pass = { sequence, outcomes, problems, work };
+    this.pass = new Pass(sequence, dependents);
+    this.work = this.through(this.pass);
   }
 
   /** Policies come last: that one protects nobody is known when all workloads have been looked at. */
-  private *work(
-    { services, workloads, splits, policies }: Dependents,
-    sequence: number,
-    outcomes: Outcome[],
-    problems: Map<string, readonly Problem[]>,
-  ): Generator<void> {
+  private *through(pass: Pass): Generator<void> {
+    const { services, workloads, splits, policies } = pass.dependents;
     for (const key of services) {
-      outcomes.push(...this.makeOutbounds(key, sequence));
+      this.makeOutbounds(key, pass);
       yield;
     }
     for (const key of workloads) {
-      outcomes.push(this.makeInbound(key, sequence, policies));
+      this.makeInbound(key, pass);
       yield;
     }
     const { mesh } = this.relations;
     for (const key of splits) {
       const split = mesh.TrafficSplit.get(key);
-      problems.set(`TrafficSplit ${key}`, split ? splitProblems(split, this.relations) : []);
+      pass.problems.set(`TrafficSplit ${key}`, split ? splitProblems(split, this.relations) : []);
       yield;
     }
     for (const key of policies) {
       const policy = mesh.AuthorizationPolicy.get(key);
       const found = policy ? policyProblems(policy, this.relations, this.reach.of(policy)) : [];
-      problems.set(`AuthorizationPolicy ${key}`, found);
+      pass.problems.set(`AuthorizationPolicy ${key}`, found);
       yield;
     }
   }
 
-  private makeOutbounds(key: string, sequence: number): Outcome[] {
+  private makeOutbounds(key: string, pass: Pass): void {
     const service = this.relations.mesh.Service.get(key);
-    const outbounds = service ? outboundsOf(service, this.relations) : [];
-    const made = outbounds
-      .flatMap((outbound) => {
-        const accepted = this.lingering.note(key, outboundName(outbound), outbound.accepted, sequence);
-        return this.dialect.outboundRecipes(outbound, accepted);
-      })
-      .map((recipe) => this.follows(recipe, sequence));
-    const names = new Set(made.map(({ name }) => name));
-    const gone = (this.outbounds.get(key) ?? []).filter(({ name }) => !names.has(name));
-    for (const { type, name } of gone) if (type === TYPES.cluster) this.lingering.note(key, name, [], sequence);
-    if (made.length > 0)
-      this.outbounds.set(
-        key,
-        made.map(({ type, name }) => ({ type, name })),
-      );
-    else this.outbounds.delete(key);
-    return [...made, ...gone.map(({ type, name }) => ({ type, name, resource: undefined }))];
+    const recipes = (service ? outboundsOf(service, this.relations) : []).flatMap((outbound) => {
+      const accepted = this.lingering.note(key, outboundName(outbound), outbound.accepted, pass.sequence);
+      return this.dialect.outboundRecipes(outbound, accepted);
+    });
+    for (const recipe of recipes) this.follow(recipe, pass);
+    const names = new Set(recipes.map(({ name }) => name));
+    for (const { type, name } of this.outbounds.get(key) ?? []) {
+      if (names.has(name)) continue;
+      if (type === TYPES.cluster) this.lingering.note(key, name, [], pass.sequence);
+      this.note({ type, name, resource: undefined }, pass);
+    }
+    const made = recipes.map(({ type, name }) => ({ type, name }));
+    pass.outbounds.set(key, made);
   }
 
-  private makeInbound(key: string, sequence: number, policies: Set<string>): Outcome {
+  private makeInbound(key: string, pass: Pass): void {
     const workload = this.relations.mesh.Workload.get(key);
     const inbound = workload?.spec.port === undefined ? undefined : inboundOf(workload, this.relations);
     const guarded = workload !== undefined && isGuarded(workload);
     const reached = this.reach.note(key, inbound && { guarded, policies: inbound.policies });
-    for (const { metadata } of reached) policies.add(keyOf(metadata));
-    if (!inbound || !guarded) return { ...inboundResource(key), resource: undefined };
-    return this.follows(this.dialect.inboundRecipe(inbound), sequence);
+    for (const { metadata } of reached) pass.dependents.policies.add(keyOf(metadata));
+    if (inbound && guarded) this.follow(this.dialect.inboundRecipe(inbound), pass);
+    else this.note({ ...inboundResource(key), resource: undefined }, pass);
   }
 
-  private follows(recipe: Recipe, sequence: number): Outcome {
+  private follow(recipe: Recipe, pass: Pass): void {
     const { type, name } = recipe;
-    return { type, name, resource: make(recipe, this.table.get(type, name), sequence) };
+    this.note({ type, name, resource: make(recipe, this.table.get(type, name), pass.sequence) }, pass);
   }
 
-  private publish({ sequence, outcomes, problems }: Pass): Publication {
+  private note(outcome: Outcome, { made, changed }: Pass): void {
+    const { type, name, resource } = outcome;
+    const before = this.table.get(type, name);
+    if (resource === before) return;
+    made.push(outcome);
+    if (resource?.version === before?.version) return;
+    const names = changed.get(type);
+    if (names) names.add(name);
+    else changed.set(type, new Set([name]));
+  }
+
+  private publish({ sequence, made, changed, outbounds, problems }: Pass): Publication {
     this.pass = undefined;
     this.published = sequence;
-    for (const [key, found] of problems) {
-      if (found.length > 0) this.problems.set(key, found);
-      else this.problems.delete(key);
+    this.table.put(made);
+    for (const [service, names] of outbounds) {
+      if (names.length > 0) this.outbounds.set(service, names);
+      else this.outbounds.delete(service);
     }
-    return { sequence, changed: this.table.put(outcomes) };
+    for (const [object, found] of problems) {
+      if (found.length > 0) this.problems.set(object, found);
+      else this.problems.delete(object);
+    }
+    return { sequence, changed };
   }
 }
 

@@ -29,19 +29,11 @@ export class Table {
     return this.types.get(type)?.keys() ?? [];
   }
 
-  /** Puts what was made in force. Gives the names, by type, of which a client would notice it. */
-  put(made: Iterable<Outcome>): Map<TypeUrl, Set<string>> {
-    const changed = new Map<TypeUrl, Set<string>>();
+  /** Puts what was made in force. */
+  put(made: Iterable<Outcome>): void {
     for (const { type, name, resource } of made) {
-      const resources = this.types.get(type);
-      const before = resources?.get(name);
-      if (resource) resources?.set(name, resource);
-      else resources?.delete(name);
-      if (before?.version === resource?.version) continue;
-      const names = changed.get(type);
-      if (names) names.add(name);
-      else changed.set(type, new Set([name]));
+      if (resource) this.types.get(type)?.set(name, resource);
+      else this.types.get(type)?.delete(name);
     }
-    return changed;
   }
 }
