@@ -12,32 +12,34 @@ use crate::gate::{Gate, Pass};
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Counts as an open connection.
+pub struct Counted(Gauge);
+
+impl Counted {
+    /// One more.
+    pub fn one_more(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// An open connection that has its place.
 pub struct Open {
     _pass: Pass,
-    gauge: Gauge,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.gauge.dec();
-    }
-}
-
-impl Open {
-    /// Counts one more. `None`: there are too many.
-    pub fn one_more(gate: &Gate, gauge: &Gauge) -> Option<Self> {
-        let pass = gate.enter()?;
-        gauge.inc();
-        Some(Self { _pass: pass, gauge: gauge.clone() })
-    }
+    _counted: Counted,
 }
 
 /// Gives every connection that comes to `each`; those that are too many are closed at once. Never ends.
 pub async fn accept(listener: TcpListener, gate: Gate, gauge: Gauge, each: impl Fn(TcpStream, SocketAddr, Open)) {
     loop {
         let (stream, remote) = next(&listener).await;
-        if let Some(open) = Open::one_more(&gate, &gauge) {
-            each(stream, remote, open);
+        if let Some(pass) = gate.enter() {
+            each(stream, remote, Open { _pass: pass, _counted: Counted::one_more(&gauge) });
         }
     }
 }

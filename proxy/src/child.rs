@@ -14,7 +14,7 @@ use rustix::process::{
 };
 use tokio::process::{Child as Process, Command};
 
-use crate::terminal;
+use crate::{service_links::is_service_link, terminal};
 
 /// Hosts that are never called through the sidecar.
 const LOCAL: &str = "localhost,127.0.0.1,::1";
@@ -65,6 +65,11 @@ impl Child {
         Ok(Self { process, pid })
     }
 
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Waits for its end and gives the exit code: its own, or 128 and the signal that ended it, as shells say it.
     pub async fn ended(&mut self) -> u8 {
         let code = self.process.wait().await.map_or(1, exit_code);
@@ -105,8 +110,11 @@ pub fn environment(
     ours: impl IntoIterator<Item = (OsString, OsString)>,
     surroundings: &Surroundings,
 ) -> BTreeMap<OsString, OsString> {
-    let is_ours = |name: &OsStr| name.as_encoded_bytes().starts_with(b"SLUICE_");
-    let mut theirs: BTreeMap<_, _> = ours.into_iter().filter(|(name, _)| !is_ours(name)).collect();
+    let is_ours = |name: &OsStr, value: &OsStr| {
+        name.as_encoded_bytes().starts_with(b"SLUICE_")
+            && !is_service_link(&name.to_string_lossy(), &value.to_string_lossy())
+    };
+    let mut theirs: BTreeMap<_, _> = ours.into_iter().filter(|(name, value)| !is_ours(name, value)).collect();
     let proxy = format!("http://{}", surroundings.outbound);
     for name in ["NO_PROXY", "no_proxy"] {
         let mut hosts = theirs.get(OsStr::new(name)).filter(|hosts| !hosts.is_empty()).cloned().unwrap_or_default();
@@ -140,6 +148,7 @@ mod tests {
             ("SLUICE_JOIN_TOKEN_FILE", "/run/token"),
             ("SLUICE_STATE_DIR", "/var/lib/sluice"),
             ("SLUICE_OUTBOUND", "http://elsewhere"),
+            ("SLUICE_SERVICE_HOST", "10.0.0.1"),
             ("HTTP_PROXY", "http://elsewhere"),
             ("NO_PROXY", "internal.example"),
             ("no_proxy", ""),
@@ -157,6 +166,7 @@ mod tests {
             ("PATH", "/bin"),
             ("SLUICE_ADMIN", "http://127.0.0.1:15000"),
             ("SLUICE_OUTBOUND", "http://127.0.0.1:15001"),
+            ("SLUICE_SERVICE_HOST", "10.0.0.1"),
             ("SLUICE_WORKLOAD", "shop/cart-v1"),
             ("http_proxy", "http://127.0.0.1:15001"),
             ("no_proxy", "localhost,127.0.0.1,::1"),

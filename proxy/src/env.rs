@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::xds::decode::Limits;
+use crate::{program::Exposed, service_links::is_service_link, users::Wish, xds::decode::Limits};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,16 @@ pub struct Settings {
     pub xds_addr: String,
     /// Where the program listens. None: it only calls.
     pub app_port: Option<u16>,
+    /// What is done about a program that can be called past its sidecar.
+    pub exposed_program: Exposed,
     /// Where callers are listened to.
     pub inbound_listen: SocketAddr,
     /// The IP that callers are told.
     pub advertise_address: IpAddr,
     /// Where the program's calls are listened to.
     pub outbound_listen: SocketAddr,
+    /// Whose calls are taken on both of these.
+    pub local_users: Wish,
     /// Where people look.
     pub admin_listen: SocketAddr,
     /// How long to wait for identity and first configuration.
@@ -46,6 +50,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// How many requests may be in flight in each direction.
     pub max_requests: usize,
+    /// How much memory the process may have before requests that stand still are given up, in bytes.
+    pub max_memory: u64,
 }
 
 /// One setting, for `--help`.
@@ -69,11 +75,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("SLUICE_TRUST_ANCHORS", "", "PEM of the mesh's trust anchors, or a file with it; not needed once joined"),
     setting("SLUICE_JOIN_ADDR", "127.0.0.1:8445", "where the control plane takes newcomers"),
     setting("SLUICE_XDS_ADDR", "127.0.0.1:8444", "where the control plane serves members"),
-    setting("SLUICE_APP_PORT", "", "port of the program on 127.0.0.1; without it, the program only calls"),
+    setting("SLUICE_APP_PORT", "", "port of the program on 127.0.0.1 or [::1]; without it, the program only calls"),
+    setting("SLUICE_EXPOSED_PROGRAM", "warn", "warn, or refuse to call a program that others reach past its sidecar"),
     setting("SLUICE_INBOUND_LISTEN", "127.0.0.1:0", "where callers are listened to"),
     setting("SLUICE_ADVERTISE_ADDRESS", "", "the IP that callers are told; without it, that of SLUICE_INBOUND_LISTEN"),
     setting("SLUICE_OUTBOUND_LISTEN", "127.0.0.1:0", "where the program's calls are listened to; loopback only"),
     setting("SLUICE_ADMIN_LISTEN", "127.0.0.1:0", "where /livez, /readyz, /config and /metrics are; loopback only"),
+    setting("SLUICE_LOCAL_USERS", "", "whose calls those two take: any, or own and user ids, like own,1000"),
     setting("SLUICE_START_TIMEOUT", "60s", "how long to wait for identity and first configuration"),
     setting("SLUICE_DRAIN_TIMEOUT", "30s", "how long ending may take"),
     setting("SLUICE_LOG", "info", "error, warn, info, debug or trace"),
@@ -81,8 +89,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("SLUICE_MAX_ROUTES", "1000", "virtual hosts, and routes of each, that a route table may hold"),
     setting("SLUICE_MAX_CLUSTERS_PER_ROUTE", "100", "backends that a split may have"),
     setting("SLUICE_MAX_ENDPOINTS", "10000", "endpoints that a backend may have"),
-    setting("SLUICE_MAX_CONNECTIONS", "10000", "connections that each listener takes; less, if files run short"),
-    setting("SLUICE_MAX_REQUESTS", "10000", "requests in flight in each direction"),
+    setting(
+        "SLUICE_MAX_CONNECTIONS",
+        "10000",
+        "connections that each listener takes, a quarter of them without identity; less, if files run short",
+    ),
+    setting("SLUICE_MAX_REQUESTS", "10000", "requests in flight in each direction, half of them of one caller"),
+    setting("SLUICE_MAX_MEMORY", "256Mi", "memory above which requests whose bodies nobody reads are given up"),
 ];
 
 /// What is wrong with one variable.
@@ -99,9 +112,11 @@ impl fmt::Display for Fault {
 }
 
 impl Settings {
-    /// Reads the variables that begin with `SLUICE_`; the others are none of ours. Gives all faults at once.
+    /// Reads the variables that begin with `SLUICE_`; the others are none of ours, nor are those of a Service of that name.
+    /// Gives all faults at once.
     pub fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, Vec<Fault>> {
-        let ours = variables.into_iter().filter(|(name, _)| name.starts_with("SLUICE_"));
+        let is_ours = |name: &str, value: &str| name.starts_with("SLUICE_") && !is_service_link(name, value);
+        let ours = variables.into_iter().filter(|(name, value)| is_ours(name, value));
         let mut reader = Reader { values: ours.collect(), faults: Vec::new() };
         let known = |name: &String| SETTINGS.iter().any(|setting| setting.name == name);
         let unknown: Vec<String> = reader.values.keys().filter(|name| !known(name)).cloned().collect();
@@ -120,10 +135,12 @@ impl Settings {
             join_addr: reader.host_and_port("SLUICE_JOIN_ADDR"),
             xds_addr: reader.host_and_port("SLUICE_XDS_ADDR"),
             app_port: reader.port("SLUICE_APP_PORT"),
+            exposed_program: reader.exposed("SLUICE_EXPOSED_PROGRAM"),
             inbound_listen,
             advertise_address: advertised.unwrap_or(inbound_listen.ip()),
             outbound_listen: reader.loopback("SLUICE_OUTBOUND_LISTEN"),
             admin_listen: reader.loopback("SLUICE_ADMIN_LISTEN"),
+            local_users: reader.optional("SLUICE_LOCAL_USERS", "any, own or user ids").unwrap_or(Wish::Unsaid),
             start_timeout: reader.duration("SLUICE_START_TIMEOUT"),
             drain_timeout: reader.duration("SLUICE_DRAIN_TIMEOUT"),
             log: reader.log("SLUICE_LOG"),
@@ -135,6 +152,7 @@ impl Settings {
             },
             max_connections: reader.count("SLUICE_MAX_CONNECTIONS"),
             max_requests: reader.count("SLUICE_MAX_REQUESTS"),
+            max_memory: reader.bytes("SLUICE_MAX_MEMORY"),
         };
         if reader.faults.is_empty() { Ok(settings) } else { Err(reader.faults) }
     }
@@ -219,6 +237,25 @@ impl Reader {
         })
     }
 
+    fn bytes(&mut self, name: &str) -> u64 {
+        let text = self.text(name);
+        parse_bytes(&text).unwrap_or_else(|| {
+            self.fault(name, &format!("{text:?} is not a size like 64Mi or 1Gi"));
+            u64::MAX
+        })
+    }
+
+    fn exposed(&mut self, name: &str) -> Exposed {
+        match self.text(name).as_str() {
+            "warn" => Exposed::Warn,
+            "refuse" => Exposed::Refuse,
+            text => {
+                self.fault(name, &format!("{text:?} is not one of warn, refuse"));
+                Exposed::Refuse
+            }
+        }
+    }
+
     fn log(&mut self, name: &str) -> tracing::Level {
         let text = self.text(name);
         match text.as_str() {
@@ -268,6 +305,14 @@ fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+fn parse_bytes(text: &str) -> Option<u64> {
+    let units = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
+    let (digits, unit) = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
+    // As a number may have a sign for Rust.
+    let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
+    digits.parse::<u64>().ok().filter(|_| is_number)?.checked_mul(*unit).filter(|bytes| *bytes > 0)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! connections; but the system does that for a program that is frozen, too. So when real calls wait and nothing comes back,
 //! it is asked for an answer, whatever that is.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,10 +11,21 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{calls::Calls, proto::Health};
+use tracing::{info, warn};
+
+use crate::{
+    calls::Calls,
+    program::{Exposed, Program, open_to_others, places, refusal},
+    proto::Health,
+    published::Published,
+    sockets,
+};
 
 /// How many failures in a row it takes to doubt a program that has accepted before.
 const FAILURES: u32 = 3;
+
+/// How many failures it takes to say that a program is not found that is perhaps still starting.
+const SLOW_START: u32 = 25;
 
 /// What every program that speaks any HTTP says something to, if it is only that it does not understand (RFC 9110 §9.3.7).
 const QUESTION: &[u8] =
@@ -64,19 +75,89 @@ impl Answers {
     }
 }
 
-/// Asks `program` for ever, and says in `health` what comes of it.
-pub async fn watch_program(program: SocketAddr, asks: Asks, calls: Calls, health: watch::Sender<Health>) {
+/// What is looked for, and where it is told when it is found.
+#[derive(Clone, Debug)]
+pub struct Sought {
+    /// Its port.
+    pub port: u16,
+    /// What is done if others than this machine reach it.
+    pub exposed: Exposed,
+    /// What is known of it.
+    pub program: Arc<Published<Program>>,
+}
+
+impl Sought {
+    /// Nothing is known of it yet.
+    pub fn new(port: u16, exposed: Exposed) -> Self {
+        Self { port, exposed, program: Arc::new(Published::new(Program::at(port))) }
+    }
+}
+
+/// Looks for the program and asks it for ever, and says in `health` what comes of it. What is wrong with it is logged when
+/// that changes.
+pub async fn watch_program(sought: Sought, asks: Asks, calls: Calls, health: watch::Sender<Health>) {
     let mut answers = Answers::default();
     loop {
         let owes = answers.owes || calls.silent_for() >= asks.suspicious;
-        let well = matches!(timeout(asks.patience, ask(program, owes)).await, Ok(Ok(())));
+        let (known, before) = (sought.program.now(), answers);
+        let found = find(&known, sought.port, asks.patience, owes).await;
+        let next = look(&known, &sought, found);
+        let well = next.fault.is_none();
         if well && owes {
             // It only takes its time.
             calls.sign_of_life();
         }
         answers = answers.after(well, owes);
+        if let Some(fault) = &next.fault
+            && (answers.failures == SLOW_START || before.accepts && !answers.accepts)
+        {
+            warn!(fault, "the program is not called");
+        }
+        // One failure says nothing yet of a program that has accepted before.
+        if next != *known && (well || !answers.accepts) {
+            say(&next, &known);
+            sought.program.swap(Arc::new(next));
+        }
         health.send_if_modified(|known| std::mem::replace(known, answers.health()) != answers.health());
         sleep(if answers.accepts { asks.every.0 } else { asks.every.1 }).await;
+    }
+}
+
+/// What is known of the program after it was found there, or was not.
+fn look(known: &Program, sought: &Sought, found: Result<SocketAddr, String>) -> Program {
+    match found {
+        Ok(address) if known.fault.is_none() && known.address == address => known.clone(),
+        Ok(address) => {
+            let all = sockets::listening().unwrap_or_default();
+            let open_at = open_to_others(&all, sought.port);
+            let fault = refusal(&open_at, sought.exposed);
+            Program { address, refused: fault.is_some(), fault, open_at }
+        }
+        Err(why) => Program { fault: Some(why), refused: false, ..known.clone() },
+    }
+}
+
+/// Where the program answers: where it was, if it still does. Otherwise, why not.
+async fn find(known: &Program, port: u16, patience: Duration, for_an_answer: bool) -> Result<SocketAddr, String> {
+    let mut reasons = Vec::new();
+    let others = places(port).into_iter().filter(|place| *place != known.address);
+    for place in std::iter::once(known.address).chain(others) {
+        match timeout(patience, ask(place, for_an_answer)).await {
+            Ok(Ok(())) => return Ok(place),
+            Ok(Err(error)) => reasons.push(format!("{place} ({})", error.kind())),
+            Err(_) => reasons.push(format!("{place} (nothing came)")),
+        }
+    }
+    Err(format!("it does not answer on {}", reasons.join(" or ")))
+}
+
+fn say(next: &Program, known: &Program) {
+    let Program { address, fault, open_at, .. } = next;
+    if fault.is_none() {
+        info!(%address, "the program is found");
+    }
+    if !open_at.is_empty() && *open_at != known.open_at {
+        warn!(?open_at, "the program can be called past its sidecar; let it listen on 127.0.0.1 alone");
     }
 }
 

@@ -5,6 +5,7 @@ use std::{env, ffi::OsString, process::ExitCode};
 use sluice_proxy::{
     app,
     env::{SETTINGS, Setting, Settings},
+    log::Log,
 };
 
 /// `EX_USAGE` of sysexits.h: it was asked for wrongly.
@@ -45,15 +46,24 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    let (log, writing) = match Log::to(std::io::stderr()) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("sluice-proxy: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
         .with_max_level(settings.log)
-        .with_writer(std::io::stderr)
+        .with_writer(log)
         .init();
-    match run(settings, command, variables) {
+    let result = run(settings, command, variables);
+    writing.close();
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("sluice-proxy: {error}");
@@ -62,7 +72,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// One thread serves everything: beside a program, a sidecar must be small.
+/// One thread serves requests, and this one does everything else: beside a program, a sidecar must be small.
 fn run(
     settings: Settings,
     command: Vec<OsString>,

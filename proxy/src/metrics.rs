@@ -30,6 +30,7 @@ pub struct Metrics {
     registry: Registry,
     refused_connections: Family<Reason, Counter>,
     refused_heads: Family<Head, Counter>,
+    refused_calls: Family<Reason, Counter>,
     decisions: Family<Decision, Counter>,
     audits: Family<Decision, Counter>,
     inbound_requests: Family<Class, Counter>,
@@ -104,6 +105,7 @@ impl Default for Metrics {
         }
         let refused_connections = register!("inbound_refused_connections", "Connections that were turned away");
         let refused_heads = register!("refused_heads", "Heads of requests that are too large, or cannot be read");
+        let refused_calls = register!("outbound_refused_connections", "Connections on loopback that were turned away");
         let decisions = register!("inbound_decisions", "Requests by verdict and by the rule that decided");
         let audits = register!("inbound_audit", "Requests by what audited policies would have decided");
         let inbound_requests = register!("inbound_requests", "Requests from callers, by class of status");
@@ -124,6 +126,7 @@ impl Default for Metrics {
             registry,
             refused_connections,
             refused_heads,
+            refused_calls,
             decisions,
             audits,
             inbound_requests,
@@ -170,6 +173,11 @@ impl Metrics {
             }
             stays
         });
+    }
+
+    /// A connection on loopback was turned away.
+    pub fn refused_call(&self, reason: &'static str) {
+        self.refused_calls.get_or_create(&Reason { reason }).inc();
     }
 
     /// A request was judged. No rule: the default of the mesh, or the lack of a rule, decided.

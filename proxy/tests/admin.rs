@@ -8,6 +8,7 @@ use sluice_proxy::{
     admin::{Admin, Readiness},
     identity::credentials::Credentials,
     published::Published,
+    users::Users,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,6 +32,8 @@ async fn port(leaf: &Leaf) -> std::net::SocketAddr {
         standing: Arc::default(),
         config: Arc::default(),
         report: Arc::default(),
+        program: None,
+        users: Users::any(),
         metrics: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -103,4 +106,21 @@ async fn nobody_is_ready_whose_certificate_is_over() {
             assert!(reason.starts_with("the certificate ended "), "{reason}");
         }
     }
+}
+
+#[tokio::test]
+async fn whoever_only_stays_keeps_nobody_out() {
+    let address = port(&Leaf::of("shop/cart")).await;
+    let mut stays = Vec::new();
+    for _ in 0..64 {
+        stays.push(TcpStream::connect(address).await.unwrap());
+    }
+    for _ in 0..3 {
+        assert_eq!(status(address, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await, "200");
+    }
+    let mut ended = 0;
+    for stream in &mut stays[..3] {
+        ended += soon("the end", stream.read(&mut [0])).await.unwrap_or(0);
+    }
+    assert_eq!(ended, 0, "those who came first made room");
 }

@@ -11,7 +11,8 @@ use std::{
 
 use http::{Method, Response, Version};
 use sluice_proxy::{
-    health::{Asks, watch_program},
+    health::{Asks, Sought, watch_program},
+    program::Exposed,
     proto::Health,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -36,7 +37,12 @@ async fn a_frozen_program_is_found_out_by_the_calls_that_wait_for_it() {
     let address = frozen.local_addr().unwrap();
     let mesh = Mesh::new(address, Door::to_members()).await;
     let (health, mut seen) = watch::channel(Health::Unhealthy);
-    let watching = tokio::spawn(watch_program(address, asks(), mesh.cart.calls.clone(), health));
+    let watching = tokio::spawn(watch_program(
+        Sought::new(address.port(), Exposed::Warn),
+        asks(),
+        mesh.cart.calls.clone(),
+        health,
+    ));
     soon("health", seen.wait_for(|&health| health == Health::Healthy)).await.unwrap();
     let outbound = mesh.web.outbound;
     let call = tokio::spawn(async move { Client::plain(outbound, Version::HTTP_11).await.get("http://cart/").await });
@@ -65,7 +71,8 @@ async fn a_program_that_takes_its_time_is_well() {
     .await;
     let mesh = Mesh::new(slow, Door::to_members()).await;
     let (health, seen) = watch::channel(Health::Unhealthy);
-    let watching = tokio::spawn(watch_program(slow, asks(), mesh.cart.calls.clone(), health));
+    let watching =
+        tokio::spawn(watch_program(Sought::new(slow.port(), Exposed::Warn), asks(), mesh.cart.calls.clone(), health));
     let outbound = mesh.web.outbound;
     let call = tokio::spawn(async move { Client::plain(outbound, Version::HTTP_11).await.get("http://cart/").await });
     eventually("some questions", async || (asked.load(Ordering::Relaxed) > 5).then_some(())).await;

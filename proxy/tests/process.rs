@@ -196,6 +196,61 @@ async fn a_program_that_does_not_end_is_killed() {
 }
 
 #[tokio::test]
+async fn what_the_program_leaves_behind_is_buried() {
+    let world = World::new().await;
+    let place = |name: &str| world.directory.path().join(name);
+    let (born, go, end) = (place("born"), place("go"), place("end"));
+    let wait_for = |file: &Path| format!("while [ ! -e {} ]; do sleep 0.02; done", file.display());
+    let orphan = place("orphan.sh");
+    fs::write(&orphan, format!("echo $$ > {}; {}", born.display(), wait_for(&go))).unwrap();
+    let script = format!("(sh {} &); {}", orphan.display(), wait_for(&end));
+    let mut command = world.command(&["--", "sh", "-c", &script]);
+    // What it makes of a process that process 1 would get is not its number's doing.
+    // SAFETY: between fork and exec only one system call is made.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(|| Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?));
+    }
+    let mut sidecar = world.start(&mut command).await;
+    let read = || fs::read_to_string(&born).ok()?.trim().parse::<u32>().ok();
+    let orphan = eventually("the orphan", async || read()).await;
+    let status = || fs::read_to_string(format!("/proc/{orphan}/status"));
+    let parent = format!("PPid:\t{}\n", sidecar.process.id().unwrap());
+    eventually("its new parent", async || status().unwrap().contains(&parent).then_some(())).await;
+    fs::write(go, "").unwrap();
+    eventually("its end", async || status().is_err().then_some(())).await;
+    fs::write(end, "").unwrap();
+    assert_eq!(sidecar.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_who_reads_the_log() {
+    let world = World::new().await;
+    let port = named("cart").await.port().to_string();
+    let mut sidecar =
+        world.start_unheard(world.command(&[]).env("SLUICE_APP_PORT", port).env("SLUICE_LOG", "trace")).await;
+    sidecar.ready().await;
+    // A pipe holds 64 KiB.
+    for _ in 0..200 {
+        // Whatever the answer is to a call of nobody, it comes.
+        Client::plain(sidecar.addresses.outbound, Version::HTTP_11).await.get("http://nobody/").await;
+        assert_eq!(sidecar.look("/livez").await.0, 200);
+    }
+    sidecar.signal(Signal::TERM);
+    assert_eq!(sidecar.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_service_called_sluice_is_no_setting() {
+    let world = World::new().await;
+    let mut command = world.command(&["--", "sh", "-c", "[ $SLUICE_SERVICE_HOST = 10.0.0.1 ]"]);
+    command.env("SLUICE_PORT", "tcp://10.0.0.1:80").env("SLUICE_SERVICE_HOST", "10.0.0.1");
+    command.env("SLUICE_SERVICE_PORT_HTTPS", "443").env("SLUICE_PORT_80_TCP_ADDR", "10.0.0.1");
+    let mut sidecar = world.start(&mut command).await;
+    assert_eq!(sidecar.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn it_ends_without_a_loss() {
     let (asked, mut came) = watch::channel(0);
     let (finish, finished) = watch::channel(false);

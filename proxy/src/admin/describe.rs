@@ -18,10 +18,11 @@ use crate::{
 };
 
 /// All of it.
-pub fn everything(identity: Option<&Credentials>, config: &Config, report: &Report) -> Value {
+pub fn everything(identity: Option<&Credentials>, program: Option<&Value>, config: &Config, report: &Report) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "identity": identity.map(who),
+        "program": program,
         "controlPlane": report,
         "inbound": config.inbound.as_deref().map(inbound),
         "services": answers(&config.services, |service| json!({ "routes": service.route_table })),

@@ -3,6 +3,7 @@
 mod describe;
 mod host;
 mod readiness;
+mod visitors;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -10,21 +11,26 @@ use host::means_us;
 pub use readiness::Readiness;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
+use visitors::{HEAD_TIMEOUT, Visitors};
 
 use crate::{
-    accept::accept,
+    accept::next,
     config::Config,
-    gate::Gate,
     http::{Body, HeaderValue, Method, Request, Response, ServerSettings, StatusCode, header, serve},
     identity::credentials::Credentials,
     metrics::Metrics,
+    program::Program,
     published::Published,
     standing::Standing,
+    users::{Stranger, Users},
     xds::report::Report,
 };
 
 /// More at once is nobody who wants to know something.
 const MOST_CONNECTIONS: usize = 64;
+
+/// How many questions somebody may ask at once.
+const MOST_STREAMS: u32 = 16;
 
 /// What there is to be seen.
 pub struct Admin {
@@ -38,6 +44,10 @@ pub struct Admin {
     pub standing: Arc<Standing>,
     /// How the control plane is heard.
     pub report: Arc<Published<Report>>,
+    /// The program beside it, if anybody may call that.
+    pub program: Option<Arc<Published<Program>>>,
+    /// Who may look.
+    pub users: Users,
     /// What was counted.
     pub metrics: Arc<Metrics>,
 }
@@ -47,38 +57,57 @@ impl Admin {
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
         // Whoever looks may look until the very end.
         let (_, never) = watch::channel(false);
-        accept(listener, Gate::new(MOST_CONNECTIONS), crate::metrics::uncounted(), |stream, _, open| {
-            let (admin, never) = (self.clone(), never.clone());
+        let settings = ServerSettings { header_timeout: HEAD_TIMEOUT, streams: MOST_STREAMS, ..Default::default() };
+        let visitors = Arc::new(Visitors::new(MOST_CONNECTIONS));
+        loop {
+            let (stream, remote) = next(&listener).await;
+            let (admin, never, mut visitor) = (self.clone(), never.clone(), visitors.enter());
+            let admitted =
+                stream.local_addr().map_err(Stranger::from).and_then(|local| self.users.admit(remote, local));
+            let stranger = Arc::new(admitted.err());
             tokio::spawn(async move {
+                let questions = visitor.questions.clone();
                 let handler = move |request| {
-                    let response = admin.answer(&request);
+                    let pass = questions.enter();
+                    let response = admin.answer(&request, stranger.as_ref().as_ref()).map(|body| body.holding(pass));
                     async move { response }
                 };
-                serve(stream, ServerSettings::default(), never, handler).await;
-                drop(open);
+                tokio::select! {
+                    _ = serve(stream, settings, never, handler) => {}
+                    () = visitor.put_out() => {}
+                }
             });
-        })
-        .await;
+        }
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request, stranger: Option<&Stranger>) -> Response {
         if !means_us(request) {
             return text(StatusCode::MISDIRECTED_REQUEST, "call this by its loopback address, or localhost\n");
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is of use here\n");
         }
-        match request.uri().path() {
+        let path = request.uri().path();
+        // Whoever probes may be anybody; what is in force and what passes here is nothing for other users.
+        if let Some(stranger) = stranger.filter(|_| !matches!(path, "/livez" | "/readyz")) {
+            return text(StatusCode::FORBIDDEN, &format!("{stranger}\n"));
+        }
+        match path {
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" => match self.ready() {
-                Readiness::Ready => document(StatusCode::OK, &json!({ "ready": true })),
+                // Whether the program is found does not decide that: a program may be started only once this is ready.
+                Readiness::Ready => document(StatusCode::OK, &json!({ "ready": true, "program": self.program() })),
                 Readiness::Not(reason) => {
-                    document(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false, "reason": reason }))
+                    let answer = json!({ "ready": false, "reason": reason, "program": self.program() });
+                    document(StatusCode::SERVICE_UNAVAILABLE, &answer)
                 }
             },
             "/config" => {
                 let (identity, config, report) = (self.credentials(), self.config.now(), self.report.now());
-                document(StatusCode::OK, &describe::everything(identity.as_deref(), &config, &report))
+                document(
+                    StatusCode::OK,
+                    &describe::everything(identity.as_deref(), self.program().as_ref(), &config, &report),
+                )
             }
             "/metrics" => match self.metrics.print() {
                 Ok(metrics) => {
@@ -95,6 +124,10 @@ impl Admin {
         let certificate_ends = self.credentials().map(|credentials| credentials.leaf.not_after);
         let readiness = self.readiness.now().with_certificate(certificate_ends, SystemTime::now());
         readiness.with_standing(self.standing.why_unknown())
+    }
+
+    fn program(&self) -> Option<Value> {
+        self.program.as_ref().map(|program| json!(*program.now()))
     }
 
     fn credentials(&self) -> Option<Arc<Credentials>> {

@@ -37,7 +37,7 @@ impl Sidecar {
         let (began, limit) = (Instant::now(), self.drain_timeout);
         info!(?limit, "draining");
         self.send_callers_away("draining");
-        let callers = self.probing.as_ref().map(|_| self.inbound_requests.clone());
+        let callers = self.probing.as_ref().map(|_| self.serving.inbound_requests.clone());
         let gone = async {
             let Some(callers) = callers else { return };
             while !callers_are_gone(began.elapsed(), callers.quiet_for(), limit) {
@@ -70,7 +70,7 @@ impl Sidecar {
             probing.abort();
         }
         self.health.send_replace(Health::Draining);
-        self.inbound_draining.send_replace(true);
+        self.serving.inbound_draining.send_replace(true);
     }
 
     /// Tells the program to end, and sees to it that it does. Its exit code, or 0 if there is no program.
@@ -88,10 +88,10 @@ impl Sidecar {
 
     /// Waits until everything is answered and delivered, until `deadline` at most, and leaves the mesh.
     async fn finish(&self, deadline: Instant) {
-        self.outbound_draining.send_replace(true);
+        self.serving.outbound_draining.send_replace(true);
         let finished = async {
-            let in_flight = || self.inbound_requests.inside() + self.outbound_requests.inside();
-            while !is_delivered(in_flight(), self.callers.inside(), self.inbound_requests.quiet_for()) {
+            let in_flight = || self.serving.inbound_requests.inside() + self.serving.outbound_requests.inside();
+            while !is_delivered(in_flight(), self.serving.callers.inside(), self.serving.inbound_requests.quiet_for()) {
                 sleep(LOOK).await;
             }
         };

@@ -2,10 +2,12 @@
 
 mod end;
 mod serve;
+mod serving;
 mod start;
 
 use std::{ffi::OsString, io, sync::Arc, time::Duration};
 
+use serving::Serving;
 use tokio::{sync::watch, task::JoinHandle};
 use tonic::transport::Channel;
 use tracing::info;
@@ -15,14 +17,15 @@ use crate::{
     child::{Child, Surroundings, environment},
     descriptors::{Descriptors, TooFew},
     env::Settings,
-    gate::Gate,
     identity::{credentials::Credentials, obtain::NoIdentity},
     listeners::{Addresses, Listeners, NoListener},
+    orphans,
     proto::Health,
     published::Published,
     registration::Workload,
     signals::{Signals, exit_code},
     state_dir::{NotOurs, StateDir},
+    users::Users,
 };
 
 /// Why the sidecar could not start. Each is one line for people.
@@ -37,6 +40,9 @@ pub enum StartError {
     /// A socket could not be had.
     #[error(transparent)]
     Listener(#[from] NoListener),
+    /// It cannot be told whose calls are whose.
+    #[error("SLUICE_LOCAL_USERS: the system does not say whose a connection is: {0}")]
+    Users(io::Error),
     /// We are nobody.
     #[error(transparent)]
     Identity(#[from] NoIdentity),
@@ -72,12 +78,13 @@ pub async fn run(
     let wished = settings.max_connections;
     settings.max_connections = connections(&settings, &descriptors)?;
     let directory = StateDir::claim(&settings.state_dir)?;
+    let users = Users::wished(&settings.local_users, !command.is_empty()).map_err(StartError::Users)?;
     let before = Addresses::take(&directory);
     let listeners = Listeners::bind(&settings, before).await?;
     let addresses = listeners.addresses()?;
     addresses.tell(&directory)?;
     let mut sidecar = tokio::select! {
-        started = Sidecar::start(&settings, &directory, listeners, addresses) => started?,
+        started = Sidecar::start(&settings, &users, &directory, listeners, addresses) => started?,
         signal = signals.end() => return Ok(if command.is_empty() { 0 } else { exit_code(signal) }),
     };
     if let Some(program) = command.first() {
@@ -89,6 +96,7 @@ pub async fn run(
                 .map_err(|source| StartError::Program { command: program.clone(), source })?,
         );
     }
+    tokio::spawn(orphans::reap(sidecar.child.as_ref().map(Child::pid)));
     if settings.max_connections < wished {
         let (connections, descriptors) = (settings.max_connections, descriptors.most);
         info!(wished, connections, descriptors, "there are too few file descriptors for SLUICE_MAX_CONNECTIONS");
@@ -116,13 +124,8 @@ struct Sidecar {
     probing: Option<JoinHandle<()>>,
     /// Tells the control plane how the program is.
     reporting: JoinHandle<()>,
-    /// Turn true when callers, then the program, should go elsewhere.
-    inbound_draining: watch::Sender<bool>,
-    outbound_draining: watch::Sender<bool>,
-    /// Connections from callers, and requests on them.
-    callers: Gate,
-    inbound_requests: Gate,
-    outbound_requests: Gate,
+    /// What serves requests.
+    serving: Serving,
     drain_timeout: Duration,
     child: Option<Child>,
 }

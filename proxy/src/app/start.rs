@@ -1,10 +1,6 @@
 //! The start: an identity, a configuration, and everything that serves from then on.
 
-use std::{
-    net::Ipv4Addr,
-    sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use tokio::{
     net::TcpListener,
@@ -12,30 +8,30 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Sidecar, StartError};
+use super::{
+    Sidecar, StartError,
+    serving::{Common, Serving},
+};
 use crate::{
     admin::{Admin, Readiness},
     calls::Calls,
     env::Settings,
-    gate::Gate,
-    health::{Asks, watch_program},
-    http::ServerSettings,
+    health::{Asks, Sought, watch_program},
     identity::{
         credentials::Credentials,
         obtain::{Ways, obtain},
         renew::keep_fresh,
         state::Resting,
     },
-    inbound::Inbound,
     link,
     listeners::{Addresses, Listeners},
     metrics::Metrics,
-    outbound::{Outbound, aside::Aside, turns::Turns},
+    program::Program,
     proto::Health,
     published::Published,
     registration::{Workload, keep_reported},
     state_dir::StateDir,
-    upstream::{Settings as Way, Upstream},
+    users::Users,
     xds::{
         client::{Client, Outlook},
         decode::INBOUND_PREFIX,
@@ -44,13 +40,11 @@ use crate::{
     },
 };
 
-/// How long a call may wait for the control plane to say where it goes.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 impl Sidecar {
     /// Comes to an identity and a configuration, and serves from then on.
     pub(super) async fn start(
         settings: &Settings,
+        users: &Users,
         directory: &StateDir,
         listeners: Listeners,
         addresses: Addresses,
@@ -59,7 +53,10 @@ impl Sidecar {
         let metrics = Arc::new(Metrics::default());
         let outlook = Arc::new(Outlook::default());
         let readiness: Arc<Published<Readiness>> = Arc::default();
-        let known = show(listeners.admin, &readiness, &outlook, &metrics);
+        let sought = settings.app_port.map(|port| Sought::new(port, settings.exposed_program));
+        let program = sought.as_ref().map(|sought| sought.program.clone());
+        let shown = Shown { program: program.clone(), users: users.clone(), metrics: metrics.clone() };
+        let known = show(listeners.admin, &readiness, &outlook, shown);
 
         readiness.swap(Arc::new(Readiness::Not("no identity yet".into())));
         let resting = Resting::within(directory.path());
@@ -93,53 +90,20 @@ impl Sidecar {
         let first = if settings.app_port.is_some() { Health::Unhealthy } else { Health::Healthy };
         let health = watch::Sender::new(first);
         let calls = Calls::default();
-        let probing = settings
-            .app_port
-            .map(|port| (Ipv4Addr::LOCALHOST, port).into())
-            .map(|program| tokio::spawn(watch_program(program, Asks::default(), calls.clone(), health.clone())));
+        let probing =
+            sought.map(|sought| tokio::spawn(watch_program(sought, Asks::default(), calls.clone(), health.clone())));
         let (told, standing) = (health.subscribe(), outlook.standing.clone());
         let reporting = tokio::spawn(keep_reported(channel.clone(), connections, workload.clone(), told, standing));
 
-        let way = Way { most_kept: (settings.max_connections / 4).clamp(16, 512), ..Way::default() };
-        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), way));
-        let (inbound_draining, outbound_draining) = (watch::Sender::new(false), watch::Sender::new(false));
-        let callers = Gate::new(settings.max_connections);
-        let inbound_requests = Gate::new(settings.max_requests);
-        let outbound_requests = Gate::new(settings.max_requests);
-        let outbound = Outbound {
-            config: outlook.config.clone(),
-            demand: outlook.demand.clone(),
-            upstream: upstream.clone(),
-            namespace: workload.namespace.as_str().into(),
-            metrics: metrics.clone(),
-            settings: ServerSettings::default(),
-            patience: PATIENCE,
-            in_flight: outbound_requests.clone(),
-            connections: Gate::new(settings.max_connections),
-            draining: outbound_draining.subscribe(),
-            turns: Turns::default(),
-            aside: Aside::default(),
-        };
-        tokio::spawn(Arc::new(outbound).run(listeners.outbound));
-        if let (Some(listener), Some(port)) = (listeners.inbound, settings.app_port) {
+        let common =
+            Common { identity: identity.clone(), outlook: outlook.clone(), metrics, workload: workload.clone() };
+        let serving = Serving::new(settings, common)?;
+        serving.open_outbound(settings, users.clone(), listeners.outbound)?;
+        if let (Some(listener), Some(program)) = (listeners.inbound, program) {
             timeout_at(deadline, outlook.config.find(|config| config.inbound.clone()))
                 .await
                 .map_err(|_| StartError::NoConfiguration { workload: name.clone(), limit: settings.start_timeout })?;
-            let inbound = Inbound {
-                config: outlook.config.clone(),
-                identity: identity.clone(),
-                upstream,
-                program: (Ipv4Addr::LOCALHOST, port).into(),
-                workload: name.into(),
-                metrics,
-                settings: ServerSettings::default(),
-                in_flight: inbound_requests.clone(),
-                calls,
-                connections: callers.clone(),
-                draining: inbound_draining.subscribe(),
-                rules_of: AtomicUsize::new(0),
-            };
-            tokio::spawn(Arc::new(inbound).run(listener));
+            serving.open_inbound(program, calls, listener)?;
         }
         Ok(Self {
             identity,
@@ -149,15 +113,18 @@ impl Sidecar {
             health,
             probing,
             reporting,
-            inbound_draining,
-            outbound_draining,
-            callers,
-            inbound_requests,
-            outbound_requests,
+            serving,
             drain_timeout: settings.drain_timeout,
             child: None,
         })
     }
+}
+
+/// What is shown beside what the control plane says.
+struct Shown {
+    program: Option<Arc<Published<Program>>>,
+    users: Users,
+    metrics: Arc<Metrics>,
 }
 
 /// Shows everything on the admin port from now on; who we are, once it is told that.
@@ -165,12 +132,12 @@ fn show(
     listener: TcpListener,
     readiness: &Arc<Published<Readiness>>,
     outlook: &Outlook,
-    metrics: &Arc<Metrics>,
+    Shown { program, users, metrics }: Shown,
 ) -> watch::Sender<Option<Arc<Published<Credentials>>>> {
     let (known, identity) = watch::channel(None);
-    let (readiness, metrics) = (readiness.clone(), metrics.clone());
+    let readiness = readiness.clone();
     let (config, report, standing) = (outlook.config.clone(), outlook.report.clone(), outlook.standing.clone());
-    let admin = Admin { readiness, identity, config, standing, report, metrics };
+    let admin = Admin { readiness, identity, config, standing, report, program, users, metrics };
     tokio::spawn(Arc::new(admin).run(listener));
     known
 }

@@ -18,6 +18,18 @@ fn needs_nothing_but_a_directory() {
 }
 
 #[test]
+fn a_service_called_sluice_is_no_setting() {
+    let settings = read(&[
+        ("SLUICE_STATE_DIR", "/tmp/s"),
+        ("SLUICE_PORT", "tcp://10.0.0.1:80"),
+        ("SLUICE_SERVICE_HOST", "10.0.0.1"),
+        ("SLUICE_SERVICE_PORT_HTTPS", "443"),
+        ("SLUICE_PORT_80_TCP_ADDR", "10.0.0.1"),
+    ]);
+    assert_eq!(settings.unwrap(), read(&[("SLUICE_STATE_DIR", "/tmp/s")]).unwrap());
+}
+
+#[test]
 fn tells_all_faults_at_once() {
     let faults = read(&[
         ("SLUICE_STATEDIR", "/tmp/s"),
@@ -31,6 +43,9 @@ fn tells_all_faults_at_once() {
         ("SLUICE_LOG", "loud"),
         ("SLUICE_MAX_RULES", "0"),
         ("SLUICE_MAX_ENDPOINTS", "-1"),
+        ("SLUICE_MAX_MEMORY", "64"),
+        ("SLUICE_EXPOSED_PROGRAM", "no"),
+        ("SLUICE_LOCAL_USERS", "me"),
     ]);
     assert_eq!(
         faults.unwrap_err(),
@@ -40,13 +55,16 @@ fn tells_all_faults_at_once() {
             "SLUICE_STATE_DIR: is required: a directory",
             "SLUICE_JOIN_ADDR: \"8445\" is not host:port",
             "SLUICE_APP_PORT: 0 is not a port",
+            "SLUICE_EXPOSED_PROGRAM: \"no\" is not one of warn, refuse",
             "SLUICE_OUTBOUND_LISTEN: must be a loopback address: whoever reaches it speaks for this workload",
             "SLUICE_ADMIN_LISTEN: \"localhost\" is not an address like 127.0.0.1:0",
+            "SLUICE_LOCAL_USERS: \"me\" is not any, own or user ids",
             "SLUICE_START_TIMEOUT: \"1h\" is not a duration like 500ms, 30s or 5m",
             "SLUICE_DRAIN_TIMEOUT: \"soon\" is not a duration like 500ms, 30s or 5m",
             "SLUICE_LOG: \"loud\" is not one of error, warn, info, debug, trace",
             "SLUICE_MAX_RULES: must be at least 1",
             "SLUICE_MAX_ENDPOINTS: \"-1\" is not a whole number",
+            "SLUICE_MAX_MEMORY: \"64\" is not a size like 64Mi or 1Gi",
         ]
     );
 }
@@ -59,5 +77,16 @@ fn reads_durations() {
     }
     for text in ["", "5", "s", "-1s", "1.5s", "1 s", "99999999999999999999s", "18446744073709551615m"] {
         assert_eq!(parse_duration(text), None, "{text}");
+    }
+}
+
+#[test]
+fn reads_sizes() {
+    let cases = [("64Ki", 64 << 10), ("256Mi", 256 << 20), ("1Gi", 1 << 30)];
+    for (text, bytes) in cases {
+        assert_eq!(parse_bytes(text), Some(bytes), "{text}");
+    }
+    for text in ["", "5", "Mi", "0Mi", "+5Mi", "-1Mi", "1.5Gi", "1 Gi", "99999999999Gi"] {
+        assert_eq!(parse_bytes(text), None, "{text}");
     }
 }

@@ -4,21 +4,31 @@ use std::{
     future::pending,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 /// Shared by both directions of a request.
 #[derive(Clone, Debug)]
-pub struct Activity {
+pub struct Activity(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     began: Instant,
     /// Milliseconds since it began; [`OVER`] when nothing is to move any more.
-    last: Arc<AtomicU64>,
+    last: AtomicU64,
+    /// Of which bodies something may have come that nobody has taken: a bit for each.
+    unread: AtomicU8,
     /// Whether a body of it broke off.
-    broken: Arc<AtomicBool>,
+    broken: AtomicBool,
+    given_up: AtomicBool,
+    to_give_up: Notify,
 }
 
 /// Long after everything.
@@ -26,46 +36,142 @@ const OVER: u64 = u64::MAX;
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { began: Instant::now(), last: Arc::default(), broken: Arc::default() }
+        Self(Arc::new(Inner {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            unread: AtomicU8::new(0),
+            broken: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+            to_give_up: Notify::new(),
+        }))
     }
 }
 
 impl Activity {
     /// Something moves.
     pub fn touch(&self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(OVER - 1);
+        let now = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(OVER - 1);
         // What is finished stays so.
-        self.last.fetch_max(now, Ordering::Relaxed);
+        self.0.last.fetch_max(now, Ordering::Relaxed);
     }
 
     /// Nothing will move any more, and need not.
     pub fn finish(&self) {
-        self.last.store(OVER, Ordering::Relaxed);
+        self.0.last.store(OVER, Ordering::Relaxed);
     }
 
     /// A body broke off before its end, or cannot be read.
     pub fn break_off(&self) {
-        self.broken.store(true, Ordering::Relaxed);
+        self.0.broken.store(true, Ordering::Relaxed);
     }
 
     /// Whether a body broke off: before there is an answer, that is the caller's.
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        self.0.broken.load(Ordering::Relaxed)
     }
 
-    /// Returns when nothing has moved for so long; with no timeout, or if it finishes before, never.
+    /// When it last moved. What is finished moved last of all.
+    pub fn moved_at(&self) -> (bool, Instant) {
+        match self.0.last.load(Ordering::Relaxed) {
+            OVER => (true, self.0.began),
+            last => (false, self.0.began + Duration::from_millis(last)),
+        }
+    }
+
+    /// Whether something may have come that nobody has taken.
+    pub fn is_unread(&self) -> bool {
+        self.0.unread.load(Ordering::Relaxed) != 0
+    }
+
+    /// It is not to go on, whether it moves or not.
+    pub fn give_up(&self) {
+        self.0.given_up.store(true, Ordering::Relaxed);
+        self.0.to_give_up.notify_waiters();
+    }
+
+    /// Whether it was given up.
+    pub fn is_given_up(&self) -> bool {
+        self.0.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Returns when nothing has moved for so long, or when it is given up; if it finishes before, never.
     pub async fn ceased(self, timeout: Option<Duration>) {
-        let Some(timeout) = timeout else { return pending().await };
         loop {
-            let last = self.last.load(Ordering::Relaxed);
+            let to_give_up = self.0.to_give_up.notified();
+            if self.is_given_up() {
+                return;
+            }
+            let last = self.0.last.load(Ordering::Relaxed);
             if last == OVER {
                 return pending().await;
             }
-            let end = self.began + Duration::from_millis(last) + timeout;
-            if Instant::now() >= end {
+            let end =
+                timeout.and_then(|timeout| self.0.began.checked_add(Duration::from_millis(last))?.checked_add(timeout));
+            let stood_still = async {
+                match end {
+                    Some(end) => sleep_until(end).await,
+                    None => pending().await,
+                }
+            };
+            if end.is_some_and(|end| Instant::now() >= end) {
                 return;
             }
-            sleep_until(end).await;
+            tokio::select! {
+                () = to_give_up => {}
+                () = stood_still => {}
+            }
         }
+    }
+
+    /// Whether something of one of its bodies may have come that nobody has taken.
+    #[cfg(test)]
+    pub fn set_unread(&self, unread: bool) {
+        self.0.unread.store(u8::from(unread), Ordering::Relaxed);
+    }
+}
+
+/// Which of the two bodies of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// That of the request itself.
+    Request = 1,
+    /// That of its response.
+    Response = 2,
+}
+
+/// Notes of one body whether something of it may have come that nobody has taken; when this is dropped, nothing has.
+#[derive(Debug)]
+pub struct Unread {
+    activity: Activity,
+    which: Which,
+    noted: bool,
+}
+
+impl Unread {
+    /// Something may have come already.
+    pub fn new(activity: &Activity, which: Which) -> Self {
+        let mut new = Self { activity: activity.clone(), which, noted: false };
+        new.set(true);
+        new
+    }
+
+    /// Notes it.
+    pub fn set(&mut self, unread: bool) {
+        if self.noted == unread {
+            return;
+        }
+        self.noted = unread;
+        let bit = self.which as u8;
+        if unread {
+            self.activity.0.unread.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.activity.0.unread.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.set(false);
     }
 }

@@ -13,13 +13,13 @@ task_local! {
     static ON_ITS_WAY: watch::Sender<Option<Deadline>>;
 }
 
-/// How long a response may stand still.
+/// How long a response may stand still, unless it is given up before.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     /// When it last moved.
     pub activity: Activity,
-    /// How long it may stand still.
-    pub timeout: Duration,
+    /// How long it may stand still; none: for any time.
+    pub timeout: Option<Duration>,
 }
 
 /// Notes a response that is now on its way on the connection or the stream that is served here.
@@ -41,7 +41,7 @@ async fn stood_still(mut on_its_way: watch::Receiver<Option<Deadline>>) {
         let current = on_its_way.borrow_and_update().clone();
         let ceased = async {
             match current {
-                Some(Deadline { activity, timeout }) => activity.ceased(Some(timeout)).await,
+                Some(Deadline { activity, timeout }) => activity.ceased(timeout).await,
                 None => pending().await,
             }
         };

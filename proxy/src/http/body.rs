@@ -16,7 +16,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{
-    activity::Activity,
+    activity::{Activity, Unread, Which},
     attend::Deadline,
     headers,
     leave::{Leave, Waiting},
@@ -29,6 +29,8 @@ pub struct Body {
     source: Source,
     /// When it last moved.
     activity: Option<Activity>,
+    /// Whether something of it may have come that nobody has taken.
+    unread: Option<Unread>,
     /// How long the response that it is part of may stand still.
     timeout: Option<Duration>,
     /// Nothing of it is asked for before there is leave.
@@ -84,14 +86,19 @@ impl Body {
     /// The same body, whose moves are noted in `activity`.
     #[must_use]
     pub fn noted(self, activity: &Activity) -> Self {
-        Self { activity: Some(activity.clone()), ..self }
+        self.noted_as(Which::Request, activity)
     }
 
     /// The same body, whose moves are noted. When nothing has moved for `timeout`, whoever serves it gives it up, and it
     /// looks cut off to who reads it.
     #[must_use]
     pub fn limited(self, activity: &Activity, timeout: Option<Duration>) -> Self {
-        Self { timeout, ..self.noted(activity) }.holding(Finish(activity.clone()))
+        Self { timeout, ..self.noted_as(Which::Response, activity) }.holding(Finish(activity.clone()))
+    }
+
+    fn noted_as(self, which: Which, activity: &Activity) -> Self {
+        let unread = (!HttpBody::is_end_stream(&self)).then(|| Unread::new(activity, which));
+        Self { activity: Some(activity.clone()), unread, ..self }
     }
 
     /// The same body, which drops `guard` at its end.
@@ -119,7 +126,7 @@ impl Body {
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        Some(Deadline { activity: self.activity.clone()?, timeout: self.timeout? })
+        Some(Deadline { activity: self.activity.clone()?, timeout: self.timeout })
     }
 }
 
@@ -180,6 +187,9 @@ impl HttpBody for Body {
             (Poll::Ready(Some(Ok(_))), Some(activity)) => activity.touch(),
             (Poll::Ready(Some(Err(_))), Some(activity)) => activity.break_off(),
             _ => {}
+        }
+        if let Some(unread) = &mut this.unread {
+            unread.set(matches!(moved, Poll::Ready(Some(Ok(_)))));
         }
         if matches!(moved, Poll::Ready(None | Some(Err(_)))) {
             this.held.clear();

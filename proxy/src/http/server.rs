@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     linger::Linger,
     rewind::read_ahead,
 };
+use crate::gate::Gate;
 
 /// What a connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,10 @@ pub struct ServerSettings {
     pub header_bytes: usize,
     /// How many requests may be on their way at once on one HTTP/2 connection.
     pub streams: u32,
+    /// How long an HTTP/2 connection may ask for nothing. One of HTTP/1.1 may for as long as a head may take.
+    pub idle: Duration,
+    /// How old a connection may grow, before nothing new is taken on it.
+    pub age: Duration,
     /// How long a connection may go on when it has to end.
     pub farewell: Duration,
 }
@@ -43,6 +48,9 @@ impl Default for ServerSettings {
             header_timeout: Duration::from_secs(30),
             header_bytes: 64 << 10,
             streams: 1_000,
+            // Sidecars close what they do not use after five minutes, and after an hour in any case.
+            idle: Duration::from_mins(10),
+            age: Duration::from_hours(2),
             farewell: Duration::from_secs(30),
         }
     }
@@ -140,6 +148,8 @@ where
         return Ended::Somehow;
     };
     let closing = (!is_http2).then(|| [draining.clone(), ending.clone()]);
+    let (born, requests) = (Instant::now(), Gate::new(usize::MAX));
+    let served = requests.clone();
     let spoken = watch::Sender::new(false);
     let mut spoke = spoken.subscribe();
     let service = service_fn(move |request: http::Request<Incoming>| {
@@ -148,14 +158,15 @@ where
         let (head, incoming) = request.into_parts();
         let waits = head.version == Version::HTTP_11 && expects_leave(&head.headers);
         let (body, asked_for) = Body::incoming(incoming).watched();
-        let (response, closing) = (handle(Request::from_parts(head, body)), closing.clone());
+        let (response, closing, pass) = (handle(Request::from_parts(head, body)), closing.clone(), served.enter());
         async move {
-            let mut response = finished(response.await, &method);
+            let mut response = finished(response.await, &method).map(|body| body.holding(pass));
             note(&response);
             // The caller may send the body all the same, or not: what would come next can be read in two ways.
             let unsent = waits && !asked_for.load(Ordering::Relaxed);
+            let is_old = born.elapsed() >= settings.age;
             if let Some(signals) = closing
-                && (unsent || signals.iter().any(|signal| *signal.borrow()))
+                && (unsent || is_old || signals.iter().any(|signal| *signal.borrow()))
             {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -183,8 +194,14 @@ where
             end = connection.as_mut() => return ended(end),
             () = drained => connection.as_mut().graceful_shutdown(),
             () = asked(&mut ending) => connection.as_mut().graceful_shutdown(),
+            () = idle(&requests, settings.idle) => connection.as_mut().graceful_shutdown(),
+            () = sleep(settings.age) => connection.as_mut().graceful_shutdown(),
         }
-        ended(connection.await)
+        // Who has nothing left to hear need not say that it has understood.
+        tokio::select! {
+            end = connection => ended(end),
+            () = nothing_left(&requests, settings.farewell) => Ended::Somehow,
+        }
     } else {
         let mut builder = http1::Builder::new();
         builder
@@ -217,6 +234,26 @@ fn finished(mut response: Response, method: &Method) -> Response {
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
     }
     response.map(Body::silenced)
+}
+
+/// Returns when nothing has been asked for, nor answered, for `limit`.
+async fn idle(requests: &Gate, limit: Duration) {
+    loop {
+        match limit.checked_sub(requests.quiet_for()) {
+            None | Some(Duration::ZERO) => return,
+            Some(rest) => sleep(rest).await,
+        }
+    }
+}
+
+/// Returns when nothing is on its way, looking every `farewell`.
+async fn nothing_left(requests: &Gate, farewell: Duration) {
+    loop {
+        sleep(farewell).await;
+        if requests.inside() == 0 {
+            return;
+        }
+    }
 }
 
 /// Returns when it turns true. If nobody is left to turn it, that is never.

@@ -18,7 +18,7 @@ use tracing::debug;
 
 use super::{Inbound, waiting::Place};
 use crate::{
-    accept::Open,
+    accept::Counted,
     http::serve_until,
     identity::{
         leaf::Leaf,
@@ -31,6 +31,9 @@ use crate::{
 
 /// How long a caller may take to prove itself.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a caller that has proved nothing may be connected and ask for nothing, at most.
+const IDLE_STRANGER: Duration = Duration::from_mins(1);
 
 /// The first byte of a TLS connection: a handshake record (RFC 8446 §5.1). No method of HTTP begins so.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -65,7 +68,7 @@ impl Inbound {
     /// Serves one connection to its end.
     pub(super) async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, mut place: Place) {
         let greeted = tokio::select! {
-            greeted = timeout(HANDSHAKE_TIMEOUT, self.greet(stream)) => greeted,
+            greeted = timeout(HANDSHAKE_TIMEOUT, self.greet(stream, remote.ip())) => greeted,
             () = place.put_out() => return self.turn_away(remote, "too_many_handshakes"),
         };
         let greeting = match greeted {
@@ -74,11 +77,16 @@ impl Inbound {
             Ok(Err(reason)) => return self.turn_away(remote, reason),
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
         };
-        let Some(_open) = Open::one_more(&self.connections, &self.metrics.inbound_connections) else {
-            return self.turn_away(remote, "too_many_connections");
+        let address = remote.ip();
+        let admitted = match &greeting {
+            Greeting::Tls(_, Leaf { id, .. }, _) => self.callers.member(address, id),
+            Greeting::Plaintext(_) => self.callers.stranger(address),
+        };
+        let _admitted = match admitted {
+            Ok(admitted) => (admitted, Counted::one_more(&self.metrics.inbound_connections)),
+            Err(reason) => return self.turn_away(remote, reason),
         };
         drop(place);
-        let address = remote.ip();
         match greeting {
             Greeting::Tls(stream, Leaf { id, not_after, .. }, proof) => {
                 let (id, not_after, proof) = (Some(id), Some(not_after), Some(Arc::new(proof)));
@@ -92,7 +100,10 @@ impl Inbound {
 
     /// Serves the requests of `peer`, for as long as its proof is good.
     async fn requests(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
-        let (settings, draining, metrics) = (self.settings, self.draining.clone(), self.metrics.clone());
+        let (mut settings, draining, metrics) = (self.settings, self.draining.clone(), self.metrics.clone());
+        if peer.id.is_none() {
+            settings.idle = settings.idle.min(IDLE_STRANGER);
+        }
         let (not_after, proof, identity) = (peer.not_after, peer.proof.clone(), self.identity.clone());
         let end = async move {
             let (Some(moment), Some(proof)) = (not_after, proof) else { return pending().await };
@@ -113,7 +124,7 @@ impl Inbound {
     }
 
     /// Finds out who calls. `None`: somebody only looked whether anybody listens.
-    async fn greet(&self, stream: TcpStream) -> Result<Option<Greeting>, &'static str> {
+    async fn greet(&self, stream: TcpStream, from: IpAddr) -> Result<Option<Greeting>, &'static str> {
         let mut first = [0];
         let is_tls = match stream.peek(&mut first).await {
             Ok(1) => first[0] == TLS_HANDSHAKE,
@@ -127,6 +138,7 @@ impl Inbound {
         if listener.mutual_tls.is_none() {
             return Err("other");
         }
+        self.callers.would_admit(from)?;
         let us = self.identity.now();
         let acceptor = TlsAcceptor::from(us.server.clone());
         let stream = acceptor.accept(stream).await.map_err(|error| reason(&error))?;

@@ -1,24 +1,24 @@
 //! The door to the program: accept, mutual TLS or plaintext, who is it, may it, program.
 //!
+//! - [`callers`]: the places of those who are in
 //! - [`waiting`]: callers that have not proved yet who they are
 //! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
 //! - [`request`]: one request of such a caller, under one configuration
 
+pub mod callers;
 mod connection;
 mod request;
 mod waiting;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, atomic::AtomicUsize},
-};
+use std::sync::{Arc, atomic::AtomicUsize};
 
+use callers::Callers;
 use tokio::{net::TcpListener, sync::watch};
 use waiting::Waiting;
 
 use crate::{
-    accept::next, calls::Calls, config::Config, gate::Gate, http::ServerSettings, identity::credentials::Credentials,
-    metrics::Metrics, published::Published, upstream::Upstream,
+    accept::next, burden::Burden, calls::Calls, config::Config, gate::Gate, http::ServerSettings,
+    identity::credentials::Credentials, metrics::Metrics, program::Program, published::Published, upstream::Upstream,
 };
 
 /// What inbound connections and requests are served with.
@@ -30,7 +30,7 @@ pub struct Inbound {
     /// The way to the program.
     pub upstream: Arc<Upstream>,
     /// Where the program listens.
-    pub program: SocketAddr,
+    pub program: Arc<Published<Program>>,
     /// `namespace/name`.
     pub workload: Arc<str>,
     /// What is counted.
@@ -41,8 +41,10 @@ pub struct Inbound {
     pub in_flight: Gate,
     /// Those that wait for the program.
     pub calls: Calls,
-    /// How many connections there may be of callers who have proved who they are, or need not.
-    pub connections: Gate,
+    /// All that is on its way in this process.
+    pub burden: Arc<Burden>,
+    /// The places of callers who have proved who they are, or need not.
+    pub callers: Callers,
     /// Turns true when no new callers are wanted.
     pub draining: watch::Receiver<bool>,
     /// Whose rules are counted: where the listener is in memory.
@@ -52,7 +54,7 @@ pub struct Inbound {
 impl Inbound {
     /// Serves whoever connects to `listener`, for ever.
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
-        let waiting = Arc::new(Waiting::new(self.connections.most(), self.metrics.inbound_handshakes.clone()));
+        let waiting = Arc::new(Waiting::new(self.callers.most(), self.metrics.inbound_handshakes.clone()));
         loop {
             let (stream, remote) = next(&listener).await;
             let place = waiting.enter().await;

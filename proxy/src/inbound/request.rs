@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::{Inbound, connection::Peer};
 use crate::{
+    burden::Owner,
     config::{
         cluster::Security,
         inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
@@ -53,7 +54,10 @@ impl Inbound {
         if peer.proof.as_ref().is_some_and(|proof| !proof.holds(&self.identity.now())) {
             return Err(ProxyError::Distrusted);
         }
-        let pass = self.in_flight.enter().ok_or(ProxyError::Overloaded)?;
+        let activity = Activity::default();
+        let owner = Owner::caller(peer.id.as_ref(), peer.address);
+        let load = self.burden.take(owner, &activity).ok_or(ProxyError::Overloaded)?;
+        let pass = (self.in_flight.enter().ok_or(ProxyError::Overloaded)?, load);
         let config = self.config.now();
         let no_configuration = || ProxyError::NoConfiguration { of: self.workload.to_string(), why: NOT_TOLD };
         let listener = config.inbound.as_ref().ok_or_else(no_configuration)?;
@@ -76,13 +80,17 @@ impl Inbound {
         headers::strip_claims(request.headers_mut());
         // HTTP/1.0 is spoken by the caller alone.
         let version = if request.version() == Version::HTTP_2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let target = Target { address: self.program, security: Security::Plaintext, version };
-        let activity = Activity::default();
+        let program = self.program.now();
+        if program.refused {
+            return Err(ProxyError::NoEndpoint { backend: self.workload.to_string() });
+        }
+        let target = Target { address: program.address, security: Security::Plaintext, version };
         let request = request.map(|body| body.noted(&activity));
         let stands_still = activity.clone().ceased(door.idle_timeout);
         let waiting = self.calls.begin();
         let response = self.upstream.send(&target, CONNECT_TIMEOUT, request, stands_still).await;
         let response = response.or_else(|failure| match failure {
+            _ if activity.is_given_up() => Err(ProxyError::Overloaded),
             Failure::Broken(_) if activity.is_broken() => Err(ProxyError::BadBody),
             failure => failure.into_answer(&format!("the program of {}", self.workload)),
         })?;

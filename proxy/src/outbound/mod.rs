@@ -10,7 +10,10 @@ mod target;
 pub mod turns;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,10 +24,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+use tracing::{debug, warn};
 use turns::Turns;
 
 use crate::{
     accept::accept,
+    burden::Burden,
     config::Config,
     error::Audience,
     gate::Gate,
@@ -32,6 +37,7 @@ use crate::{
     metrics::Metrics,
     published::Published,
     upstream::Upstream,
+    users::{Stranger, Users},
     xds::demand::Demand,
 };
 
@@ -53,6 +59,10 @@ pub struct Outbound {
     pub patience: Duration,
     /// How many requests may be in flight.
     pub in_flight: Gate,
+    /// All that is on its way in this process.
+    pub burden: Arc<Burden>,
+    /// Whose calls are taken.
+    pub users: Users,
     /// How many connections there may be.
     pub connections: Gate,
     /// Turns true when this sidecar ends.
@@ -61,13 +71,20 @@ pub struct Outbound {
     pub turns: Turns,
     /// Whom calls have failed at.
     pub aside: Aside,
+    /// Whether somebody was turned away already.
+    pub told: AtomicBool,
 }
 
 impl Outbound {
     /// Serves whoever connects to `listener`, for ever. It must be on loopback: who reaches it speaks with our identity.
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
         let (connections, gauge) = (self.connections.clone(), self.metrics.outbound_connections.clone());
-        accept(listener, connections, gauge, |stream, _, open| {
+        accept(listener, connections, gauge, |stream, remote, open| {
+            let admitted =
+                stream.local_addr().map_err(Stranger::from).and_then(|local| self.users.admit(remote, local));
+            if let Err(stranger) = admitted {
+                return self.turn_away(&stranger);
+            }
             let outbound = self.clone();
             tokio::spawn(async move {
                 outbound.connection(stream).await;
@@ -75,6 +92,16 @@ impl Outbound {
             });
         })
         .await;
+    }
+
+    fn turn_away(&self, stranger: &Stranger) {
+        self.metrics.refused_call(stranger.reason());
+        // Whoever is turned away must not fill the log as well.
+        if self.told.swap(true, Ordering::Relaxed) {
+            debug!(%stranger, "turned away");
+        } else {
+            warn!(%stranger, "turned away; others will only be counted");
+        }
     }
 
     /// Serves a connection to its end, and then the tunnel inside of it, if one was asked for.

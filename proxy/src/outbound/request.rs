@@ -7,6 +7,7 @@ use tracing::debug;
 
 use super::{Outbound, target::authority};
 use crate::{
+    burden::Owner,
     config::{
         Backend, Config, Destination,
         cluster::{Cluster, Endpoint, Protocol},
@@ -50,8 +51,11 @@ impl Outbound {
         response.map(|body| body.holding(record))
     }
 
-    async fn answer(&self, mut request: Request, record: &mut Record) -> Result<Response, ProxyError> {
-        let pass = self.in_flight.enter().ok_or(ProxyError::Overloaded)?;
+    async fn answer(&self, request: Request, record: &mut Record) -> Result<Response, ProxyError> {
+        let activity = Activity::default();
+        let load = self.burden.take(Owner::Program, &activity).ok_or(ProxyError::Overloaded)?;
+        let pass = (self.in_flight.enter().ok_or(ProxyError::Overloaded)?, load);
+        let mut request = request.map(|body| body.noted(&activity));
         let authority = authority(&request, &self.namespace)?;
         let Way { config, route, backend, idle_timeout } = self.way(&authority, path(&request)).await?;
         record.calls(&authority);
@@ -74,8 +78,6 @@ impl Outbound {
             });
         };
         let whom = || format!("a workload of {backend}");
-        let activity = Activity::default();
-        let mut request = request.map(|body| body.noted(&activity));
         let turn = self.turns.of_backend(&backend);
         let mut tried = Vec::new();
         let mut last = Err(ProxyError::NoEndpoint { backend: backend.to_string() });
@@ -90,6 +92,7 @@ impl Outbound {
                     last = Ok(response);
                     break;
                 }
+                Err(_) if activity.is_given_up() => return Err(ProxyError::Overloaded),
                 // The program broke its own request off: nobody there is at fault.
                 Err(Failure::Broken(_)) if activity.is_broken() => return Err(ProxyError::BadBody),
                 Err(failure) => failure,

@@ -39,7 +39,17 @@ pub async fn program<F>(answer: impl Fn(Request<Incoming>) -> F + Send + Sync + 
 where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    program_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
+}
+
+/// Starts a program that listens there.
+pub fn program_on<F>(
+    listener: TcpListener,
+    answer: impl Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+) -> SocketAddr
+where
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let address = listener.local_addr().unwrap();
     let answer = Arc::new(answer);
     tokio::spawn(async move {

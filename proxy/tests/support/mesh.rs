@@ -2,22 +2,28 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     time::Duration,
 };
 
 use http::Version;
 use sluice_proxy::{
+    burden::Burden,
     calls::Calls,
     config::{Answer, Config},
     gate::Gate,
     http::ServerSettings,
     identity::credentials::Credentials,
-    inbound::Inbound,
+    inbound::{Inbound, callers::Callers},
     metrics::Metrics,
     outbound::{Outbound, aside::Aside, turns::Turns},
+    program::Program,
     published::Published,
     upstream::{self, Upstream},
+    users::Users,
     xds::{
         decode::{Decoded, Limits, decode},
         demand::Demand,
@@ -53,6 +59,7 @@ pub fn config(resources: &[Made]) -> Config {
 #[derive(Clone, Copy)]
 pub struct Bounds {
     pub settings: ServerSettings,
+    pub connections: usize,
     pub requests: usize,
     pub patience: Duration,
     pub upstream: upstream::Settings,
@@ -62,6 +69,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             settings: ServerSettings::default(),
+            connections: 1000,
             requests: 1000,
             patience: Duration::from_millis(200),
             upstream: upstream::Settings::default(),
@@ -96,18 +104,25 @@ impl Sidecar {
         let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), bounds.upstream));
         let draining = watch::Sender::new(false);
         let in_flight = Gate::new(bounds.requests);
+        let burden = Arc::new(Burden::new(u64::MAX, bounds.requests));
         let calls = Calls::default();
         let inbound = Inbound {
             config: config.clone(),
             identity: identity.clone(),
             upstream: upstream.clone(),
-            program,
+            program: Arc::new(Published::new(Program {
+                address: program,
+                fault: None,
+                refused: false,
+                open_at: Vec::new(),
+            })),
             workload: workload.into(),
             metrics: metrics.clone(),
             settings: bounds.settings,
+            burden: burden.clone(),
             in_flight: in_flight.clone(),
             calls: calls.clone(),
-            connections: Gate::new(1000),
+            callers: Callers::new(bounds.connections),
             draining: draining.subscribe(),
             rules_of: AtomicUsize::new(0),
         };
@@ -119,11 +134,14 @@ impl Sidecar {
             metrics: metrics.clone(),
             settings: bounds.settings,
             patience: bounds.patience,
+            burden,
+            users: Users::any(),
             in_flight: Gate::new(bounds.requests),
             connections: Gate::new(1000),
             draining: draining.subscribe(),
             turns: Turns::default(),
             aside: Aside::default(),
+            told: AtomicBool::new(false),
         };
         let listen = async || {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

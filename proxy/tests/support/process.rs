@@ -100,14 +100,19 @@ impl World {
         command
     }
 
+    /// Starts a sidecar whose log nobody reads.
+    pub async fn start_unheard(&self, command: &mut Command) -> Running {
+        let _ = fs::remove_file(self.state().join("addresses.json"));
+        let process = command.spawn().unwrap();
+        let addresses = eventually("addresses.json", async || read_addresses(&self.state())).await;
+        Running { process, addresses, log: Arc::default() }
+    }
+
     /// Starts a sidecar, and waits until it is ready.
     pub async fn start(&self, command: &mut Command) -> Running {
-        let _ = fs::remove_file(self.state().join("addresses.json"));
-        let mut process = command.spawn().unwrap();
-        let addresses = eventually("addresses.json", async || read_addresses(&self.state())).await;
+        let Running { mut process, addresses, log } = self.start_unheard(command).await;
         // Whatever it logs must be taken from it, or it would wait for that.
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let log = Arc::<Mutex<String>>::default();
         let text = log.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {

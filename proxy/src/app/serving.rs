@@ -1,0 +1,138 @@
+//! What serves requests: both doors, on a thread that does nothing else.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    burden::Burden,
+    calls::Calls,
+    env::Settings,
+    gate::Gate,
+    http::ServerSettings,
+    identity::credentials::Credentials,
+    inbound::{Inbound, callers::Callers},
+    metrics::Metrics,
+    outbound::{Outbound, aside::Aside, turns::Turns},
+    program::Program,
+    published::Published,
+    registration::Workload,
+    upstream::{Settings as Way, Upstream},
+    users::Users,
+    worker::Worker,
+    xds::client::Outlook,
+};
+
+/// How long a call may wait for the control plane to say where it goes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What both doors have in common.
+pub(super) struct Common {
+    pub(super) identity: Arc<Published<Credentials>>,
+    pub(super) outlook: Arc<Outlook>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) workload: Workload,
+}
+
+/// The doors, and what is known of who passes there.
+pub(super) struct Serving {
+    worker: Worker,
+    common: Common,
+    upstream: Arc<Upstream>,
+    burden: Arc<Burden>,
+    /// Turn true when callers, then the program, should go elsewhere.
+    pub(super) inbound_draining: watch::Sender<bool>,
+    pub(super) outbound_draining: watch::Sender<bool>,
+    /// Connections from callers, and requests on them.
+    pub(super) callers: Callers,
+    pub(super) inbound_requests: Gate,
+    pub(super) outbound_requests: Gate,
+}
+
+impl Serving {
+    /// With both doors closed.
+    pub(super) fn new(settings: &Settings, common: Common) -> io::Result<Self> {
+        let worker = Worker::start("sluice-requests")?;
+        let way = Way { most_kept: (settings.max_connections / 4).clamp(16, 512), ..Way::default() };
+        let upstream = {
+            let _inside = worker.enter();
+            Arc::new(Upstream::new(common.identity.clone(), common.metrics.clone(), way))
+        };
+        let burden = Arc::new(Burden::new(settings.max_memory, settings.max_requests));
+        // Not on the thread that is busy when memory runs short.
+        tokio::spawn(burden.clone().keep_within());
+        Ok(Self {
+            worker,
+            common,
+            upstream,
+            burden,
+            inbound_draining: watch::Sender::new(false),
+            outbound_draining: watch::Sender::new(false),
+            callers: Callers::new(settings.max_connections),
+            inbound_requests: Gate::new(settings.max_requests),
+            outbound_requests: Gate::new(settings.max_requests),
+        })
+    }
+
+    /// Takes the program's calls.
+    pub(super) fn open_outbound(&self, settings: &Settings, users: Users, listener: TcpListener) -> io::Result<()> {
+        let Common { outlook, metrics, workload, .. } = &self.common;
+        let outbound = Outbound {
+            config: outlook.config.clone(),
+            demand: outlook.demand.clone(),
+            upstream: self.upstream.clone(),
+            namespace: workload.namespace.as_str().into(),
+            metrics: metrics.clone(),
+            settings: ServerSettings::default(),
+            patience: PATIENCE,
+            burden: self.burden.clone(),
+            in_flight: self.outbound_requests.clone(),
+            users,
+            connections: Gate::new(settings.max_connections),
+            draining: self.outbound_draining.subscribe(),
+            turns: Turns::default(),
+            aside: Aside::default(),
+            told: AtomicBool::new(false),
+        };
+        let listener = self.worker.adopt(listener)?;
+        let _inside = self.worker.enter();
+        tokio::spawn(Arc::new(outbound).run(listener));
+        Ok(())
+    }
+
+    /// Takes calls for the program.
+    pub(super) fn open_inbound(
+        &self,
+        program: Arc<Published<Program>>,
+        calls: Calls,
+        listener: TcpListener,
+    ) -> io::Result<()> {
+        let Common { identity, outlook, metrics, workload } = &self.common;
+        let inbound = Inbound {
+            config: outlook.config.clone(),
+            identity: identity.clone(),
+            upstream: self.upstream.clone(),
+            program,
+            calls,
+            workload: format!("{}/{}", workload.namespace, workload.name).into(),
+            metrics: metrics.clone(),
+            settings: ServerSettings::default(),
+            burden: self.burden.clone(),
+            in_flight: self.inbound_requests.clone(),
+            callers: self.callers.clone(),
+            draining: self.inbound_draining.subscribe(),
+            rules_of: AtomicUsize::new(0),
+        };
+        let listener = self.worker.adopt(listener)?;
+        let _inside = self.worker.enter();
+        tokio::spawn(Arc::new(inbound).run(listener));
+        Ok(())
+    }
+}
