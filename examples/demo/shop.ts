@@ -83,7 +83,10 @@ export async function streamsBack(sluice: Sluice): Promise<number> {
   const start = performance.now();
   await until('every sidecar is back and serves the newest revision', async () => {
     await sluice.connected();
-    return (await sluice.rest.converged('5s')).status === 200;
+    return sluice.rest.converged(5_000).then(
+      () => true,
+      () => false,
+    );
   });
   return performance.now() - start;
 }

@@ -9,8 +9,9 @@ const WAIT = { wait: '100%', timeout: '10s' } as const;
 
 interface Receipt {
   readonly revision: number;
-  readonly proxies: number;
+  readonly affected: number;
   readonly serving: number;
+  readonly why: string;
   readonly laggards: readonly { readonly proxy: string; readonly detail: string }[];
 }
 
@@ -101,8 +102,7 @@ async function stall({ cartV1 }: Shop, tell: Narrator): Promise<Outcome> {
   tell.does(`kill -CONT ${cartV1.sidecar.pid}`);
   const path = `/v1/revisions/${body.receipt?.revision}/receipt?wait=100%25&timeout=10s`;
   const after = (await tell.sends({ method: 'GET', path })) as Answer<Receipt>;
-  const { serving, proxies, revision } = after.body;
-  tell.tells(`${after.status}: ${serving} of ${proxies} proxies serve revision ${revision}`);
+  tell.tells(`${after.status}: ${after.body.why}`);
   const held = status === 504 && behind === cartV1.id && after.status === 200;
   return { held, seen: `${status}, behind: ${behind || 'nobody'}; then ${after.status}` };
 }
@@ -131,11 +131,11 @@ async function kill(shop: Shop, tell: Narrator): Promise<Outcome> {
 async function put(tell: Narrator, document: Parameters<typeof putOf>[0]): Promise<boolean> {
   const { status, body } = (await tell.sends(putOf(document, WAIT))) as Answer<Body>;
   const { receipt, detail } = body;
-  if (!receipt || receipt.serving < receipt.proxies) {
+  if (!receipt || receipt.serving < receipt.affected) {
     tell.tells(`${status}: ${detail ?? JSON.stringify(body)}`);
     return false;
   }
-  tell.tells(`${status}: revision ${receipt.revision}, and ${receipt.serving} of ${receipt.proxies} proxies serve it`);
+  tell.tells(`${status}: ${receipt.why}`);
   return true;
 }
 

@@ -6,6 +6,7 @@ import { ChangesModule } from '../changes/changes.module.js';
 import { RpcModule } from '../rpc/rpc.module.js';
 import { SERVER_SETTINGS, type Settings } from '../settings.js';
 import { StoreModule } from '../store/store.module.js';
+import { StatusModule } from '../status/status.module.js';
 import { EngineModule } from '../stream/engine.module.js';
 import { WorldModule } from '../world/world.module.js';
 import { Documents } from './documents.js';
@@ -25,6 +26,7 @@ import { TokensController } from './tokens.controller.js';
     ChangesModule,
     EngineModule,
     RpcModule,
+    StatusModule,
     StoreModule,
     TerminusModule.forRoot({ logger: false }),
     WorldModule,
@@ -39,7 +41,7 @@ import { TokensController } from './tokens.controller.js';
     { provide: APP_INTERCEPTOR, useClass: TokenEndInterceptor },
     { provide: APP_FILTER, useClass: ProblemFilter },
   ],
-  exports: [ChangesModule, Documents, EngineModule, StoreModule, WorldModule],
+  exports: [ChangesModule, Documents, EngineModule, StatusModule, StoreModule, WorldModule],
 })
 export class ApiModule implements BeforeApplicationShutdown {
   constructor(

@@ -1,8 +1,9 @@
 /** What operations on documents answer with. */
-import type { Kind } from '../model/kinds.js';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Type } from '@nestjs/common';
-import type { Laggard, Receipt } from '../stream/receipt.js';
+import type { Ref } from '../model/document.js';
+import { KINDS, type Kind } from '../model/kinds.js';
+import type { Laggard, Lost, NoEffect, Receipt } from '../status/receipt.js';
 
 export class LaggardDto implements Laggard {
   @ApiProperty({ description: '`namespace/name` of its workload.', example: 'shop/cart-v1' })
@@ -18,18 +19,74 @@ export class LaggardDto implements Laggard {
   detail!: string;
 }
 
+export class LostDto implements Lost {
+  @ApiProperty({ description: '`namespace/name` of its workload.', example: 'shop/cart-v1' })
+  proxy!: string;
+
+  @ApiProperty({ format: 'date-time', description: 'Since when nothing has been heard of it.' })
+  since!: string;
+}
+
+export class RefDto implements Ref {
+  @ApiProperty({ enum: Object.keys(KINDS) })
+  kind!: Kind;
+
+  @ApiProperty({ description: 'Empty for what belongs to the whole mesh.', example: 'shop' })
+  namespace!: string;
+
+  @ApiProperty({ example: 'cart' })
+  name!: string;
+}
+
+export class NoEffectDto implements NoEffect {
+  @ApiProperty({ type: RefDto })
+  ref!: RefDto;
+
+  @ApiProperty({ description: 'One word, for machines.', example: 'Conflicted' })
+  reason!: string;
+
+  @ApiProperty({ description: 'For people.' })
+  message!: string;
+}
+
 export class ReceiptDto implements Receipt {
   @ApiProperty({ type: 'integer' })
   revision!: number;
 
-  @ApiProperty({ type: 'integer', description: 'How many proxies there are to be told.' })
-  proxies!: number;
+  @ApiPropertyOptional({
+    type: 'integer',
+    description: 'The first state of the world that holds the revision. Absent while it is not published.',
+  })
+  sequence?: number;
 
-  @ApiProperty({ type: 'integer', description: 'How many of them serve this revision or a newer one.' })
+  @ApiProperty({ type: 'integer', description: 'How many proxies want what the revision changed, or may.' })
+  affected!: number;
+
+  @ApiProperty({ type: 'integer', description: 'How many of them have that in force, or something newer.' })
   serving!: number;
 
-  @ApiProperty({ type: [LaggardDto], description: 'The others.' })
+  @ApiProperty({ type: [LaggardDto], description: 'The others, up to 1000.' })
   laggards!: LaggardDto[];
+
+  @ApiProperty({
+    type: [LostDto],
+    description:
+      'Affected proxies that have been gone for longer than their lease, or were turned out while their certificates' +
+      ' are still good, and may go on with what they had; up to 1000. They are counted as affected if `lost=count`.',
+  })
+  lost!: LostDto[];
+
+  @ApiProperty({
+    description: 'What was counted, for people.',
+    example: '5 of 12 proxies hold what revision 7 changed',
+  })
+  why!: string;
+
+  @ApiPropertyOptional({
+    type: [NoEffectDto],
+    description: 'Objects of the revision that do nothing, as the mesh stands.',
+  })
+  noEffect?: NoEffectDto[];
 }
 
 export class ChangeDto {

@@ -4,7 +4,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Allow, IsIn } from 'class-validator';
 import { API_VERSION } from '../model/document.js';
 import type { Kind } from '../model/kinds.js';
-import { CONDITION_TYPES, type Condition } from '../stream/status.js';
+import { CONDITION_TYPES, type Condition } from '../status/conditions.js';
 import { Ignored, IsKind, MayBeLeftOut, Nested } from './fields.js';
 import { IsAnnotations, IsLabels, IsName, IsWholeNumber } from './rules.js';
 

@@ -8,12 +8,9 @@ import { byName } from '../model/names.js';
 import { tagOf } from '../model/precondition.js';
 import { Changes, type Committed } from '../changes/changes.js';
 import type { Removal } from '../changes/plan.js';
-import { Fleet } from '../stream/fleet.js';
-import type { Proxy } from '../stream/proxy.js';
-import { Publisher } from '../stream/publisher.js';
-import type { Receipt } from '../stream/receipt.js';
-import { Receipts } from '../stream/receipts.js';
-import { conditionsOf } from '../stream/status.js';
+import type { Receipt } from '../status/receipt.js';
+import { Receipts } from '../status/receipts.js';
+import { Status } from '../status/status.js';
 import { Worlds } from '../world/fold.js';
 import type { Caller } from './authentication.js';
 import { writeCursor, type ChangeQuery, type DeletionQuery, type PageQuery } from './query.js';
@@ -44,16 +41,15 @@ export class Documents {
   constructor(
     private readonly worlds: Worlds,
     private readonly changes: Changes,
-    private readonly publisher: Publisher,
-    private readonly fleet: Fleet,
     private readonly receipts: Receipts,
+    private readonly status: Status,
   ) {}
 
   /** The object with its status, and what tells this version of it from others. Throws `not-found`. */
   get(ref: Ref): Tagged & { readonly document: object } {
     const document = find(this.worlds.current.mesh, ref);
     if (!document) throw MeshError.notFound(printRef(ref));
-    return { document: this.print(document, this.proxies()), ...tagged(document) };
+    return { document: this.print(document), ...tagged(document) };
   }
 
   /** Objects of a kind in a namespace, in order of name. */
@@ -64,8 +60,7 @@ export class Documents {
     const page = objects.slice(0, limit);
     const last = page.at(-1)?.metadata.name;
     const next = last !== undefined && objects.length > limit ? { next: writeCursor(last) } : {};
-    const proxies = this.proxies();
-    return { items: page.map((document) => this.print(document, proxies)), ...next };
+    return { items: page.map((document) => this.print(document)), ...next };
   }
 
   /** Creates or replaces an object. `created` tells which. */
@@ -80,7 +75,7 @@ export class Documents {
     const document = find(committed.mesh, draft);
     return {
       ...this.result(committed, receipt),
-      ...(document && { document: this.print(document, this.proxies()), ...tagged(document) }),
+      ...(document && { document: this.print(document), ...tagged(document) }),
       created: committed.changes.some(({ ref, before }) => ref.kind === draft.kind && !before),
     };
   }
@@ -97,26 +92,22 @@ export class Documents {
     { wait }: ChangeQuery,
     { signal }: Caller,
   ): Promise<Receipt | undefined> {
-    return wait && this.receipts.wait(revision, wait.target, wait.timeoutMs, signal);
+    return wait && this.receipts.wait(revision, wait, wait.timeoutMs, signal);
   }
 
   private result({ revision, changed }: Committed, receipt: Receipt | undefined): ChangeResult {
     return { revision, changed, ...(receipt && { receipt }) };
   }
 
-  private proxies(): readonly Proxy[] {
-    return this.fleet.proxies(this.worlds.current.mesh);
-  }
-
   /** A document as it goes out: the shape that also comes in, with its status. */
-  private print(document: Document, proxies: readonly Proxy[]): object {
+  private print(document: Document): object {
     const { name, namespace, ...metadata } = document.metadata;
     return {
       apiVersion: API_VERSION,
       kind: document.kind,
       metadata: { name, ...(KINDS[document.kind].namespaced && { namespace }), ...metadata },
       spec: document.spec,
-      status: { conditions: conditionsOf(document, this.publisher.compiled, proxies) },
+      status: { conditions: this.status.conditionsOf(document) },
     };
   }
 }

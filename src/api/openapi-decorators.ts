@@ -4,6 +4,7 @@ import { ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse } from '@nestjs
 import type { Fault } from '../model/fault.js';
 import type { MeshErrorCode } from '../model/mesh-error.js';
 import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
+import { LOST_MODES } from '../status/receipt.js';
 import { PROBLEM_CONTENT_TYPE, statusOf, type Problem } from './problem.js';
 
 export class FaultDto implements Fault {
@@ -83,6 +84,14 @@ export const ApiWaitQuery = () =>
         ' after that, with the receipt. The change stands all the same.',
       // No default here: Swagger UI would send it, and without wait it means nothing.
       schema: { type: 'string' },
+    }),
+    ApiQuery({
+      name: 'lost',
+      required: false,
+      description:
+        'Whether proxies that are lost count as proxies that do not serve the revision. They are named in any case;' +
+        ' ignored unless you say.',
+      schema: { type: 'string', enum: [...LOST_MODES] },
     }),
   );
 

@@ -3,7 +3,7 @@ import { parseDuration } from '../model/duration.js';
 import type { Fault } from '../model/fault.js';
 import { MeshError } from '../model/mesh-error.js';
 import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
-import type { Target } from '../stream/receipt.js';
+import { LOST_MODES, type LostMode, type Target } from '../status/receipt.js';
 
 const MAX_COMMENT = 1_000;
 const DEFAULT_LIMIT = 100;
@@ -13,6 +13,7 @@ export type Query = Readonly<Record<string, unknown>>;
 
 export interface Wait {
   readonly target: Target;
+  readonly lost: LostMode;
   readonly timeoutMs: number;
 }
 
@@ -27,10 +28,12 @@ export interface PageQuery {
   readonly after: string;
 }
 
-/** `wait`, `timeout` and `comment` of a write. */
+/** `wait`, `timeout`, `lost` and `comment` of a write. */
 export function readChangeQuery(query: Query): ChangeQuery {
   const reader = new Reader(query);
-  const wait = readWait(reader);
+  const lost = readLost(reader);
+  const wait = readWait(reader, lost ?? 'ignore');
+  if (lost && !wait) reader.fault('lost', 'it means nothing without wait; add wait=100%');
   const comment = reader.text('comment') ?? '';
   if (comment.length > MAX_COMMENT) reader.fault('comment', `it must have at most ${MAX_COMMENT} characters`);
   reader.finish();
@@ -50,12 +53,20 @@ export function readDeletionQuery({ force, ...query }: Query): DeletionQuery {
   return { ...readChangeQuery(query), force: force === 'true' };
 }
 
-/** `wait` and `timeout` of a read. */
-export function readWaitQuery(query: Query): Wait | undefined {
+/** What is asked of a receipt. */
+export interface ReceiptQuery {
+  readonly lost: LostMode;
+  /** Absent: it is given as it stands. */
+  readonly wait?: Wait;
+}
+
+/** `wait`, `timeout` and `lost` of a read. */
+export function readReceiptQuery(query: Query): ReceiptQuery {
   const reader = new Reader(query);
-  const wait = readWait(reader);
+  const lost = readLost(reader);
+  const wait = readWait(reader, lost ?? 'ignore');
   reader.finish();
-  return wait;
+  return { lost: lost ?? 'ignore', ...(wait && { wait }) };
 }
 
 export interface RevisionPageQuery {
@@ -105,7 +116,15 @@ function readCursor(reader: Reader, isEnd: (text: string) => boolean): string | 
   return undefined;
 }
 
-function readWait(reader: Reader): Wait | undefined {
+/** Whether proxies that are lost are to be waited for; absent when that is not said. */
+function readLost(reader: Reader): LostMode | undefined {
+  const lost = reader.text('lost');
+  const mode = LOST_MODES.find((known) => known === lost);
+  if (lost !== undefined && !mode) reader.fault('lost', `it must be one of ${LOST_MODES.join(', ')}`);
+  return mode;
+}
+
+function readWait(reader: Reader, lost: LostMode): Wait | undefined {
   const [wait, timeout] = [reader.text('wait'), reader.text('timeout')];
   const timeoutMs = parseDuration(timeout ?? DEFAULT_WAIT);
   if (timeoutMs === undefined || timeoutMs > (parseDuration(LONGEST_WAIT) ?? 0)) {
@@ -118,7 +137,7 @@ function readWait(reader: Reader): Wait | undefined {
   const target = readTarget(wait);
   if (!target)
     reader.fault('wait', 'it must be a share of the proxies from 1% to 100%, or a number of them, such as 3');
-  return target && { target, timeoutMs: timeoutMs ?? 0 };
+  return target && { target, lost, timeoutMs: timeoutMs ?? 0 };
 }
 
 function readTarget(text: string): Target | undefined {

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorFunction } from '@nestjs/terminus';
 import { SidecarPorts } from '../rpc/ports.js';
 import { Database } from '../store/database.js';
-import { Publisher } from '../stream/publisher.js';
+import { Engine } from '../stream/engine.js';
 import { OpenRequests } from './open-requests.js';
 
 @Injectable()
@@ -11,7 +11,7 @@ export class Readiness {
   constructor(
     private readonly indicators: HealthIndicatorService,
     private readonly database: Database,
-    private readonly publisher: Publisher,
+    private readonly engine: Engine,
     private readonly ports: SidecarPorts,
     private readonly requests: OpenRequests,
   ) {}
@@ -20,7 +20,7 @@ export class Readiness {
     return [
       this.check('server', () => (this.requests.draining ? 'it is stopping' : undefined)),
       this.check('database', () => this.database.fault()),
-      this.check('mesh', () => this.publisher.fault),
+      this.check('mesh', () => this.engine.fault),
       this.check('ports', () => (this.ports.isOpen ? undefined : 'the ports of the sidecars are closed')),
     ];
   }

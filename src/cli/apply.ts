@@ -35,9 +35,8 @@ export async function apply(rest: Rest, { filename, namespace, ...options }: App
       break;
     }
   }
-  // What was so already may have come to be so long before the last change that was made now.
-  const revision = Math.max(0, ...applied.map((one) => one.revision));
-  const waited = failure || revision === 0 ? undefined : await waitIfAsked(rest, revision, options);
+  const revisions = applied.map(({ revision }) => revision);
+  const waited = failure ? undefined : await waitIfAsked(rest, revisions, options);
   const result = { items: applied, ...(waited && { receipt: waited.receipt }) };
   // As a table, each line was written when what it tells had happened.
   if (options.output !== 'table') await writeData(options.output, result, () => '');

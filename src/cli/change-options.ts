@@ -1,4 +1,5 @@
 /** What every command takes that changes something: whether to wait for proxies, how long, and why it is done. */
+import { printRef } from '../model/document.js';
 import { parseDuration } from '../model/duration.js';
 import { DEFAULT_WAIT } from '../model/wait.js';
 import { EXIT } from './exit.js';
@@ -52,30 +53,46 @@ export async function waitForProxies(
   }
 }
 
-/** Waits if `options` say so, and says what came of it. */
+/**
+ * Waits for `revisions` if `options` say so, and says what came of it. Each concerns proxies of its own, so each is waited
+ * for; the receipt is that of the last, or of the first that proxies do not serve.
+ */
 export async function waitIfAsked(
   rest: Rest,
-  revision: number,
+  revisions: readonly number[],
   { wait, timeout }: WaitOptions,
 ): Promise<Waited | undefined> {
   if (wait === undefined) return undefined;
-  const waited = await waitForProxies(rest, revision, wait, timeout);
-  if (!waited.failure) terminal.talk(printReceipt(waited.receipt));
-  return waited;
+  const distinct = [...new Set(revisions)];
+  const all = await Promise.all(distinct.map((revision) => waitForProxies(rest, revision, wait, timeout)));
+  const failed = all.find(({ failure }) => failure);
+  if (!failed) for (const { receipt } of all) terminal.talk(printReceipt(receipt));
+  return failed ?? all.at(-1);
 }
 
-function notServed({ exit }: Refusal, { revision, proxies, serving, laggards }: Receipt, wanted: string): Failure {
-  const what = `revision ${revision} is committed, and ${serving} of ${proxies} proxies serve it`;
+function notServed({ exit }: Refusal, receipt: Receipt, wanted: string): Failure {
+  const { revision, why, laggards } = receipt;
+  const what = `revision ${revision} is committed, and ${why}`;
   return new Failure(
     exit,
     laggards.length > 0 ? `${what}; not these:` : `${what}; ${wanted} were asked for`,
-    laggards.map(({ proxy, reason, detail }) => `${proxy} (${reason}): ${detail}`),
+    [...laggards.map(({ proxy, reason, detail }) => `${proxy} (${reason}): ${detail}`), ...remarks(receipt)],
     exit === EXIT.refused
       ? 'They go on with what they had: change the object that they refuse, or apply what was there before.'
       : `Ask again with "sluice wait ${revision}", or look at "sluice get proxies".`,
   );
 }
 
-/** `revision 7: 5 of 5 proxies serve it`. */
-export const printReceipt = ({ revision, serving, proxies }: Receipt): string =>
-  `revision ${revision}: ${serving} of ${proxies} proxies serve it`;
+/** `revision 7: 5 of 5 proxies hold what revision 7 changed`, with a line for each proxy that is lost and each object that does nothing. */
+export const printReceipt = (receipt: Receipt): string =>
+  [`revision ${receipt.revision}: ${receipt.why}`, ...remarks(receipt)].join('\n');
+
+/** What somebody who waited must not overlook. A server of an older version does not say it. */
+const remarks = ({ lost = [], noEffect = [] }: Partial<Receipt>): string[] => [
+  ...lost.map(
+    ({ proxy, since }) => `${proxy} is lost: nothing was heard of it since ${since}, and it may go on with what it had`,
+  ),
+  ...noEffect.map(
+    ({ ref, reason, message }) => `${printRef(ref)} does nothing as the mesh stands (${reason}): ${message}`,
+  ),
+];

@@ -1,6 +1,7 @@
 /** Talks to the control plane over REST, and turns every way in which that can fail into words and an exit code. */
 import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
+import type { Ref } from '../model/document.js';
 import type { Fault } from '../model/fault.js';
 import { CLIENT_VARIABLES, type ClientSettings } from './client-settings.js';
 import { EXIT, exitOfProblem } from './exit.js';
@@ -19,9 +20,12 @@ export interface Problem {
 
 export interface Receipt {
   readonly revision: number;
-  readonly proxies: number;
+  readonly affected: number;
   readonly serving: number;
   readonly laggards: readonly { readonly proxy: string; readonly reason: string; readonly detail: string }[];
+  readonly lost: readonly { readonly proxy: string; readonly since: string }[];
+  readonly why: string;
+  readonly noEffect?: readonly { readonly ref: Ref; readonly reason: string; readonly message: string }[];
 }
 
 /** The control plane understood and said no. */

@@ -12,9 +12,9 @@ import { SERVER_SETTINGS, type Settings } from '../settings.js';
 import { EnrolmentStore } from '../store/enrolment-store.js';
 import { Registry } from '../store/registry.js';
 import { StoreModule } from '../store/store.module.js';
+import { Fleet } from '../status/fleet.js';
+import { StatusModule } from '../status/status.module.js';
 import { AdsService } from '../stream/ads.js';
-import { EngineModule } from '../stream/engine.module.js';
-import { Fleet } from '../stream/fleet.js';
 import { StreamModule } from '../stream/stream.module.js';
 import { ProcessLeases } from '../work/lease.js';
 import { Worlds } from '../world/fold.js';
@@ -67,7 +67,7 @@ function workloadFaults({ identity }: Partial<WorkloadSpecDto>, { trustDomain }:
 }
 
 @Module({
-  imports: [EngineModule, RpcModule, StoreModule, StreamModule, WorldModule],
+  imports: [RpcModule, StatusModule, StoreModule, StreamModule, WorldModule],
   controllers: [documentController(serviceDoor), documentController(workloadDoor)],
   providers: [
     {

@@ -5,8 +5,8 @@ import { over } from '../rpc/authorised.js';
 import { wordsFor } from '../store/enrolment.js';
 import type { EnrolmentStore } from '../store/enrolment-store.js';
 import type { Registry } from '../store/registry.js';
+import type { Fleet } from '../status/fleet.js';
 import type { AdsService } from '../stream/ads.js';
-import type { Fleet } from '../stream/fleet.js';
 import type { Leases } from '../work/lease.js';
 import { Loop, type Reconciler } from '../work/reconciler.js';
 import type { Worlds } from '../world/fold.js';
@@ -133,9 +133,8 @@ export class Presence {
   }
 
   private async saveSights(): Promise<void> {
-    const { enrolments, ads, fleet, worlds } = this.options;
+    const { enrolments, ads } = this.options;
     for (const enrolment of ads.streams()) enrolments.seen(enrolment);
-    fleet.forgetTraces(worlds.current.mesh);
     await enrolments.saveSights();
   }
 }

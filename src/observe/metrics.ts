@@ -2,10 +2,10 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { Fleet } from '../stream/fleet.js';
-import { PROXY_STATES, type Proxy } from '../stream/proxy.js';
-import { Publisher } from '../stream/publisher.js';
-import { Receipts } from '../stream/receipts.js';
+import { Fleet } from '../status/fleet.js';
+import { PROXY_STATES, type Proxy } from '../status/proxy.js';
+import { Receipts } from '../status/receipts.js';
+import { Engine } from '../stream/engine.js';
 import { Worlds } from '../world/fold.js';
 
 /** From what a look into memory takes to what a caller that waits for proxies may, in seconds. */
@@ -18,7 +18,7 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
 
   constructor(
     private readonly worlds: Worlds,
-    private readonly publisher: Publisher,
+    private readonly engine: Engine,
     private readonly fleet: Fleet,
     private readonly receipts: Receipts,
   ) {}
@@ -53,7 +53,7 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
     const publications = this.counter('sluice_publications_total', 'Times that sidecars were told something new.');
     this.ends.push(
       this.worlds.onStep(({ revisions }) => commits.inc(revisions.length)),
-      this.publisher.onPublish(() => publications.inc()),
+      this.engine.onPublished(() => publications.inc()),
     );
     this.gauge('sluice_revision', 'The newest revision of the mesh.', () => this.worlds.current.revision);
     this.gauge(
@@ -61,9 +61,9 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
       'The number of the state of the world, wishes and facts, since the start.',
       () => this.worlds.current.sequence,
     );
-    this.gauge('sluice_receipts_waiting', 'Callers that wait for proxies.', () => this.receipts.waiting);
+    this.gauge('sluice_receipts_waiting', 'Callers that wait for proxies.', () => this.receipts.callers);
     this.gauge('sluice_refused_resources', 'Resources that proxies refuse and do without.', () =>
-      this.proxies.reduce((sum, { refusals }) => sum + refusals.length, 0),
+      this.proxies.reduce((sum, { client }) => sum + (client?.refusals.length ?? 0), 0),
     );
     this.proxiesByState();
   }
@@ -88,7 +88,7 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
   }
 
   private get proxies(): readonly Proxy[] {
-    return this.fleet.proxies(this.worlds.current.mesh);
+    return this.fleet.proxies();
   }
 
   private counter(name: string, help: string): Counter {

@@ -4,8 +4,9 @@ import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional
 import { ApiPageQuery, ApiProblems } from '../api/openapi-decorators.js';
 import { readNoQuery, readPageQuery, writeCursor, type Query as QueryValues } from '../api/query.js';
 import { MeshError } from '../model/mesh-error.js';
-import { Fleet } from '../stream/fleet.js';
-import { PROXY_STATES, type Proxy, type ProxyState } from '../stream/proxy.js';
+import { Fleet } from '../status/fleet.js';
+import { PROXY_STATES, type Proxy, type ProxyState } from '../status/proxy.js';
+import { Ring } from '../status/ring.js';
 import { Worlds } from '../world/fold.js';
 
 export class RefusalDto {
@@ -26,8 +27,8 @@ export class ProxyDto {
   @ApiProperty({ description: '`namespace/name` of its workload.', example: 'shop/cart-v1' })
   id!: string;
 
-  @ApiPropertyOptional({ example: 'spiffe://sluice.local/ns/shop/sa/cart' })
-  identity?: string;
+  @ApiProperty({ example: 'spiffe://sluice.local/ns/shop/sa/cart' })
+  identity!: string;
 
   @ApiProperty({
     enum: PROXY_STATES,
@@ -49,12 +50,12 @@ export class ProxyDto {
   @ApiPropertyOptional({ type: 'integer', description: 'How many revisions it is behind the newest.' })
   lag?: number;
 
-  @ApiProperty({
+  @ApiPropertyOptional({
     type: 'object',
     additionalProperties: { type: 'array', items: { type: 'string' } },
-    description: 'The resources that it holds, by type.',
+    description: 'The resources that it holds, by type, up to 1000 of each. Only where one proxy is read.',
   })
-  holds!: Record<string, readonly string[]>;
+  holds?: Record<string, readonly string[]>;
 
   @ApiPropertyOptional({ type: RefusalDto, description: 'The last resource that it refused and still does without.' })
   lastRefusal?: RefusalDto;
@@ -74,6 +75,7 @@ export class ProxiesController {
   constructor(
     @Inject(Worlds) private readonly worlds: Worlds,
     @Inject(Fleet) private readonly fleet: Fleet,
+    @Inject(Ring) private readonly ring: Ring,
   ) {}
 
   @Get()
@@ -83,13 +85,11 @@ export class ProxiesController {
   @ApiProblems('invalid')
   list(@Query() query: QueryValues): ProxyListDto {
     const { limit, after } = readPageQuery(query);
-    const { revision, mesh } = this.worlds.current;
-    const proxies = this.fleet.proxies(mesh).filter(({ id }) => id > after);
-    const page = proxies.slice(0, limit);
-    const last = page.at(-1);
+    const { proxies, more } = this.fleet.page(after, limit);
+    const last = proxies.at(-1);
     return {
-      items: page.map((proxy) => printed(proxy, revision)),
-      ...(proxies.length > limit && last && { next: writeCursor(last.id) }),
+      items: proxies.map((proxy) => this.printed(proxy)),
+      ...(more && last && { next: writeCursor(last.id) }),
     };
   }
 
@@ -101,33 +101,36 @@ export class ProxiesController {
   @ApiProblems('not-found')
   get(@Param('namespace') namespace: string, @Param('name') name: string, @Query() query: QueryValues): ProxyDto {
     readNoQuery(query);
-    const { revision, mesh } = this.worlds.current;
-    const proxy = this.fleet.proxies(mesh).find(({ id }) => id === `${namespace}/${name}`);
+    const proxy = this.fleet.named(`${namespace}/${name}`);
     if (!proxy) throw MeshError.notFound(`proxy ${namespace}/${name}`);
-    return printed(proxy, revision);
+    const holds = [...(proxy.client?.holds ?? [])].map(([type, names]) => [shortName(type), names.slice(0, MAX_HOLDS)]);
+    return { ...this.printed(proxy), holds: Object.fromEntries(holds) as Record<string, string[]> };
+  }
+
+  private printed({ id, identity, state, since, agent, serves, client }: Proxy): ProxyDto {
+    const [refusal] = [...(client?.refusals ?? [])].sort((a, b) => b.at - a.at);
+    const revision = serves === undefined ? undefined : this.ring.revisionAt(serves);
+    return {
+      id,
+      identity,
+      state,
+      since,
+      ...(agent !== undefined && { version: agent }),
+      ...(revision !== undefined && { serves: revision, lag: this.worlds.current.revision - revision }),
+      ...(refusal && {
+        lastRefusal: {
+          type: shortName(refusal.type),
+          resource: refusal.name,
+          reason: refusal.reason,
+          at: new Date(refusal.at).toISOString(),
+        },
+      }),
+    };
   }
 }
 
-function printed({ id, identity, state, since, agent, serves, holds, refusals }: Proxy, newest: number): ProxyDto {
-  const [refusal] = [...refusals].sort((a, b) => b.at - a.at);
-  return {
-    id,
-    ...(identity !== undefined && { identity }),
-    state,
-    since,
-    ...(agent !== undefined && { version: agent }),
-    ...(serves !== undefined && { serves, lag: newest - serves }),
-    holds: Object.fromEntries([...holds].map(([type, names]) => [shortName(type), names])),
-    ...(refusal && {
-      lastRefusal: {
-        type: shortName(refusal.type),
-        resource: refusal.name,
-        reason: refusal.reason,
-        at: new Date(refusal.at).toISOString(),
-      },
-    }),
-  };
-}
+/** How many names of one type are told of a proxy. */
+const MAX_HOLDS = 1_000;
 
 /** `Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */
 const shortName = (type: string): string => type.slice(type.lastIndexOf('.') + 1);

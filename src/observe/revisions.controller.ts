@@ -2,31 +2,19 @@
 import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { callerOf, type ApiRequest } from '../api/authentication.js';
-import { ReceiptDto } from '../api/document-results.dto.js';
+import { ReceiptDto, RefDto } from '../api/document-results.dto.js';
 import { ApiPageQuery, ApiProblems, ApiWaitQuery } from '../api/openapi-decorators.js';
 import {
   readNoQuery,
   readRevisionPageQuery,
-  readWaitQuery,
+  readReceiptQuery,
   writeCursor,
   type Query as QueryValues,
 } from '../api/query.js';
-import { KINDS, type Kind } from '../model/kinds.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Change, Revision } from '../model/revision.js';
 import { SqlRevisionLog } from '../store/revision-log.js';
-import { Receipts } from '../stream/receipts.js';
-
-export class RefDto {
-  @ApiProperty({ enum: Object.keys(KINDS) })
-  kind!: Kind;
-
-  @ApiProperty({ description: 'Empty for what belongs to the whole mesh.', example: 'shop' })
-  namespace!: string;
-
-  @ApiProperty({ example: 'cart' })
-  name!: string;
-}
+import { Receipts } from '../status/receipts.js';
 
 export class ObjectChangeDto {
   @ApiProperty({ type: RefDto })
@@ -123,13 +111,13 @@ export class RevisionsController {
     @Param('number') number: string,
     @Query() query: QueryValues,
     @Req() request: ApiRequest,
-  ): ReceiptDto | Promise<ReceiptDto> {
-    const wait = readWaitQuery(query);
+  ): Promise<ReceiptDto> {
+    const { lost, wait } = readReceiptQuery(query);
     const revision = this.known(number);
     const receipt = wait
-      ? this.receipts.wait(revision, wait.target, wait.timeoutMs, callerOf(request).signal)
-      : this.receipts.now(revision);
-    return receipt as ReceiptDto | Promise<ReceiptDto>;
+      ? this.receipts.wait(revision, wait, wait.timeoutMs, callerOf(request).signal)
+      : this.receipts.now(revision, lost);
+    return receipt as Promise<ReceiptDto>;
   }
 
   /** A revision that was made. Throws `not-found`. */

@@ -1,12 +1,12 @@
 /** The aggregated stream over gRPC: lets a sidecar in, gives it a session, and carries what the session says. */
 import { TYPE_ORDER } from '../compile/resource.js';
+import type { SpiffeId } from '../model/names.js';
 import type { Stream, StreamListener, StreamMethod } from '../rpc/method.js';
 import { callerOf, type Peer } from '../rpc/peer.js';
 import { FAILED, GrpcRefusal, STATUS } from '../rpc/refusal.js';
-import { SessionViolation, type DeltaResponse, type Published } from './delta.js';
-import type { Connection, Fleet } from './fleet.js';
-import type { Publisher } from './publisher.js';
-import { Session } from './session.js';
+import { SessionViolation, type DeltaResponse } from './delta.js';
+import type { Engine } from './engine.js';
+import type { Session } from './session.js';
 import { decodeRequest, encodeResponse, type ReceivedRequest } from './wire.js';
 
 /** How long a client may leave a response unanswered before its stream is ended, in milliseconds. */
@@ -22,6 +22,24 @@ export interface Gatekeeper {
 
 const DOUBLE = 'another process with the same certificate has the stream';
 
+/** A stream that is open, as others are told of it. */
+export interface Connection {
+  /** `namespace/name` of its workload. */
+  readonly id: string;
+  /** That of its sidecar. */
+  readonly enrolment: string;
+  readonly identity: SpiffeId;
+  readonly agent: string;
+  readonly session: Session;
+}
+
+/** Keeps account of who is there. */
+export interface Roll {
+  /** Notes a stream; the one that its proxy had before, if any, is given back to be ended. */
+  connected(connection: Connection): Connection | undefined;
+  disconnected(connection: Connection): void;
+}
+
 export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -31,6 +49,10 @@ export interface Log {
 interface Line {
   readonly call: Stream;
   readonly connection: Connection;
+  /** When it was let in, in milliseconds since the epoch. */
+  readonly since: number;
+  /** It has asked for what is none of its business, and that has been logged. */
+  hasTrespassed: boolean;
 }
 
 export class AdsService {
@@ -38,12 +60,12 @@ export class AdsService {
   private readonly watch: NodeJS.Timeout;
 
   constructor(
-    private readonly publisher: Publisher,
-    private readonly fleet: Fleet,
+    private readonly engine: Engine,
+    private readonly roll: Roll,
     private readonly gatekeeper: Gatekeeper,
     private readonly log: Log,
   ) {
-    publisher.onPublish((published) => this.publish(published));
+    engine.speakThrough((session, responses) => this.carry(session, responses));
     this.watch = setInterval(() => this.endSilent(Date.now()), WATCH_MS).unref();
   }
 
@@ -128,16 +150,11 @@ export class AdsService {
     if (isOver()) throw new GrpcRefusal(STATUS.cancelled, 'the stream was given up');
     // Our own sidecars begin with a request of every type; only after the last of them is it known what they hold.
     const announced = node.agent.startsWith('sluice-proxy') ? TYPE_ORDER : [];
-    const connection = {
-      id: node.id,
-      enrolment,
-      identity,
-      agent: node.agent,
-      session: new Session(this.publisher.published, announced),
-    };
-    const line = { call, connection };
+    const session = this.engine.open(node.id, announced);
+    const connection = { id: node.id, enrolment, identity, agent: node.agent, session };
+    const line = { call, connection, since: Date.now(), hasTrespassed: false };
     this.lines.set(connection.session, line);
-    const before = this.fleet.connected(connection);
+    const before = this.roll.connected(connection);
     if (before)
       this.lines.get(before.session)?.call.end(new GrpcRefusal(STATUS.aborted, 'a newer stream took its place'));
     this.log.info({ proxy: node.id, enrolment, identity, agent: node.agent, from: call.peer.from }, 'proxy connected');
@@ -147,22 +164,25 @@ export class AdsService {
   private receive(line: Line, request: ReceivedRequest): void {
     const { id, session } = line.connection;
     if (!this.lines.has(session)) return;
-    if (request.error)
+    if (request.error && session.isWaitingFor(request))
       this.log.warn({ proxy: id, type: request.type, refused: request.error }, 'proxy refused a resource');
-    this.answer(line, () => session.receive(request, Date.now()));
-    this.fleet.changed();
+    const [foreign] = line.hasTrespassed ? [] : this.engine.foreign(session, request);
+    if (foreign !== undefined) {
+      line.hasTrespassed = true;
+      this.log.warn({ proxy: id, asked: foreign.slice(0, 200) }, 'proxy asked for what is none of its business');
+    }
+    this.answer(line, () => this.engine.receive(session, request));
   }
 
-  private publish(published: Published): void {
-    const now = Date.now();
-    for (const line of this.lines.values()) this.answer(line, () => line.connection.session.publish(published, now));
-    this.fleet.changed();
+  private carry(session: Session, responses: readonly DeltaResponse[]): void {
+    const line = this.lines.get(session);
+    if (line) this.answer(line, () => responses);
   }
 
   /** Sends what the session says. A session that fails ends its own stream, and no other. */
-  private answer({ call }: Line, says: () => DeltaResponse[]): void {
+  private answer({ call }: Line, says: () => readonly DeltaResponse[]): void {
     try {
-      for (const response of says()) call.write([encodeResponse(response)]);
+      for (const response of says()) call.write(encodeResponse(response));
     } catch (error) {
       this.refuse(call, error);
     }
@@ -179,16 +199,18 @@ export class AdsService {
 
   private ended({ connection }: Line): void {
     this.lines.delete(connection.session);
-    this.fleet.disconnected(connection);
+    this.engine.close(connection.session);
+    this.roll.disconnected(connection);
     this.log.info({ proxy: connection.id }, 'proxy disconnected');
   }
 
   private endSilent(now: number): void {
-    for (const { call, connection } of this.lines.values()) {
-      const since = connection.session.waitingSince;
+    for (const { call, connection, since: admittedAt } of this.lines.values()) {
+      const { client, waitingSince } = connection.session;
+      const since = waitingSince ?? (client.isIntroduced ? undefined : admittedAt);
       if (since === undefined || now - since < ACK_DEADLINE_MS) continue;
-      const seconds = ACK_DEADLINE_MS / 1_000;
-      call.end(new GrpcRefusal(STATUS.deadlineExceeded, `a response was not acknowledged within ${seconds} s`));
+      const what = waitingSince === undefined ? 'it was not said what is wanted' : 'a response was not acknowledged';
+      call.end(new GrpcRefusal(STATUS.deadlineExceeded, `${what} within ${ACK_DEADLINE_MS / 1_000} s`));
     }
   }
 }

@@ -1,12 +1,5 @@
 /** What passes between a client and its session, in plain values: no transport type comes this far. */
-import type { ResourcesByType } from '../compile/compile.js';
 import type { Resource, TypeUrl } from '../compile/resource.js';
-
-/** What all clients are to have as of `revision`. */
-export interface Published {
-  readonly revision: number;
-  readonly resources: ResourcesByType;
-}
 
 export interface DeltaRequest {
   readonly type: string;
@@ -27,16 +20,19 @@ export interface DeltaRequest {
 export interface DeltaResponse {
   readonly type: TypeUrl;
   readonly nonce: string;
-  readonly revision: number;
+  /** The state of the world that it is taken from. */
+  readonly sequence: number;
   readonly resources: readonly Resource[];
   readonly removed: readonly string[];
 }
 
-/** A resource that the client would not take. The version that it had before is still in force there. */
+/** A resource that the client would not take. What it had before, if anything, is still in force there. */
 export interface Refusal {
   readonly type: TypeUrl;
   readonly name: string;
   readonly version: string;
+  /** The sequence at which that version came into the world. */
+  readonly since: number;
   readonly reason: string;
   /** Milliseconds since the epoch. */
   readonly at: number;

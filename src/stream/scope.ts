@@ -9,6 +9,3 @@ const INBOUND = 'inbound/';
  * get what it stands for.
  */
 export const mayHave = (id: string, name: string): boolean => !name.startsWith(INBOUND) || name === INBOUND + id;
-
-/** Whether a wildcard of the sidecar of `id` covers `name`: its own, and nothing that it has not asked for by name. */
-export const wildcardCovers = (id: string, name: string): boolean => name === INBOUND + id;

@@ -11,9 +11,10 @@
  * `like` names the test of go-control-plane, java-control-plane or istiod that a row mirrors.
  */
 import { describe, expect, it } from 'vitest';
-import { TYPES, type Resource, type TypeUrl } from '../compile/resource.js';
+import { ModelTable, type Written } from '../../test/support/model-table.js';
+import { TYPES, type TypeUrl } from '../compile/resource.js';
+import { SessionViolation, type DeltaResponse } from './delta.js';
 import { Session } from './session.js';
-import { SessionViolation, type DeltaResponse, type Published } from './delta.js';
 
 const LETTERS: Record<string, TypeUrl> = { C: TYPES.cluster, E: TYPES.endpoints, L: TYPES.listener, R: TYPES.route };
 
@@ -239,14 +240,18 @@ const rows: Row[] = [
       > C nack
       < nothing
       refuses C:a@2
-      serves 1
+      serves 2
+      proof C:a@2 refused:C:a
+      proof C:a@1 held
       world C:a=2 C:b=1
       < nothing
-      serves 1
+      serves 3
       world C:a=3
       < C a@3
-      refuses nothing
-      serves 1
+      refuses C:a@2
+      serves 3
+      proof C:a@4 pending
+      proof C:a@2 refused:C:a
       > C ack
       < nothing
       refuses nothing
@@ -400,18 +405,24 @@ const rows: Row[] = [
       serves 1
       world
       < R -x
-      > R ack
       < L -x
-      > L ack
       < E -a
-      > E ack
       < C -a
+      proof C:a@2 pending
+      > R ack
+      < nothing
+      > L ack
+      < nothing
+      > E ack
+      < nothing
+      serves 1
       > C ack
       < nothing
+      proof C:a@2 held
       serves 2`,
   },
   {
-    it: 'keeps a removal back while another change comes between',
+    it: 'removes what went even if the next change is there before what stopped using it is acknowledged',
     talk: `
       world C:old=1 R:x=1
       > C +old held old=1
@@ -423,9 +434,51 @@ const rows: Row[] = [
       world R:x=3
       < nothing
       > R ack
+      < C -old
+      serves 1
+      > C ack
+      < R x@3
+      serves 2
+      > R ack
+      < nothing
+      serves 3`,
+  },
+  {
+    it: 'does not remove in one round what went only after that had begun',
+    talk: `
+      world C:old=1 R:x=1
+      > C +old held old=1
+      < nothing
+      > R +x held x=1
+      < nothing
+      world C:old=1 R:x=2
+      < R x@2
+      world R:x=3
+      < nothing
+      > R ack
       < R x@3
       > R ack
       < C -old`,
+  },
+  {
+    it: 'sends each route as it was when its clusters were sent, however the world has moved on since',
+    talk: `
+      world C:a=1 C:b=1 R:x=1
+      > C +a +b held a=1 b=1
+      < nothing
+      > R +x held x=1
+      < nothing
+      world C:a=2/40000 C:b=2/40000 R:x=2
+      < C a@2
+      world C:a=2/40000 C:b=2/40000 C:new=1 R:x=new
+      < nothing
+      > C ack
+      < C b@2
+      < R x@2
+      > R ack
+      < nothing
+      > C ack
+      < R x@new`,
   },
   {
     it: 'does not remove what came back before its turn',
@@ -460,7 +513,7 @@ const rows: Row[] = [
       < R x@2`,
   },
   {
-    it: 'does not count a revision as served any more of which something is refused that is asked for only now',
+    it: 'takes back no proof of the rest when something is refused that is asked for only now',
     talk: `
       world C:a=1
       > C +* -*
@@ -471,9 +524,12 @@ const rows: Row[] = [
       serves 2
       > C +a
       < C a@1
+      proof C:a@1 pending
       > C nack
       < nothing
-      serves 1`,
+      serves 2
+      proof C:a@1 refused:C:a
+      proof C:b@2 unwanted`,
   },
   {
     it: 'sends the endpoints of a cluster again after the cluster, though they are the same',
@@ -624,6 +680,309 @@ const rows: Row[] = [
       < nothing
       serves 3`,
   },
+  {
+    it: 'sends again what goes back to what the client has, when another one is about to be sent',
+    talk: `
+      world R:b=1
+      > R +b
+      < R b@1
+      > C +c
+      < C -c
+      world C:c=1 R:b=2
+      < nothing
+      > R ack
+      < nothing
+      world C:c=1 R:b=1
+      < nothing
+      > C ack
+      < C c@1
+      < R b@2
+      > R ack
+      < nothing
+      > C ack
+      < R b@1`,
+  },
+  {
+    it: 'proves every change within two rounds, though the world changes before every answer',
+    talk: `
+      world C:a=1 C:old=1
+      > C +a +old held a=1 old=1
+      < nothing
+      serves 1
+      world C:a=2 C:old=1
+      < C a@2
+      world C:a=3
+      < nothing
+      > C ack
+      < C a@3
+      serves 2
+      world C:a=4
+      < nothing
+      > C ack
+      < C -old
+      serves 2
+      proof C:a@3 held
+      proof C:old@3 pending
+      world C:a=5
+      < nothing
+      > C ack
+      < C a@5
+      serves 3
+      proof C:old@3 held
+      world C:a=6
+      < nothing
+      > C ack
+      < C a@6
+      serves 5`,
+  },
+  {
+    it: 'counts a refusal against the change that caused it, and against no other',
+    talk: `
+      world C:a=1 C:b=1
+      > C +a +b
+      < C a@1 b@1
+      > C ack
+      < nothing
+      world C:a=2 C:b=1
+      < C a@2
+      > C nack
+      < nothing
+      world C:a=2 C:b=2
+      < C b@2
+      > C ack
+      < nothing
+      serves 3
+      proof C:a@1 held
+      proof C:a@2 refused:C:a
+      proof C:a@3 refused:C:a
+      proof C:b@3 held`,
+  },
+  {
+    it: 'asks again what was refused when something that it leads to is mended',
+    talk: `
+      world C:b=bad R:r=1
+      > C +b
+      < C b@bad
+      > C nack
+      < nothing
+      > R +r
+      < R r@1
+      > R nack
+      < nothing
+      refuses C:b@bad R:r@1
+      world C:b=good R:r=1
+      < C b@good
+      > C ack
+      < R r@1
+      > R ack
+      < nothing
+      refuses nothing`,
+  },
+  {
+    it: 'asks again what was refused when a cluster that it leads to has changed, and not because of endpoints that are held',
+    talk: `
+      world C:b=1 E:b=1 R:r=1
+      > C +b
+      < C b@1
+      > C ack
+      < nothing
+      > E +b
+      < E b@1
+      > E ack
+      < nothing
+      > R +r
+      < R r@1
+      > R nack
+      < nothing
+      world C:b=1 E:b=2 R:r=1
+      < E b@2
+      > E ack
+      < nothing
+      world C:b=2 E:b=2 R:r=1
+      < C b@2
+      < E b@2
+      > C ack
+      < R r@1
+      > E ack
+      < nothing
+      > R nack
+      < nothing`,
+  },
+  {
+    it: 'answers what a client asks for while its answer to a route may wait for it',
+    like: 'the sidecar: a route table is acknowledged when its backends are known',
+    talk: `
+      world C:a=1 C:b=1 E:b=1 R:r=toA
+      > C +a
+      < C a@1
+      > C ack
+      < nothing
+      > R +r
+      < R r@toA
+      > R ack
+      < nothing
+      world C:a=1 C:b=1 E:b=1 R:r=toB
+      < R r@toB
+      world C:a=2 C:b=1 E:b=1 R:r=toB
+      < nothing
+      > C +b
+      < C b@1
+      > E +b
+      < E b@1
+      > C ack
+      < nothing
+      > E ack
+      < nothing
+      > R ack
+      < C a@2`,
+  },
+  {
+    it: 'sends what is new of a cluster before the endpoints that are asked for, even while a route waits for them',
+    talk: `
+      world C:a=1 C:b=1 E:b=1 R:r=toA
+      > C +a +b
+      < C a@1 b@1
+      > C ack
+      < nothing
+      > R +r
+      < R r@toA
+      > R ack
+      < nothing
+      world C:a=1 C:b=1 E:b=1 R:r=toB
+      < R r@toB
+      world C:a=2 C:b=2 E:b=2 R:r=toB
+      < nothing
+      > E +b
+      < C b@2
+      < E b@2
+      > E ack
+      < nothing
+      > R ack
+      < nothing
+      > C ack
+      < C a@2`,
+  },
+  {
+    it: 'does not let a client that keeps asking put off what it is to be told',
+    talk: `
+      world C:a=1 L:x=1 C:b=1 C:c=1 C:d=1
+      > C +a held a=1
+      < nothing
+      > L +x held x=1
+      < nothing
+      world C:a=2 L:x=2 C:b=1 C:c=1 C:d=1
+      < C a@2
+      < L x@2
+      > C ack +b
+      < C b@1
+      > L ack
+      < nothing
+      serves 2
+      world C:a=3 L:x=2 C:b=1 C:c=1 C:d=1
+      < nothing
+      > C +c
+      < nothing
+      > C ack +d
+      < C a@3
+      > C ack
+      < C c@1 d@1
+      serves 3`,
+  },
+  {
+    it: 'sends no more at a time than a client that does not read may hold up',
+    talk: `
+      world C:a=1/40000 C:b=1/20000 C:c=1/20000 C:d=1/90000 C:e=1
+      > C
+      < C a@1 b@1
+      > C ack
+      < C c@1
+      > C ack
+      < C d@1
+      > C ack
+      < C e@1
+      > C ack
+      < nothing
+      serves 1`,
+  },
+  {
+    it: 'takes nothing away from a client that comes back before it knows what that wants',
+    announced: 'CR',
+    talk: `
+      world C:new=1 R:x=toNew
+      > C +old held old=1
+      < nothing
+      > R +x held x=toOld
+      < R x@toNew
+      > R ack
+      < C -old`,
+  },
+  {
+    it: 'says that a resource is gone which the client had refused and nothing came before',
+    talk: `
+      world C:a=1
+      > C +a
+      < C a@1
+      world
+      < nothing
+      > C nack
+      < C -a
+      > C ack
+      < nothing
+      refuses nothing
+      proof C:a@2 held`,
+  },
+  {
+    it: 'takes away what went while it was on its way',
+    talk: `
+      world C:a=1
+      > C +a
+      < C a@1
+      world
+      < nothing
+      proof C:a@2 pending
+      > C ack
+      < C -a
+      proof C:a@2 pending
+      > C ack
+      < nothing
+      proof C:a@2 held
+      serves 2`,
+  },
+  {
+    it: 'names the refusal because of which what went is still in force',
+    talk: `
+      world C:a=1 R:r=toA
+      > C +a
+      < C a@1
+      > C ack
+      < nothing
+      > R +r
+      < R r@toA
+      > R ack
+      < nothing
+      world R:r=broken
+      < R r@broken
+      > R nack
+      < nothing
+      serves 2
+      proof C:a@2 refused:R:r
+      proof R:r@2 refused:R:r`,
+  },
+  {
+    it: 'keeps nothing because of a refusal that left nothing in force',
+    talk: `
+      world C:a=1 R:r=broken
+      > C +a
+      < C a@1
+      > C ack
+      < nothing
+      > R +r
+      < R r@broken
+      > R nack
+      < nothing
+      world R:r=broken
+      < C -a`,
+  },
 ];
 
 describe('a session', () => {
@@ -633,20 +992,20 @@ describe('a session', () => {
   });
 
   it('ends the stream of a client that names no type', () => {
-    const session = new Session({ revision: 1, resources: new Map() });
+    const session = new Session(new ModelTable());
     const request = { type: '', nonce: '', subscribe: [], unsubscribe: [], initialVersions: {} };
     expect(() => session.receive(request, 0)).toThrow(SessionViolation);
   });
 
   it('ends the stream of a client that asks for too many names', () => {
-    const session = new Session({ revision: 1, resources: new Map() });
+    const session = new Session(new ModelTable());
     const subscribe = Array.from({ length: 50_001 }, (_, index) => `cluster-${index}`);
     const request = { type: TYPES.cluster, nonce: '', subscribe, unsubscribe: [], initialVersions: {} };
     expect(() => session.receive(request, 0)).toThrow(/more than 50000 names/);
   });
 
   it('tells since when an answer has been due', () => {
-    const session = new Session({ revision: 1, resources: new Map() });
+    const session = new Session(new ModelTable());
     const ask = { nonce: '', subscribe: ['a'], unsubscribe: [], initialVersions: {} };
     expect(session.waitingSince).toBeUndefined();
     session.receive({ ...ask, type: TYPES.listener }, 30);
@@ -661,19 +1020,22 @@ const typeOf = (letter: string): TypeUrl => LETTERS[letter] ?? (`type.googleapis
 
 /** Plays the lines of a dialogue against a session and compares what it says. */
 class Dialogue {
-  private session: Session | undefined;
-  private revision = 0;
+  private readonly world = new ModelTable();
+  private readonly session: Session;
   private said: DeltaResponse[] = [];
   private readonly nonces = new Map<string, string>();
 
-  constructor(private readonly announced: readonly TypeUrl[]) {}
+  constructor(announced: readonly TypeUrl[]) {
+    this.session = new Session(this.world, announced);
+  }
 
   play(lines: readonly string[]): void {
     for (const line of lines) {
       const [word = '', ...rest] = line.split(' ');
       if (word === '<') this.expectSaid(line, rest);
-      else if (word === 'serves') expect(String(this.session?.serves ?? 'nothing'), line).toBe(rest[0]);
+      else if (word === 'serves') expect(String(this.session.serves ?? 'nothing'), line).toBe(rest[0]);
       else if (word === 'refuses') expect(this.refusals() || 'nothing', line).toBe(rest.join(' '));
+      else if (word === 'proof') expect(this.proof(rest[0] ?? ''), line).toBe(rest[1]);
       else {
         expect(this.said.map(print), `before "${line}"`).toEqual([]);
         this.said = word === 'world' ? this.publish(rest) : this.request(rest);
@@ -683,11 +1045,8 @@ class Dialogue {
   }
 
   private publish(resources: readonly string[]): DeltaResponse[] {
-    this.revision += 1;
-    const published = worldOf(this.revision, resources);
-    if (this.session) return this.session.publish(published, 0);
-    this.session = new Session(published, this.announced);
-    return [];
+    const concerned = this.world.tell(this.world.become(resources.map(written)));
+    return concerned.has(this.session) ? this.session.speak(0) : [];
   }
 
   private request([letter = '', ...words]: readonly string[]): DeltaResponse[] {
@@ -698,23 +1057,21 @@ class Dialogue {
     const [answer] = asked.filter((word) => ['ack', 'nack', 'stale'].includes(word));
     const blamed = asked.slice(asked.indexOf('nack') + 1).filter((word) => /^[a-z]/.test(word));
     const type = typeOf(letter);
-    return (
-      this.session?.receive(
-        {
-          type,
-          nonce: answer === undefined ? '' : answer === 'stale' ? 'from-before' : (this.nonces.get(type) ?? ''),
-          subscribe: names('+'),
-          unsubscribe: names('-'),
-          initialVersions: Object.fromEntries(held.map((word) => word.split('=') as [string, string])),
-          ...(answer === 'nack' && {
-            error: {
-              message: 'it will not do',
-              ...(blamed.length > 0 && { resources: blamed.map((name) => ({ name, reason: 'it will not do' })) }),
-            },
-          }),
-        },
-        0,
-      ) ?? []
+    return this.session.receive(
+      {
+        type,
+        nonce: answer === undefined ? '' : answer === 'stale' ? 'from-before' : (this.nonces.get(type) ?? ''),
+        subscribe: names('+'),
+        unsubscribe: names('-'),
+        initialVersions: Object.fromEntries(held.map((word) => word.split('=') as [string, string])),
+        ...(answer === 'nack' && {
+          error: {
+            message: 'it will not do',
+            ...(blamed.length > 0 && { resources: blamed.map((name) => ({ name, reason: 'it will not do' })) }),
+          },
+        }),
+      },
+      0,
     );
   }
 
@@ -726,9 +1083,16 @@ class Dialogue {
   }
 
   private refusals(): string {
-    return (this.session?.refusals ?? [])
+    return this.session.client.refusals
       .map(({ type, name, version }) => `${letterOf(type)}:${name}@${version}`)
       .join(' ');
+  }
+
+  /** `C:a@7`: what became of cluster a at sequence 7. */
+  private proof(text: string): string {
+    const [, letter = '', name = '', sequence] = /^(\w):([\w-]+)@(\d+)$/.exec(text) ?? [];
+    const proof = this.session.client.proof(typeOf(letter), name, Number(sequence));
+    return typeof proof === 'string' ? proof : `refused:${letterOf(proof.type)}:${proof.name}`;
   }
 }
 
@@ -741,15 +1105,8 @@ const print = ({ type, resources, removed }: DeltaResponse): string =>
     ...removed.map((name) => `-${name}`),
   ].join(' ');
 
-function worldOf(revision: number, written: readonly string[]): Published {
-  const resources = written.map((text): Resource => {
-    const [, letter = '', name = '', version = ''] = /^(\w):([\w-]+)=(\w+)$/.exec(text) ?? [];
-    const empty = new Uint8Array();
-    return { type: typeOf(letter), name, version, bytes: empty, entry: empty, since: 1, causes: [], inputs: [] };
-  });
-  const byType = Map.groupBy(resources, ({ type }) => type);
-  return {
-    revision,
-    resources: new Map([...byType].map(([type, all]) => [type, new Map(all.map((one) => [one.name, one]))])),
-  };
+/** `C:a=1`, or `C:a=1/40000` for one of so many bytes. */
+function written(text: string): Written {
+  const [, letter = '', name = '', version = '', size = '0'] = /^(\w):([\w-]+)=(\w+)(?:\/(\d+))?$/.exec(text) ?? [];
+  return { type: typeOf(letter), name, version, size: Number(size) };
 }

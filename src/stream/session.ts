@@ -1,95 +1,94 @@
 /**
  * What one client of the aggregated stream has been told, and what it is told next. A state machine over plain values:
- * it knows no transport and no clock, and every method returns what must be sent.
+ * it knows no transport and no clock, and its methods return what must be sent.
  *
- * The rules, by their names in the xDS protocol documents: one response in flight per type; ACK and NACK by nonce
- * alone; additions before their users and removals after (make before break); a refused resource is not sent again
- * until its content changes; nothing is sent that the client holds already.
+ * It speaks in rounds. A round begins when there is news and none is under way: all that is new then is sent as it is
+ * then, clusters before endpoints before listeners before routes. When that has been answered, what had gone out of the
+ * world by then is taken away in the opposite order (make before break). When that is answered too, the client has the
+ * world of that moment whole, and the next round may begin at once. So however fast the world changes and however slowly
+ * a client answers, every change is in force there two rounds later at the latest.
+ *
+ * The other rules, by their names in the xDS protocol documents: one response in flight per type; ACK and NACK by nonce
+ * alone; what a client asks for anew is answered aside from the rounds, because its next ACK may wait for it; a refused
+ * resource is not sent again until its content changes or something that it leads to is mended; nothing is sent that the
+ * client holds already.
  */
+import type { Publication } from '../compile/compiler.js';
 import { TYPES, TYPE_ORDER, USERS, type Resource, type TypeUrl } from '../compile/resource.js';
-import { SessionViolation, type DeltaRequest, type DeltaResponse, type Published, type Refusal } from './delta.js';
-import { NOTHING, covers, subscribe, type Subscription } from './subscription.js';
+import type { ResourceTable } from '../compile/table.js';
+import type { Audience } from './audience.js';
+import { Client } from './client.js';
+import { SessionViolation, type DeltaRequest, type DeltaResponse } from './delta.js';
+import { MAX_NAMES } from './limits.js';
+import { NEEDS, additionsOf, removalsOf } from './round.js';
 
-/** How many resources of one type a client may ask for by name. */
-const MAX_NAMES = 50_000;
+import { fitting, type Queue, type TypeState } from './type-state.js';
 
-/** A response that is neither acknowledged nor refused yet. */
-interface InFlight {
-  readonly response: DeltaResponse;
-  readonly since: number;
-  /** What the client will hold of it, by name; a name that it takes away stands for nothing. */
-  readonly versions: ReadonlyMap<string, string | undefined>;
+/** What all sessions share. */
+export interface Shared {
+  readonly table: ResourceTable;
+  /** The sequence up to which every session has been told what concerns it. */
+  readonly told: number;
+  readonly audience: Audience<Session>;
 }
 
-/** What is known of one client and one type. */
-class TypeState {
-  opened = false;
-  subscription: Subscription = NOTHING;
-  /** What the client has said or acknowledged that it holds, by version. */
-  readonly held = new Map<string, string>();
-  inFlight: InFlight | undefined;
-  /** Names to be answered even if nothing about them changed. */
-  readonly due = new Set<string>();
-  /** Names whose absence the client knows of. */
-  readonly knownAbsent = new Set<string>();
-  readonly refused = new Map<string, Refusal>();
-  /** The first wildcard request is answered even when there is nothing to say. */
-  owesAnswer = false;
-
-  forget(name: string): void {
-    this.held.delete(name);
-    this.due.delete(name);
-    this.knownAbsent.delete(name);
-    this.refused.delete(name);
-  }
-}
+const REMOVAL_ORDER: readonly TypeUrl[] = [...TYPE_ORDER].reverse();
 
 export class Session {
-  private readonly types = new Map<TypeUrl, TypeState>(TYPE_ORDER.map((type) => [type, new TypeState()]));
+  readonly client: Client;
+  /** The sequence of the newest publication that it was told of. */
+  heard = 0;
   private nonces = 0;
-  private served: number | undefined;
+  /** The sequence that the round under way is of. */
+  private round: number | undefined;
+  /** Says that what the client holds from an earlier stream has come to light since the round began. */
+  private hasStaleNews = false;
+  private isOpen = true;
 
-  /**
-   * @param announced types that the client asks for before it can be said to have anything: until it has, an absent
-   *   request must not pass for "wants nothing of it".
-   */
+  /** @param announced types that the client is going to ask for, see Client */
   constructor(
-    private published: Published,
-    private readonly announced: readonly TypeUrl[] = [],
-  ) {}
+    private readonly shared: Shared,
+    announced: readonly TypeUrl[] = [],
+  ) {
+    this.client = new Client(shared.table, announced);
+  }
 
-  /** The newest revision that the client has whole; undefined until it has one. */
+  /** The newest sequence that the client has whole, apart from what it refuses; undefined until it has one. */
   get serves(): number | undefined {
-    return this.served;
-  }
-
-  /** What the client refuses of the mesh as it is now; of what has changed since it refused it, nothing is known yet. */
-  get refusals(): readonly Refusal[] {
-    return [...this.types].flatMap(([type, { refused }]) =>
-      [...refused.values()].filter(({ name, version }) => this.resourcesOf(type).get(name)?.version === version),
-    );
-  }
-
-  /** The names of what the client holds, by type. */
-  get holds(): ReadonlyMap<TypeUrl, readonly string[]> {
-    return new Map([...this.types].map(([type, { held }]) => [type, [...held.keys()].sort()]));
+    const isUpToDate = this.isOpen && this.round === undefined && !this.hasSomethingToSay && this.client.isIntroduced;
+    return isUpToDate ? Math.max(this.client.proven ?? 0, this.shared.told) : this.client.proven;
   }
 
   /** When the oldest unanswered response was sent, in the clock of the caller. */
   get waitingSince(): number | undefined {
-    const since = [...this.types.values()].flatMap(({ inFlight }) => inFlight?.since ?? []);
+    const since = [...this.client.types.values()].flatMap(({ inFlight }) => inFlight?.since ?? []);
     return since.length > 0 ? Math.min(...since) : undefined;
   }
 
-  /** Takes in a newer mesh. */
-  publish(published: Published, now: number): DeltaResponse[] {
-    this.published = published;
-    for (const [type, { refused, held }] of this.types) {
-      for (const name of refused.keys()) {
-        if (held.has(name) && held.get(name) === this.resourcesOf(type).get(name)?.version) refused.delete(name);
+  /** Takes in what a newer world changed. Nothing is said of it before `speak`. */
+  tell({ sequence, changed }: Publication): void {
+    this.client.proven = this.serves;
+    this.heard = sequence;
+    for (const [type, names] of changed) {
+      const state = this.client.stateOf(type);
+      for (const name of this.client.wanted(type, names)) {
+        const current = this.shared.table.get(type, name);
+        if (current && state.hasAlready(current)) continue;
+        state.note(name, 'changed');
+        if (!current && state.subscription.held(name)) state.lose(name, sequence);
       }
     }
-    return this.advance(now);
+  }
+
+  /** Says whether the client has asked for anything of `type`, if it is a type at all. */
+  hasOpened(type: string): boolean {
+    return TYPE_ORDER.some((known) => known === type && this.client.stateOf(known).opened);
+  }
+
+  /** Says whether `request` answers what the client was told last of its type: all else is stale. */
+  isWaitingFor({ type, nonce }: Pick<DeltaRequest, 'type' | 'nonce'>): boolean {
+    const known = TYPE_ORDER.find((one) => one === type);
+    return known !== undefined && this.client.stateOf(known).inFlight?.response.nonce === nonce;
   }
 
   /** Takes in a request of the client. Throws SessionViolation. A type that nobody here speaks is left unanswered. */
@@ -97,183 +96,228 @@ export class Session {
     const type = TYPE_ORDER.find((known) => known === request.type);
     if (request.type === '') throw new SessionViolation('a request on an aggregated stream must name its type_url');
     if (!type) return [];
-    const state = this.stateOf(type);
+    const state = this.client.stateOf(type);
     const first = !state.opened;
+    this.client.proven = this.serves;
     state.opened = true;
     this.settle(type, state, request, now);
-    this.resubscribe(state, request, first);
-    return this.advance(now);
+    this.subscribe(type, state, request, first);
+    return this.speak(now);
+  }
+
+  /** What may be sent now. */
+  speak(now: number): DeltaResponse[] {
+    const said: DeltaResponse[] = [];
+    while (this.round !== undefined || this.hasSomethingToSay) {
+      this.round ??= this.begin();
+      this.add(said, now);
+      const isOver = !this.isWaiting && !this.remove(said, now);
+      this.answerAside(said, now);
+      if (!isOver || this.isWaiting) break;
+      if (this.client.isIntroduced && !this.hasStaleNews)
+        this.client.proven = Math.max(this.client.proven ?? 0, this.round);
+      this.round = undefined;
+    }
+    return said;
+  }
+
+  /** Hears of no change any more. What it wants and holds stays known: its client goes on with that. */
+  close(): void {
+    this.client.proven = this.serves;
+    this.isOpen = false;
+    this.shared.audience.leaveAll(this);
+    for (const { subscription } of this.client.types.values()) {
+      for (const name of subscription.names()) this.shared.audience.leave(name, this);
+    }
   }
 
   /** An ACK or NACK of what is in flight. Any other nonce is stale: it answers nothing, its subscriptions count. */
   private settle(type: TypeUrl, state: TypeState, { nonce, error }: DeltaRequest, at: number): void {
-    const response = state.inFlight?.response;
-    if (response?.nonce !== nonce) return;
+    const { inFlight, subscription } = state;
+    if (inFlight?.response.nonce !== nonce) return;
     state.inFlight = undefined;
     const reasons = new Map(error?.resources?.map(({ name, reason }) => [name, reason]));
     const all = error && reasons.size === 0 ? error.message : undefined;
-    for (const { name, version } of response.resources) {
+    for (const [name, resource] of inFlight.carries) {
       const reason = all ?? reasons.get(name);
-      if (!covers(state.subscription, name)) continue;
-      if (reason === undefined) {
-        state.held.set(name, version);
-        state.refused.delete(name);
-      } else {
-        state.refused.set(name, { type, name, version, reason, at });
-        // It may have asked only now for what has long been so: then it is not true any more that it has all of it.
-        this.served &&= Math.min(this.served, this.published.revision - 1);
-      }
-    }
-    for (const name of response.removed) {
-      state.held.delete(name);
-      state.refused.delete(name);
+      if (!subscription.covers(name)) continue;
+      if (!resource) this.release(state, name);
+      else if (reason === undefined) this.hold(type, state, resource);
+      else state.refused.set(name, { type, name, version: resource.version, since: resource.since, reason, at });
+      if (!resource || this.shared.table.get(type, name)) continue;
+      if (subscription.held(name)) state.lose(name, this.shared.table.sequence);
+      else state.note(name, 'owed');
     }
   }
 
-  private resubscribe(state: TypeState, request: DeltaRequest, first: boolean): void {
-    const { subscription, answer, dropped } = subscribe(state.subscription, request, first);
-    if (subscription.names.size > MAX_NAMES) {
-      throw new SessionViolation(`more than ${MAX_NAMES} names of ${request.type} were subscribed to`);
+  private release({ subscription, gone, refused }: TypeState, name: string): void {
+    subscription.release(name);
+    gone.delete(name);
+    refused.delete(name);
+  }
+
+  /** Notes what is in force. What was refused may have been so because this was missing or refused itself. */
+  private hold(type: TypeUrl, state: TypeState, resource: Resource): void {
+    const before = state.subscription.held(resource.name);
+    const wasRefused = state.refused.delete(resource.name);
+    state.subscription.hold(resource.name, resource);
+    const isChanged = type === TYPES.cluster && before?.version !== resource.version;
+    if (before && !wasRefused && !isChanged) return;
+    for (const user of USERS[type]) {
+      const users = this.client.stateOf(user);
+      for (const name of users.refused.keys()) users.note(name, 'owed');
     }
-    const leftWildcard = state.subscription.wildcard && !subscription.wildcard;
-    state.subscription = subscription;
+  }
+
+  private subscribe(type: TypeUrl, state: TypeState, request: DeltaRequest, first: boolean): void {
+    const { subscription } = state;
+    const { table, audience } = this.shared;
+    const { asked, dropped, wildcard } = subscription.change(request, first);
+    if (subscription.size > MAX_NAMES) {
+      throw new SessionViolation(`more than ${MAX_NAMES} names of ${type} were subscribed to`);
+    }
     for (const name of dropped) state.forget(name);
-    if (leftWildcard) for (const name of [...state.held.keys()]) if (!covers(subscription, name)) state.forget(name);
-    for (const name of answer) {
-      state.due.add(name);
-      state.knownAbsent.delete(name);
+    for (const name of dropped) if (!this.client.asksFor(name)) audience.leave(name, this);
+    for (const name of asked) {
+      state.note(name, 'owed');
+      audience.join(name, this);
     }
-    if (!first) return;
-    state.owesAnswer = subscription.wildcard;
-    for (const [name, version] of Object.entries(request.initialVersions)) {
-      if (!covers(subscription, name)) continue;
-      state.held.set(name, version);
-      // It says that it has it, so an answer is owed only if that is not the newest.
-      state.due.delete(name);
+    if (wildcard === true) {
+      audience.joinAll(this);
+      for (const name of table.names(type)) state.note(name, 'changed');
+    }
+    if (wildcard === false && ![...this.client.types.values()].some((other) => other.subscription.wildcard)) {
+      audience.leaveAll(this);
+    }
+    if (first) this.remember(type, state, request.initialVersions);
+    if (this.hasStaleNews) this.client.proven = undefined;
+  }
+
+  /** Takes in what the client says that it holds from an earlier stream: an answer is owed only where that is not the newest. */
+  private remember(type: TypeUrl, state: TypeState, versions: Readonly<Record<string, string>>): void {
+    const { table } = this.shared;
+    state.owesAnswer = state.subscription.wildcard;
+    for (const [name, version] of Object.entries(versions)) {
+      if (!state.subscription.covers(name)) continue;
+      const current = table.get(type, name);
+      state.news.delete(name);
+      state.subscription.hold(name, current?.version === version ? current : { version, since: 0 });
+      if (current?.version !== version) this.hasStaleNews = true;
+      if (!current) state.lose(name, table.sequence);
+      else if (current.version !== version) state.note(name, 'changed');
     }
   }
 
-  /** Sends what may be sent now, and notes what the client has come to serve. */
-  private advance(now: number): DeltaResponse[] {
-    const responses = [...this.additions(now), ...this.removals(now)];
-    if (this.isSettled()) this.served = this.published.revision;
-    return responses;
+  /** Puts together what is new now, and gives the sequence of which that is. */
+  private begin(): number {
+    const { table } = this.shared;
+    this.hasStaleNews = false;
+    for (const [type, state] of this.client.types) {
+      const queue = additionsOf(type, state, state.news.keys(), table);
+      state.news.clear();
+      if (state.owesAnswer || queue.resources.length + queue.absent.length > 0) state.queue = queue;
+      if (type === TYPES.cluster) this.rewarm(queue.resources);
+    }
+    return table.sequence;
   }
 
   /** Clusters before endpoints before listeners before routes: a type waits while one before it has more to say. */
-  private additions(now: number): DeltaResponse[] {
-    const responses: DeltaResponse[] = [];
-    for (const type of TYPE_ORDER) {
-      const state = this.stateOf(type);
-      const { resources, absent } = this.unsent(type, state);
-      if (resources.length === 0 && absent.length === 0 && !state.owesAnswer) continue;
-      if (state.inFlight) break;
-      responses.push(this.send(type, state, resources, absent, now));
-      if (type === TYPES.cluster) this.rewarm(resources);
+  private add(said: DeltaResponse[], now: number): void {
+    for (const [type, state] of this.client.types) {
+      while (state.queue) {
+        if (state.inFlight) return;
+        const { resources, absent } = state.take();
+        if (state.owesAnswer || resources.length + absent.length > 0) {
+          said.push(this.send(type, state, resources, absent, now, true));
+        }
+      }
     }
-    return responses;
   }
 
-  /**
-   * Routes and listeners before endpoints and clusters, each when everything before it has been acknowledged. Where a
-   * refusal leaves an old one in force, what that may use stays.
-   */
-  private removals(now: number): DeltaResponse[] {
-    const refused = new Set(this.refusals.map(({ type }) => type));
-    for (const type of [...TYPE_ORDER].reverse()) {
-      if (this.isWaiting()) return [];
-      if (USERS[type].some((user) => refused.has(user))) continue;
-      const state = this.stateOf(type);
-      const gone = this.gone(type, state);
-      if (gone.length > 0) return [this.send(type, state, [], gone, now)];
+  /** Routes before listeners before endpoints before clusters. Says whether there is more to take away than may be now. */
+  private remove(said: DeltaResponse[], now: number): boolean {
+    for (const type of REMOVAL_ORDER) {
+      const state = this.client.stateOf(type);
+      if (!this.client.mayRemove(type)) continue;
+      const due = removalsOf(state, this.round ?? 0);
+      if (due.length === 0) continue;
+      if (state.inFlight) return true;
+      const { some } = fitting(due, ({ length }) => length);
+      said.push(this.send(type, state, [], some, now, true));
+      if (some.length < due.length) return true;
     }
-    return [];
+    return false;
+  }
+
+  /** Answers what is owed while a round is under way, where that cannot lead a client to what it has not been told of. */
+  private answerAside(said: DeltaResponse[], now: number): void {
+    for (const [type, state] of this.client.types) {
+      if (state.inFlight || state.queue) continue;
+      if (NEEDS[type].some((other) => this.client.stateOf(other).queue || this.client.stateOf(other).hasNews)) continue;
+      const names = this.owed(type, state);
+      if (names.length === 0) continue;
+      state.queue = additionsOf(type, state, names, this.shared.table);
+      for (const name of names) state.news.delete(name);
+      const { resources, absent } = state.take();
+      for (const { name } of state.queue?.resources ?? []) state.note(name, 'owed');
+      for (const name of state.queue?.absent ?? []) state.note(name, 'owed');
+      state.queue = undefined;
+      if (resources.length + absent.length === 0) continue;
+      const isOfRound = resources.some(({ name }) => state.subscription.held(name));
+      said.push(this.send(type, state, resources, absent, now, isOfRound));
+      if (type === TYPES.cluster) this.rewarm(resources);
+    }
+  }
+
+  /** Names that an answer is owed to. Endpoints go out only after what is new of their cluster, which is owed therefore. */
+  private owed(type: TypeUrl, state: TypeState): string[] {
+    const owed = ({ news }: TypeState) => [...news].filter(([, why]) => why === 'owed').map(([name]) => name);
+    const [clusters, endpoints] = [this.client.stateOf(TYPES.cluster), this.client.stateOf(TYPES.endpoints)];
+    if (type === TYPES.cluster) {
+      return [...new Set([...owed(state), ...owed(endpoints).filter((name) => clusters.news.has(name))])];
+    }
+    if (type !== TYPES.endpoints) return owed(state);
+    return clusters.queue ? [] : owed(state).filter((name) => !clusters.news.has(name));
   }
 
   /** A cluster that is sent again waits for its endpoints to be sent again, even if those are the same. */
   private rewarm(clusters: readonly Resource[]): void {
-    const endpoints = this.stateOf(TYPES.endpoints);
-    for (const { name } of clusters) if (covers(endpoints.subscription, name)) endpoints.due.add(name);
+    const endpoints = this.client.stateOf(TYPES.endpoints);
+    for (const { name } of clusters) {
+      if (endpoints.subscription.covers(name) && this.shared.table.get(TYPES.endpoints, name)) {
+        endpoints.note(name, 'owed');
+      }
+    }
   }
 
   private send(
     type: TypeUrl,
     state: TypeState,
-    resources: readonly Resource[],
+    resources: Queue['resources'],
     removed: readonly string[],
     since: number,
+    ofRound: boolean,
   ): DeltaResponse {
     this.nonces += 1;
-    const response = { type, nonce: String(this.nonces), revision: this.published.revision, resources, removed };
-    const gone = removed.map((name) => [name, undefined] as const);
-    const versions = new Map([...resources.map(({ name, version }) => [name, version] as const), ...gone]);
-    state.inFlight = { response, since, versions };
+    const nonce = String(this.nonces);
+    const response = { type, nonce, sequence: this.shared.table.sequence, resources, removed };
+    const carries = new Map<string, Resource | undefined>(resources.map((resource) => [resource.name, resource]));
+    for (const name of removed) carries.set(name, undefined);
+    state.inFlight = { response, since, carries, ofRound };
     state.owesAnswer = false;
-    for (const { name } of resources) {
-      state.due.delete(name);
-      state.knownAbsent.delete(name);
-    }
-    for (const name of removed) {
-      state.due.delete(name);
-      state.knownAbsent.add(name);
-    }
     return response;
   }
 
-  /** What the client asked for and has not been sent: resources, and names of which it must learn that there is none. */
-  private unsent(type: TypeUrl, state: TypeState): { resources: Resource[]; absent: string[] } {
-    const resources: Resource[] = [];
-    const absent: string[] = [];
-    const known = this.resourcesOf(type);
-    for (const name of state.subscription.wildcard
-      ? new Set([...known.keys(), ...state.due])
-      : state.subscription.names) {
-      const resource = known.get(name);
-      if (resource) {
-        if (this.isNews(state, resource)) resources.push(resource);
-      } else if (!state.held.has(name) && !state.knownAbsent.has(name)) {
-        absent.push(name);
-      }
+  /** Says whether part of the round is unsent or unanswered. */
+  private get isWaiting(): boolean {
+    for (const { queue, inFlight } of this.client.types.values()) if (queue || inFlight?.ofRound) return true;
+    return false;
+  }
+
+  private get hasSomethingToSay(): boolean {
+    for (const [type, state] of this.client.types) {
+      if (state.hasNews || (state.gone.size > 0 && this.client.mayRemove(type))) return true;
     }
-    return { resources, absent };
-  }
-
-  private isNews({ refused, inFlight, held, due }: TypeState, { name, version }: Resource): boolean {
-    if (refused.get(name)?.version === version) return false;
-    const has = inFlight?.versions.has(name) ? inFlight.versions.get(name) : held.get(name);
-    return due.has(name) || has !== version;
-  }
-
-  /** What the client holds and must give up, because it does not exist any more. */
-  private gone(type: TypeUrl, state: TypeState): string[] {
-    const known = this.resourcesOf(type);
-    return [...state.held.keys()].filter((name) => !known.has(name));
-  }
-
-  private isWaiting(): boolean {
-    return [...this.types.values()].some(({ inFlight }) => inFlight !== undefined);
-  }
-
-  /** Called when all that may be sent has been: then what nobody waits for is known to be in force. */
-  private isSettled(): boolean {
-    const opened = [...this.types].filter(([, state]) => state.opened).map(([type]) => type);
-    return (
-      opened.length > 0 &&
-      this.announced.every((type) => opened.includes(type)) &&
-      !this.isWaiting() &&
-      this.refusals.length === 0
-    );
-  }
-
-  private stateOf(type: TypeUrl): TypeState {
-    const state = this.types.get(type);
-    if (!state) throw new Error(`no state for ${type}`);
-    return state;
-  }
-
-  private resourcesOf(type: TypeUrl): ReadonlyMap<string, Resource> {
-    return this.published.resources.get(type) ?? NO_RESOURCES;
+    return false;
   }
 }
-
-const NO_RESOURCES: ReadonlyMap<string, Resource> = new Map();

@@ -9,19 +9,20 @@ import { GrpcRefusal, STATUS } from '../rpc/refusal.js';
 import { RpcModule } from '../rpc/rpc.module.js';
 import { EnrolmentStore } from '../store/enrolment-store.js';
 import { StoreModule } from '../store/store.module.js';
+import { Fleet } from '../status/fleet.js';
+import { StatusModule } from '../status/status.module.js';
 import { AdsService } from './ads.js';
 import { EngineModule } from './engine.module.js';
-import { Fleet } from './fleet.js';
-import { Publisher } from './publisher.js';
+import { Engine } from './engine.js';
 
 @Module({
-  imports: [EngineModule, RpcModule, StoreModule],
+  imports: [EngineModule, RpcModule, StatusModule, StoreModule],
   providers: [
     {
       provide: AdsService,
-      inject: [Publisher, Fleet, EnrolmentStore, LOG],
-      useFactory: (publisher: Publisher, fleet: Fleet, enrolments: EnrolmentStore, log: Log) =>
-        new AdsService(publisher, fleet, gatekeeper(enrolments), log),
+      inject: [Engine, Fleet, EnrolmentStore, LOG],
+      useFactory: (engine: Engine, fleet: Fleet, enrolments: EnrolmentStore, log: Log) =>
+        new AdsService(engine, fleet, gatekeeper(enrolments), log),
     },
   ],
   exports: [AdsService],

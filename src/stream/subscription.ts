@@ -1,45 +1,118 @@
-/** Which resources of one type a client wants: by name, or all there are (xDS delta rules on wildcards). */
+/** What one client wants of one type, and what it holds of that: one entry a name, for there are thousands of clients. */
 
 export const WILDCARD = '*';
 
-export interface Subscription {
-  readonly names: ReadonlySet<string>;
-  readonly wildcard: boolean;
+/** A resource as a client holds it. Mostly the compiled resource itself, shared by all who hold it. */
+export interface Held {
+  readonly version: string;
+  /** The sequence at which that version came into the world; 0 when that is not known. */
+  readonly since: number;
 }
 
-export const NOTHING: Subscription = { names: new Set(), wildcard: false };
+/** What a request asks for, by the delta rules of xDS. */
+export interface Asking {
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+}
 
+/** What a request came to. */
 export interface SubscriptionChange {
-  readonly subscription: Subscription;
-  /** Names that must be answered whatever was sent before: newly asked for, asked for again, or left to the wildcard. */
-  readonly answer: readonly string[];
+  /** Names that must be answered whatever was sent before: asked for, asked for again, or left to the wildcard. */
+  readonly asked: readonly string[];
   /** Names that the client drops without being told. */
   readonly dropped: readonly string[];
+  /** Says that the wildcard was switched on or off. */
+  readonly wildcard?: boolean;
 }
 
-/**
- * What a request makes of a subscription. `first`: it is the first of its type on the stream, where empty lists ask for
- * everything (the legacy wildcard). Unsubscriptions are applied after subscriptions, so that `*` in both asks for nothing.
- */
-export function subscribe(
-  { names, wildcard }: Subscription,
-  request: { readonly subscribe: readonly string[]; readonly unsubscribe: readonly string[] },
-  first: boolean,
-): SubscriptionChange {
-  if (first && request.subscribe.length === 0 && request.unsubscribe.length === 0) {
-    return { subscription: { names, wildcard: true }, answer: [], dropped: [] };
+export class Subscription {
+  /** Without a wildcard these are the names asked for; with one, also those that are held because of it. */
+  private readonly entries = new Map<string, Held | undefined>();
+  /** The names asked for one by one beside a wildcard. Absent: there is no wildcard. */
+  private named: Set<string> | undefined;
+
+  get wildcard(): boolean {
+    return this.named !== undefined;
   }
-  const next = new Set(names);
-  const asked = request.subscribe.filter((name) => name !== WILDCARD);
-  for (const name of asked) next.add(name);
-  const gone = request.unsubscribe.filter((name) => name !== WILDCARD && next.delete(name));
-  const isWildcard = (wildcard || request.subscribe.includes(WILDCARD)) && !request.unsubscribe.includes(WILDCARD);
-  return {
-    subscription: { names: next, wildcard: isWildcard },
-    answer: [...asked.filter((name) => next.has(name)), ...(isWildcard ? gone : [])],
-    dropped: isWildcard ? [] : gone,
-  };
-}
 
-/** Says whether `subscription` covers `name`. */
-export const covers = ({ names, wildcard }: Subscription, name: string): boolean => wildcard || names.has(name);
+  /** How many names it has an entry for. */
+  get size(): number {
+    return this.entries.size;
+  }
+
+  /** Says whether the client wants `name`. */
+  covers(name: string): boolean {
+    return this.wildcard || this.entries.has(name);
+  }
+
+  names(): IterableIterator<string> {
+    return this.entries.keys();
+  }
+
+  held(name: string): Held | undefined {
+    return this.entries.get(name);
+  }
+
+  /** Notes that the client holds `name`, if it wants it. */
+  hold(name: string, held: Held): void {
+    if (this.covers(name)) this.entries.set(name, held);
+  }
+
+  /** Notes that the client holds nothing of `name`. */
+  release(name: string): void {
+    if (this.named && !this.named.has(name)) this.entries.delete(name);
+    else if (this.entries.has(name)) this.entries.set(name, undefined);
+  }
+
+  /**
+   * Takes in a request. `first`: it is the first of its type on the stream, where empty lists ask for everything (the
+   * legacy wildcard). Unsubscriptions are applied after subscriptions, so that `*` in both asks for nothing.
+   */
+  change({ subscribe, unsubscribe }: Asking, first: boolean): SubscriptionChange {
+    if (first && subscribe.length === 0 && unsubscribe.length === 0) {
+      this.openToAll();
+      return { asked: [], dropped: [], wildcard: true };
+    }
+    const before = this.wildcard;
+    if (subscribe.includes(WILDCARD)) this.openToAll();
+    const added = new Set(subscribe.filter((name) => name !== WILDCARD));
+    for (const name of added) this.add(name);
+    const removed = unsubscribe.filter((name) => name !== WILDCARD && this.has(name));
+    const dropped = unsubscribe.includes(WILDCARD) ? this.closeToAll() : [];
+    for (const name of removed) {
+      added.delete(name);
+      if (this.named) this.named.delete(name);
+      else if (this.entries.delete(name)) dropped.push(name);
+    }
+    const wildcard = this.wildcard;
+    return {
+      asked: [...added, ...(wildcard ? removed : [])],
+      dropped,
+      ...(wildcard !== before && { wildcard }),
+    };
+  }
+
+  /** Says whether `name` was asked for by itself. */
+  has(name: string): boolean {
+    return this.named ? this.named.has(name) : this.entries.has(name);
+  }
+
+  private add(name: string): void {
+    this.named?.add(name);
+    if (!this.entries.has(name)) this.entries.set(name, undefined);
+  }
+
+  private openToAll(): void {
+    this.named ??= new Set(this.entries.keys());
+  }
+
+  /** Drops what is held because of the wildcard alone, and says what that was. */
+  private closeToAll(): string[] {
+    const { named } = this;
+    if (!named) return [];
+    this.named = undefined;
+    const dropped = [...this.entries.keys()].filter((name) => !named.has(name));
+    for (const name of dropped) this.entries.delete(name);
+    return dropped;
+  }
+}

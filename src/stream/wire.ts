@@ -25,8 +25,11 @@ export function decodeRequest(bytes: Uint8Array): ReceivedRequest {
   };
 }
 
+/** How much of what a client calls itself is kept, in characters. */
+const MAX_AGENT = 100;
+
 const agentOf = ({ user_agent_name, user_agent_version }: envoy.config.core.v3.INode): string =>
-  [user_agent_name, user_agent_version].filter(Boolean).join(' ') || 'unknown';
+  sentence([user_agent_name, user_agent_version].filter(Boolean).join(' ')).slice(0, MAX_AGENT) || 'unknown';
 
 /** Which resources a refusal names, if its client says so in our words. */
 function blamed(details: readonly { readonly type_url?: string | null; readonly value?: Uint8Array | null }[]) {
@@ -44,15 +47,34 @@ const TYPE_URL = (4 << 3) | 2;
 const NONCE = (5 << 3) | 2;
 const REMOVED_RESOURCES = (6 << 3) | 2;
 
-/** Writes a DeltaDiscoveryResponse by hand, so that resources go in as the bytes that they already are. */
-export function encodeResponse({ type, nonce, revision, resources, removed }: DeltaResponse): Buffer {
-  const writer = protobuf.Writer.create();
-  writer.uint32(SYSTEM_VERSION_INFO).string(String(revision));
-  for (const { entry } of resources) writer.uint32(RESOURCES).bytes(entry);
-  writer.uint32(TYPE_URL).string(type).uint32(NONCE).string(nonce);
+/** Resources of at least so many bytes go out as the very bytes that all clients share; smaller ones are cheaper to copy. */
+const SHARED_FROM = 1_024;
+
+/**
+ * Writes a DeltaDiscoveryResponse by hand, in pieces that follow each other: what is said of this client alone, and the
+ * resources as the bytes that they already are. A field may be written in any order and place, so the pieces need no lengths around them.
+ */
+export function encodeResponse({ type, nonce, sequence, resources, removed }: DeltaResponse): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let writer = protobuf.Writer.create();
+  writer.uint32(SYSTEM_VERSION_INFO).string(String(sequence)).uint32(TYPE_URL).string(type).uint32(NONCE).string(nonce);
   for (const name of removed) writer.uint32(REMOVED_RESOURCES).string(name);
-  return Buffer.from(writer.finish());
+  for (const { entry } of resources) {
+    writer.uint32(RESOURCES);
+    if (entry.length < SHARED_FROM) {
+      writer.bytes(entry);
+      continue;
+    }
+    pieces.push(writer.uint32(entry.length).finish(), entry);
+    writer = protobuf.Writer.create();
+  }
+  const last = writer.finish();
+  return last.length > 0 ? [...pieces, last] : pieces;
 }
 
-/** What a client says of a refusal is shown to people: as long as a paragraph and no longer. */
-const sentence = (text: string | null | undefined): string => (text ?? '').slice(0, 2_000);
+/** How much of what a client says of a refusal is shown to people, in characters. */
+const MAX_SENTENCE = 500;
+
+/** What a client says is shown in tables and logs: it is one short line, and can draw nothing but its own letters. */
+const sentence = (text: string | null | undefined): string =>
+  (text ?? '').slice(0, MAX_SENTENCE).replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ');

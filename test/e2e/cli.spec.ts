@@ -62,7 +62,7 @@ describe('apply', () => {
         { revision: 2, changed: false },
         { revision, changed: true, document: { kind: 'Service', metadata: { name: 'data' } } },
       ],
-      receipt: { revision, proxies: 0, serving: 0 },
+      receipt: { revision, affected: 0, serving: 0 },
     });
     const half = await sluice.cli(['apply', '-f', '-', '-o', 'json'], {}, `${service('data')}---\n${split('-1', '1')}`);
     expect(half.code).toBe(65);
@@ -161,7 +161,7 @@ it('deletes what is there, and says so when it is not', async () => {
   const gone = await run('delete', 'service', 'gone', '-n', 'shop', '--wait', '100%');
   expect(gone).toMatchObject({ code: 0 });
   expect(gone.stdout).toMatch(/^Service shop\/gone deleted \(revision \d+\)\n$/);
-  expect(gone.stderr).toMatch(/^revision \d+: 0 of 0 proxies serve it\n$/);
+  expect(gone.stderr).toMatch(/^revision \d+: no proxy wants what revision \d+ changed\n$/);
   const again = await run('delete', 'service', 'shop/gone');
   expect(again).toMatchObject({ code: 1, stdout: '', stderr: 'sluice delete: there is no Service shop/gone\n' });
 });
@@ -226,7 +226,7 @@ describe('exit codes', () => {
       'proxies that are not there in time',
       79,
       ['wait', '--for', '3', '--timeout', '50ms'],
-      /0 of 0 proxies serve it; 3 were asked for\nAsk again/,
+      /no proxy wants what revision \d+ changed; 3 were asked for\nAsk again/,
     ],
   ])('%s: %i', async (_, code, args, stderr) => {
     const other = file('other-ca.pem', rootCertificates[0] ?? '');
@@ -348,12 +348,14 @@ describe('with a sidecar', () => {
       sluice.cli(['apply', '-f', '-', '--wait', '100%', '--timeout', timeout], {}, text);
 
     const obeyed = await apply(policy('shop'));
-    expect(obeyed.stderr).toMatch(/^revision \d+: 1 of 1 proxies serve it\n$/);
+    expect(obeyed.stderr).toMatch(/^revision \d+: 1 of 1 proxies hold what revision \d+ changed\n$/);
     expect(obeyed.code).toBe(0);
 
     web.pause();
     const late = await apply(policy('till'), '300ms');
-    expect(late.stderr).toMatch(/0 of 1 proxies serve it; not these:\n {2}shop\/web \(pending\): .*\nAsk again/);
+    expect(late.stderr).toMatch(
+      /0 of 1 proxies hold what revision \d+ changed; not these:\n {2}shop\/web \(pending\): .*\nAsk again/,
+    );
     expect(late.code).toBe(79);
     web.resume();
     expect(await run('wait', '--timeout', '10s')).toMatchObject({ code: 0, stderr: '' });

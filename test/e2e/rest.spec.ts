@@ -1,7 +1,7 @@
 /** The REST API as its clients find it: real sockets, a real database, and everything that people send by mistake. */
 import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Receipts } from '../../src/stream/receipts.js';
+import { Receipts } from '../../src/status/receipts.js';
 import { RestServer } from '../support/rest-server.js';
 
 let rest: RestServer;
@@ -670,7 +670,7 @@ describe('a request', () => {
         body: split(1, 1),
       });
       expect(status).toBeLessThan(300);
-      expect(body.receipt).toEqual({ revision: body.revision, proxies: 0, serving: 0, laggards: [] });
+      expect(body.receipt).toMatchObject({ revision: body.revision, affected: 0, serving: 0, laggards: [], lost: [] });
     }
   });
 
@@ -679,7 +679,7 @@ describe('a request', () => {
       body: split(1, 1),
     });
     expect(status).toBe(504);
-    expect(body).toMatchObject({ type: 'urn:sluice:problem:not-applied-in-time', receipt: { proxies: 0 } });
+    expect(body).toMatchObject({ type: 'urn:sluice:problem:not-applied-in-time', receipt: { affected: 0 } });
     expect((await rest.call('GET', `${shop}/traffic-splits/late`)).body.metadata.revision).toBe(body.revision);
   });
 

@@ -230,7 +230,7 @@ describe('a stream', () => {
     await until(async () => expect(await proxy('rude')).toMatchObject({ state: 'connected' }));
     stream.send({ type_url: '' });
     expect(await stream.ended).toMatchObject({ code: grpc.status.INVALID_ARGUMENT });
-    await until(async () => expect(await proxy('rude')).toMatchObject({ status: 404 }));
+    await until(async () => expect(await proxy('rude')).toMatchObject({ state: 'disconnected' }));
   });
 
   it('gives way to a newer one of the same proxy', async () => {
@@ -300,7 +300,7 @@ describe('a stream', () => {
     });
     const programmed = (await rest.call('GET', path)).body.status.conditions.at(-1);
     expect(programmed).toMatchObject({ type: 'Programmed', status: 'False', reason: 'Refused' });
-    expect(programmed.message).toContain('shop/stubborn refused inbound/shop/stubborn: too many rules');
+    expect(programmed.message).toContain('shop/stubborn: it refused inbound/shop/stubborn: too many rules');
     await rest.call('DELETE', path);
     await until(async () => expect(await proxy('stubborn')).not.toHaveProperty('lastRefusal'));
   });

@@ -85,9 +85,18 @@ export class RestClient {
     return (answer.body as { items: [{ number: number }] }).items[0].number;
   }
 
-  /** Waits until every proxy serves the newest revision, or for so long. The answer is a receipt, or a problem with one. */
-  async converged(timeout = '20s'): Promise<RestAnswer> {
-    return this.get(`/v1/revisions/${await this.newest()}/receipt${queryOf({ wait: '100%', timeout })}`);
+  /** Waits until every proxy that is not lost has the newest revision whole. */
+  async converged(timeout = 20_000): Promise<void> {
+    const end = Date.now() + timeout;
+    for (;;) {
+      const answer = await this.get('/v1/proxies?limit=1000');
+      const behind = (answer.body as { items: { id: string; state: string; lag?: number }[] }).items.filter(
+        ({ lag, state }) => lag !== 0 && state !== 'lost',
+      );
+      if (behind.length === 0) return;
+      if (Date.now() > end) throw new Error(`not converged: ${behind.map(({ id }) => id).join(', ')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 }
 

@@ -1,0 +1,184 @@
+/** Tells which proxies serve a revision, and waits for them. */
+import type { Compiler } from '../compile/compiler.js';
+import { printRef, type Ref } from '../model/document.js';
+import { MeshError } from '../model/mesh-error.js';
+import type { Revision } from '../model/revision.js';
+import type { Engine } from '../stream/engine.js';
+import type { Fleet } from './fleet.js';
+import {
+  isHopeless,
+  isMet,
+  receiptOf,
+  shortfall,
+  unpublished,
+  type LostMode,
+  type NoEffect,
+  type Receipt,
+  type Target,
+} from './receipt.js';
+import type { Effect, Ring } from './ring.js';
+import { Watch } from './watch.js';
+
+/** Callers that may wait at the same time before further ones are refused. */
+const MAX_WAITING = 1_000;
+/** Receipts of the time before the server started that are kept at hand. */
+const MAX_REMEMBERED = 1_000;
+
+/** What somebody waits for. */
+export interface Wish {
+  readonly target: Target;
+  readonly lost: LostMode;
+}
+
+export class Receipts {
+  private readonly remembered = new Map<number, Effect['put']>();
+  private readonly watch: Watch;
+  private waiting = 0;
+
+  /** @param history the revision of that number, from the log */
+  constructor(
+    private readonly engine: Engine,
+    private readonly ring: Ring,
+    private readonly fleet: Fleet,
+    private readonly history: (revision: number) => Promise<Revision | undefined>,
+  ) {
+    this.watch = new Watch(engine, fleet);
+  }
+
+  /** How many callers wait. */
+  get callers(): number {
+    return this.waiting;
+  }
+
+  /** The receipt of `revision` as it stands. */
+  async now(revision: number, lost: LostMode = 'ignore'): Promise<Receipt> {
+    return this.stand(revision, await this.effectOf(revision), lost);
+  }
+
+  /** The receipt of the revision that put `ref` in place, as it stands. */
+  ofObject(ref: Ref, revision: number): Receipt {
+    if (revision === 0) return this.stand(0, this.newestOf(ref), 'ignore');
+    return this.stand(revision, this.ring.of(revision) ?? this.vague(revision, [ref]), 'ignore');
+  }
+
+  /**
+   * Waits until as many proxies as `wish` asks for serve `revision`, and gives the receipt. Throws
+   * `not-applied-in-time` after `timeoutMs`, or when `signal` says that nobody listens any more, and `refused-by-proxy`
+   * as soon as refusals put the target out of reach; both carry the receipt. The change itself stands either way.
+   */
+  async wait(revision: number, { target, lost }: Wish, timeoutMs: number, signal?: AbortSignal): Promise<Receipt> {
+    const isCrowded = this.waiting >= MAX_WAITING;
+    const receipt = await this.settled(revision, { target, lost }, isCrowded ? 0 : timeoutMs, signal);
+    if (isMet(receipt, target)) return receipt;
+    const hopeless = isHopeless(receipt, target);
+    const told = explain(receipt, target);
+    const detail = isCrowded && !hopeless ? `${MAX_WAITING} callers are waiting already. ${told}` : told;
+    throw new MeshError(hopeless ? 'refused-by-proxy' : 'not-applied-in-time', detail, [], { revision, receipt });
+  }
+
+  close(): void {
+    this.watch.close();
+  }
+
+  /** The receipt as it stands when the target is met or out of reach, or when the time is over. */
+  private async settled(
+    revision: number,
+    { target, lost }: Wish,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Receipt> {
+    const earlier = await this.effectOf(revision);
+    const look = (): Receipt => this.stand(revision, this.ring.of(revision) ?? earlier, lost);
+    const isOver = (receipt: Receipt): boolean => isMet(receipt, target) || isHopeless(receipt, target);
+    const first = look();
+    if (isOver(first) || timeoutMs === 0 || signal?.aborted) return first;
+    this.waiting += 1;
+    try {
+      return await new Promise((resolve) => {
+        const end = (receipt: Receipt): void => {
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', giveUp);
+          stop();
+          resolve(receipt);
+        };
+        const giveUp = (): void => end(look());
+        const timer = setTimeout(giveUp, timeoutMs);
+        signal?.addEventListener('abort', giveUp);
+        const stop = this.watch.add({
+          effect: () => this.ring.of(revision) ?? earlier,
+          look: () => {
+            const receipt = look();
+            if (isOver(receipt)) end(receipt);
+            return shortfall(receipt, target);
+          },
+        });
+      });
+    } finally {
+      this.waiting -= 1;
+    }
+  }
+
+  private stand(revision: number, effect: Effect | undefined, lost: LostMode): Receipt {
+    if (!effect) return unpublished(revision, this.engine.fault);
+    const concerned = this.fleet.concernedBy(effect, this.engine.audience);
+    const noEffect = effect.put.flatMap((ref) => noEffectOf(this.engine.table, ref));
+    const revisionAt = (sequence: number): number => this.ring.revisionAt(sequence);
+    return receiptOf(concerned, { revision, effect, noEffect, lost, revisionAt });
+  }
+
+  /** What `revision` changed; undefined while it has not been published. */
+  private async effectOf(revision: number): Promise<Effect | undefined> {
+    if (!this.ring.of(revision) && revision <= this.ring.head) await this.remember(revision);
+    return this.ring.of(revision) ?? this.vague(revision, this.remembered.get(revision) ?? []);
+  }
+
+  /** A fact is no revision: of what it is a cause of, the newest is to be in force. */
+  private newestOf(ref: Ref): Effect {
+    const names = this.namesOf([ref]);
+    let sequence = this.ring.beginning;
+    for (const [type, some] of names)
+      for (const name of some) sequence = Math.max(sequence, this.engine.table.get(type, name)?.since ?? 0);
+    return { revision: 0, sequence, names, put: [ref], isVague: false };
+  }
+
+  private async remember(revision: number): Promise<void> {
+    if (this.remembered.has(revision)) return;
+    const found = await this.history(revision);
+    this.remembered.set(revision, found?.changes.flatMap(({ ref, after }) => (after ? ref : [])) ?? []);
+    const [oldest] = this.remembered.keys();
+    if (this.remembered.size > MAX_REMEMBERED && oldest !== undefined) this.remembered.delete(oldest);
+  }
+
+  /** What is left of a revision that the ring does not know any more: the resources that what it put in place is a cause of. */
+  private vague(revision: number, put: readonly Ref[]): Effect | undefined {
+    if (revision > this.ring.head) return undefined;
+    return { revision, sequence: this.ring.beginning, names: this.namesOf(put), put, isVague: true };
+  }
+
+  private namesOf(refs: readonly Ref[]): Effect['names'] {
+    const resources = refs.flatMap((ref) => this.engine.table.resourcesOf(ref));
+    const byType = Map.groupBy(resources, ({ type }) => type);
+    return new Map([...byType].map(([type, some]) => [type, new Set(some.map(({ name }) => name))]));
+  }
+}
+
+/** Why an object does nothing, if it does nothing. */
+export const noEffectOf = (compiler: Pick<Compiler, 'problemsOf'>, ref: Ref): NoEffect[] => {
+  const problems = compiler.problemsOf(ref).filter(({ effect }) => effect === 'None');
+  return problems.map(({ reason, message }) => ({ ref, reason, message }));
+};
+
+/** Names at most this many proxies in a sentence; the receipt has more. */
+const NAMED = 5;
+
+function explain({ revision, affected, laggards, why, noEffect = [] }: Receipt, target: Target): string {
+  const asked = 'proxies' in target && target.proxies > affected ? `; ${target.proxies} were asked for` : '';
+  const named = laggards.slice(0, NAMED).map(({ proxy, detail }) => `${proxy} (${detail})`);
+  const more = laggards.length > NAMED ? ` and ${laggards.length - NAMED} more` : '';
+  const behind = named.length > 0 ? `; not yet: ${named.join(', ')}${more}` : '';
+  const idle = noEffect.map(({ ref, message }) => `; ${printRef(ref)} does nothing as the mesh stands: ${message}`);
+  return (
+    `revision ${revision} is committed, and ${why}${asked}${behind}${idle.join('')}.` +
+    ` Its receipt goes on being kept: GET /v1/revisions/${revision}/receipt`
+  );
+}

@@ -1,0 +1,109 @@
+/** What is known of one client: what it wants, what it holds, what it refuses. It outlives the stream that it was learned on. */
+import type { Publication } from '../compile/compiler.js';
+import { TYPE_ORDER, USERS, type TypeUrl } from '../compile/resource.js';
+import type { ResourceTable } from '../compile/table.js';
+import type { Refusal } from './delta.js';
+import type { Held } from './subscription.js';
+import { TypeState } from './type-state.js';
+
+/** Names of resources by type. */
+export type Names = Publication['changed'];
+
+/**
+ * Whether what became of a name is in force at the client. unwanted: it does not want to know. pending: it has not
+ * confirmed it. A refusal: it keeps something older because it would not take this one.
+ */
+export type Proof = 'unwanted' | 'held' | 'pending' | Refusal;
+
+export class Client {
+  readonly types: ReadonlyMap<TypeUrl, TypeState> = new Map(TYPE_ORDER.map((type) => [type, new TypeState()]));
+
+  /** The newest sequence that the client has been known to have whole, apart from what it refuses. */
+  proven: number | undefined;
+
+  /**
+   * @param announced types that the client asks for before it can be said to have anything: until it has, an absent
+   *   request must not pass for "wants nothing of it".
+   */
+  constructor(
+    private readonly table: ResourceTable,
+    private readonly announced: readonly TypeUrl[],
+  ) {}
+
+  stateOf(type: TypeUrl): TypeState {
+    const state = this.types.get(type);
+    if (!state) throw new Error(`no state for ${type}`);
+    return state;
+  }
+
+  /** Says whether it is known what the client wants. */
+  get isIntroduced(): boolean {
+    const opened = (type: TypeUrl): boolean => this.stateOf(type).opened;
+    return this.announced.length > 0 ? this.announced.every(opened) : TYPE_ORDER.some(opened);
+  }
+
+  /** What the client would not take of what there is, and does without. */
+  get refusals(): readonly Refusal[] {
+    const all = [...this.types.values()].flatMap(({ refused }) => [...refused.values()]);
+    return all.filter(({ type, name }) => this.table.get(type, name) !== undefined);
+  }
+
+  /** The names of what the client holds, by type. */
+  get holds(): ReadonlyMap<TypeUrl, readonly string[]> {
+    const held = ({ subscription }: TypeState) => [...subscription.names()].filter((name) => subscription.held(name));
+    return new Map([...this.types].map(([type, state]) => [type, held(state).sort()]));
+  }
+
+  /** Those of `names` that the client wants, at the cost of the fewer. */
+  *wanted(type: TypeUrl, names: ReadonlySet<string>): Generator<string, void> {
+    const { subscription } = this.stateOf(type);
+    if (subscription.wildcard || names.size <= subscription.size) {
+      for (const name of names) if (subscription.covers(name)) yield name;
+    } else {
+      for (const name of subscription.names()) if (names.has(name)) yield name;
+    }
+  }
+
+  /** Says whether the client wants any of `names`. */
+  wantsAny(names: Names): boolean {
+    return [...names].some(([type, some]) => !this.wanted(type, some).next().done);
+  }
+
+  /** Says whether the client asks for `name`, of whatever type. */
+  asksFor(name: string): boolean {
+    for (const { subscription } of this.types.values()) if (subscription.has(name)) return true;
+    return false;
+  }
+
+  /** Says whether what became of `name` at `sequence`, or something newer, is in force at the client. */
+  proof(type: TypeUrl, name: string, sequence: number): Proof {
+    const { subscription, refused, inFlight, news, gone } = this.stateOf(type);
+    if (!subscription.covers(name)) return 'unwanted';
+    if (news.get(name) === 'owed') return 'pending';
+    const current = this.table.get(type, name);
+    const held = subscription.held(name);
+    if (held && (held.since >= sequence || held.version === current?.version)) return 'held';
+    const refusal = refused.get(name);
+    if (refusal && (sequence <= refusal.since || refusal.version === current?.version)) return refusal;
+    const kept = sequence >= (gone.get(name) ?? Infinity) ? this.keptBy(type) : undefined;
+    if (kept) return kept;
+    if (held && sequence <= (this.proven ?? 0)) return 'held';
+    // Of what has gone, or has been replaced already, it is enough that the client has nothing that is older.
+    const isLater = (resource: Held | undefined): boolean => !resource || resource.since > sequence;
+    return !held && isLater(inFlight?.carries.get(name)) && isLater(current) ? 'held' : 'pending';
+  }
+
+  /** Says whether what exists no more may be taken away: not before it is known what the client wants. */
+  mayRemove(type: TypeUrl): boolean {
+    return this.isIntroduced && !this.keptBy(type);
+  }
+
+  /** The refusal because of which what exists no more is kept: something older is in force there, which may use it. */
+  keptBy(type: TypeUrl): Refusal | undefined {
+    for (const user of USERS[type]) {
+      const refusal = this.stateOf(user).keptBy;
+      if (refusal) return refusal;
+    }
+    return undefined;
+  }
+}

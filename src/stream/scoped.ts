@@ -1,0 +1,58 @@
+/** All that there is as one sidecar sees it: what it may not have does not exist, and "everything" is what is its own. */
+import { inboundName } from '../compile/resource-names.js';
+import { TYPES, type Resource, type TypeUrl } from '../compile/resource.js';
+import type { ResourceTable } from '../compile/table.js';
+import type { DeltaRequest } from './delta.js';
+import { mayHave } from './scope.js';
+import type { Shared } from './session.js';
+import { WILDCARD } from './subscription.js';
+
+export class Scoped implements Shared, ResourceTable {
+  readonly table = this;
+
+  /** @param workload `namespace/name` of the sidecar's own workload */
+  constructor(
+    private readonly all: Shared,
+    private readonly workload: string,
+  ) {}
+
+  get sequence(): number {
+    return this.all.table.sequence;
+  }
+
+  get told(): number {
+    return this.all.told;
+  }
+
+  get audience(): Shared['audience'] {
+    return this.all.audience;
+  }
+
+  get(type: TypeUrl, name: string): Resource | undefined {
+    return mayHave(this.workload, name) ? this.all.table.get(type, name) : undefined;
+  }
+
+  names(type: TypeUrl): Iterable<string> {
+    return this.everything.filter((name) => this.get(type, name));
+  }
+
+  /** Those of the names that a request asks for that are none of its sidecar's business. */
+  foreign({ subscribe }: DeltaRequest): string[] {
+    return subscribe.filter((name) => !mayHave(this.workload, name));
+  }
+
+  /** The request with what "everything" comes to here in the place of that. `first`: it is the first of its type. */
+  narrow(request: DeltaRequest, first: boolean): DeltaRequest {
+    const { type, subscribe, unsubscribe } = request;
+    const asksForAll = subscribe.includes(WILDCARD) || (first && subscribe.length + unsubscribe.length === 0);
+    if (!asksForAll || unsubscribe.includes(WILDCARD)) return request;
+    const named = subscribe.filter((name) => name !== WILDCARD);
+    const own = type === TYPES.listener ? this.everything : [];
+    return { ...request, subscribe: [...named, ...own, WILDCARD], unsubscribe: [...unsubscribe, WILDCARD] };
+  }
+
+  /** All that is meant by "everything": its own listener. */
+  private get everything(): readonly string[] {
+    return [inboundName(this.workload)];
+  }
+}

@@ -1,0 +1,108 @@
+/** What is known of one client and one type of resource. */
+import type { Resource } from '../compile/resource.js';
+import type { DeltaResponse, Refusal } from './delta.js';
+import { RESPONSE_LIMIT } from './limits.js';
+import { Subscription } from './subscription.js';
+
+/** Why a name is looked at: something about it changed, or an answer is owed even if nothing did. */
+export type News = 'changed' | 'owed';
+
+/** A response that is neither acknowledged nor refused yet. */
+export interface InFlight {
+  readonly response: DeltaResponse;
+  /** When it was sent, in the clock of the caller. */
+  readonly since: number;
+  /** What it carries, by name; a name that it takes away stands for nothing. */
+  readonly carries: Map<string, Resource | undefined>;
+  /** Says that the round is not over before this is answered. */
+  readonly ofRound: boolean;
+}
+
+/** What is still to be sent: resources as they were when it was put together, so that those of all types fit together. */
+export interface Queue {
+  readonly resources: readonly Resource[];
+  /** Names that the client asked for and that do not exist. */
+  readonly absent: readonly string[];
+}
+
+export class TypeState {
+  opened = false;
+  readonly subscription = new Subscription();
+  /** Names that there may be something to say of. */
+  readonly news = new Map<string, News>();
+  /** Names that the client holds and that went out of the world, with the sequence at which they did. */
+  readonly gone = new Map<string, number>();
+  readonly refused = new Map<string, Refusal>();
+  /** What of the round has not been sent yet. */
+  queue: Queue | undefined;
+  inFlight: InFlight | undefined;
+  /** The first wildcard request is answered even when there is nothing to say. */
+  owesAnswer = false;
+
+  get hasNews(): boolean {
+    return this.news.size > 0 || this.owesAnswer;
+  }
+
+  note(name: string, news: News): void {
+    if (news === 'owed' || !this.news.has(name)) this.news.set(name, news);
+  }
+
+  /** Notes that what the client holds went out of the world. It may have come back and gone again before it could be told. */
+  lose(name: string, sequence: number): void {
+    if (!this.gone.has(name)) this.gone.set(name, sequence);
+  }
+
+  forget(name: string): void {
+    this.news.delete(name);
+    this.gone.delete(name);
+    this.refused.delete(name);
+  }
+
+  /** Says whether the client holds `resource` and is to be sent no other. It may have come back to what it was. */
+  hasAlready(resource: Resource): boolean {
+    const { name, version } = resource;
+    // Another one may be on its way, or about to be.
+    if (this.queue || this.inFlight?.carries.has(name)) return false;
+    if (this.subscription.held(name)?.version !== version) return false;
+    this.subscription.hold(name, resource);
+    this.gone.delete(name);
+    this.refused.delete(name);
+    return true;
+  }
+
+  /** A refusal that left something older in force, which may use what the client would not know to use by itself. */
+  get keptBy(): Refusal | undefined {
+    for (const refusal of this.refused.values()) if (this.subscription.held(refusal.name)) return refusal;
+    return undefined;
+  }
+
+  /** Takes as much out of the queue as one response may carry. What is not wanted any more is left out. */
+  take(): Queue {
+    const { resources = [], absent = [] } = this.queue ?? {};
+    const first = fitting(resources, ({ name, entry }) => (this.subscription.covers(name) ? entry.length : undefined));
+    const then =
+      first.end < resources.length
+        ? { some: [], end: 0 }
+        : fitting(absent, (name) => (this.subscription.covers(name) ? name.length : undefined));
+    const isEmpty = first.end === resources.length && then.end === absent.length;
+    this.queue = isEmpty ? undefined : { resources: resources.slice(first.end), absent: absent.slice(then.end) };
+    return { resources: first.some, absent: then.some };
+  }
+}
+
+/** As many of `items` from the first as fit into a response, one at least, and where they end; those without a size are left out. */
+export function fitting<Item>(
+  items: readonly Item[],
+  sizeOf: (item: Item) => number | undefined,
+): { readonly some: Item[]; readonly end: number } {
+  const some: Item[] = [];
+  let sum = 0;
+  for (const [at, item] of items.entries()) {
+    const size = sizeOf(item);
+    if (size === undefined) continue;
+    sum += size;
+    if (sum > RESPONSE_LIMIT && some.length > 0) return { some, end: at };
+    some.push(item);
+  }
+  return { some, end: items.length };
+}
