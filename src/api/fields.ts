@@ -54,6 +54,10 @@ export const ListOf = (
     Holds({ is: 'list', type, max }),
   );
 
+/** A field that may hold a list of values, of which rules with `each` say more. What is too long is cut before they are asked. */
+export const ValuesOf = ({ min, max }: { readonly min: number; readonly max: number }): PropertyDecorator =>
+  all(MayBeLeftOut(), IsArray(), ArrayMinSize(min), ArrayMaxSize(max), Holds({ is: 'values', max }));
+
 /** The field that says which kind of document it is. */
 export const IsKind = (kind: Kind): PropertyDecorator =>
   all(ApiProperty({ enum: [kind], required: false, description: 'May be left out.' }), MayBeLeftOut(), IsIn([kind]));

@@ -62,12 +62,13 @@ class Reader {
     if (value === null) return this.null(path);
     if (content.is === 'object') return isObject(value) ? this.object(content.type(), value, path) : misshapen(value);
     if (content.is === 'list') return Array.isArray(value) ? this.list(content, value, path) : misshapen(value);
-    this.nullsWithin(value, path);
-    return value;
+    // One too many are as wrong as a million, and sooner checked.
+    const looked = content.is === 'values' && Array.isArray(value) ? value.slice(0, content.max + 1) : value;
+    this.nullsWithin(looked, path);
+    return looked;
   }
 
   private list({ type, max }: Content & { is: 'list' }, value: readonly unknown[], path: Path): unknown[] {
-    // One too many are as wrong as a million, and sooner checked.
     return value.slice(0, max + 1).map((item, index) => {
       const at = [...path, index];
       if (isObject(item)) return this.object(type(), item, at);

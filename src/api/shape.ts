@@ -8,6 +8,7 @@ export type Content =
   /** May be sent, because it is in what was read, and has no effect. */
   | { readonly is: 'ignored' }
   | { readonly is: 'object'; readonly type: () => Type<object> }
+  | { readonly is: 'values'; readonly max: number }
   | { readonly is: 'list'; readonly type: () => Type<object>; readonly max: number };
 
 /** By the prototype of a class and the name of a field. Fields that are not in it hold values. */

@@ -1,8 +1,8 @@
 /** An AuthorizationPolicy as it passes over HTTP. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, Matches, ValidateBy } from 'class-validator';
+import { IsIn, Matches, ValidateBy } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
-import { ListOf, MayBeLeftOut, Nested } from '../api/fields.js';
+import { ListOf, MayBeLeftOut, Nested, ValuesOf } from '../api/fields.js';
 import { HasOneOf, HasSomeOf, IsName, IsSelector } from '../api/rules.js';
 import {
   ACTIONS,
@@ -91,10 +91,7 @@ export class SourceDto {
 
 export class OperationDto {
   @ApiPropertyOptional({ type: [String], description: 'Any of these methods. Absent: all.', example: ['GET'] })
-  @MayBeLeftOut()
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(MAX_PER_RULE)
+  @ValuesOf({ min: 1, max: MAX_PER_RULE })
   @Matches(/^[A-Z][A-Z-]{0,31}$/, {
     each: true,
     message: 'each of $property must be an HTTP method in capitals, such as GET',
@@ -106,10 +103,7 @@ export class OperationDto {
     description: 'Any of these paths: `/exact` or `/prefix/*`. Absent: all.',
     example: ['/items', '/items/*'],
   })
-  @MayBeLeftOut()
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(MAX_PER_RULE)
+  @ValuesOf({ min: 1, max: MAX_PER_RULE })
   @ArePathPatterns()
   paths?: string[];
 }

@@ -1,8 +1,8 @@
 /** The settings of the mesh as they pass over HTTP. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayMaxSize, IsArray, IsIn } from 'class-validator';
+import { IsIn } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
-import { MayBeLeftOut } from '../api/fields.js';
+import { ValuesOf } from '../api/fields.js';
 import { IsCidr } from '../api/rules.js';
 import { DEFAULT_MODES, INITIAL_SETTINGS, type DefaultMode } from '../model/mesh-settings.js';
 
@@ -22,9 +22,7 @@ export class MeshSettingsSpecDto {
     description: 'CIDRs, read by the two `cluster-` modes. Absent: private addresses.',
     example: INITIAL_SETTINGS.clusterNetworks,
   })
-  @MayBeLeftOut()
-  @IsArray()
-  @ArrayMaxSize(1_000)
+  @ValuesOf({ min: 0, max: 1_000 })
   @IsCidr({ each: true })
   clusterNetworks?: string[];
 }

@@ -537,6 +537,21 @@ describe('what is not a valid document', () => {
     expect(JSON.stringify(body.errors)).toContain(`${field} must contain no more than`);
   });
 
+  it('is not looked through to its end when a list of texts in it is far too long', async () => {
+    const nulls = Array.from({ length: 100_000 }, () => null);
+    const put = (to: object) =>
+      rest.call('PUT', `${shop}/authorization-policies/x`, {
+        body: policy([{ from: [{ namespace: 'a' }], to: [to] }]),
+      });
+    const settings = rest.call('PUT', '/v1/mesh-settings', {
+      body: { spec: { defaultMode: 'deny', clusterNetworks: nulls } },
+    });
+    for (const { status, body } of await Promise.all([put({ methods: nulls }), put({ paths: nulls }), settings])) {
+      expect(status).toBe(400);
+      expect(body.moreErrors).toBeLessThan(1_100);
+    }
+  });
+
   it('is refused in the namespace of the control plane', async () => {
     const { status, body } = await rest.call('PUT', '/v1/namespaces/sluice/services/x', {
       body: { spec: { ports: [{ port: 80 }] } },
