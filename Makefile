@@ -17,7 +17,7 @@ PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi build proxy-release audit clean
-.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile
+.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile bench-commits
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -54,6 +54,9 @@ build: $(SERVER) ## Build the control plane and the command line
 
 bench-compile: build ## Measure what a change costs from the mesh to encoded bytes, in meshes of two sizes
 	node --expose-gc bench/control/compile/run.ts --out bench/results/compile
+
+bench-commits: build ## Measure durable writes a second: one writer, fifty, and bare inserts
+	node bench/control/commits/run.ts --out bench/results/commits.md
 
 bench-fleet: build ## Measure the control plane with 1,000 pretended sidecars (BEFORE=DIR: beside another built checkout)
 	node bench/control/fleet/run.ts $(if $(BEFORE),--before $(BEFORE)) --out bench/results/fleet.md
