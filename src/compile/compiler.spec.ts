@@ -60,7 +60,7 @@ class Subject {
     return resource;
   }
 
-  private change(put: readonly Document[], remove: readonly Document[]): string[] {
+  change(put: readonly Document[], remove: readonly Document[]): string[] {
     return printed(this.compiler.update(...this.next(put, remove)));
   }
 
@@ -108,6 +108,25 @@ describe('a change', () => {
       aPolicy('lost', { target: { service: 'missing' }, action: 'Deny' }),
     );
     expect(subject.put(aService('web', { selector: { app: 'job' } }))).toContain('Listener inbound/shop/job');
+  });
+
+  it('that takes a service away leaves what stood behind it to the policies that remember it', () => {
+    const cart = aService('cart', { selector: { app: 'cart' } });
+    const policy = aPolicy('cart', { target: { service: 'cart' } });
+    const workload = aWorkload('cart-1', { service: 'other', labels: { app: 'cart' } });
+    const subject = new Subject(cart, policy, workload);
+    const { compiler } = subject;
+    const before = compiler.get(TYPES.listener, 'inbound/shop/cart-1')?.version;
+    const remembering = { ...policy, metadata: { ...policy.metadata, protects: { app: 'cart' } } };
+    subject.change([remembering], [cart]);
+    expect(compiler.get(TYPES.listener, 'inbound/shop/cart-1')?.version).toBe(before);
+    expect(compiler.problemsOf(refOf(policy))).toMatchObject([
+      {
+        reason: 'ServiceNotFound',
+        message: expect.stringContaining('those that it had when it was deleted') as string,
+      },
+    ]);
+    expect(subject.put(policy)).toEqual(['Listener inbound/shop/cart-1']);
   });
 
   it('of the settings can be gone through in slices, and is in force whole at the end', () => {

@@ -71,11 +71,12 @@ export function policyProblems(policy: AuthorizationPolicy, relations: Relations
   return findings.map((finding) => ({ ref, ...finding }));
 }
 
-function targetFindings({ metadata: { namespace }, spec: { target } }: AuthorizationPolicy, relations: Relations) {
-  if (!('service' in target) || relations.service(namespace, target.service)) return [];
+function targetFindings({ metadata, spec: { target } }: AuthorizationPolicy, relations: Relations) {
+  if (!('service' in target) || relations.service(metadata.namespace, target.service)) return [];
+  const remembered = metadata.protects ? ', those that it had when it was deleted' : '';
   const message =
     `there is no service "${target.service}"; until there is, this policy protects the workloads of its namespace` +
-    ` that are labelled for it, and those that belong to no service at all`;
+    ` that are labelled for it${remembered}, and those that belong to no service at all`;
   return [unresolved('Partial', 'ServiceNotFound', message)];
 }
 
