@@ -1,6 +1,7 @@
 /** The directory that the server keeps everything in, and the files of it that people and sidecars look for. */
-import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { writeWhole } from './store/whole-file.js';
 
 /** A directory that cannot be trusted with keys; the message says which, why and what to do, in one line. */
 export class DirectoryUnusable extends Error {
@@ -30,10 +31,7 @@ export class DataDirectory {
 
   /** Puts one of the files in place whole. What lies about by the name of its draft, a link perhaps, is not written to. */
   write(file: string, text: string, mode: number): void {
-    rmSync(`${file}.new`, { force: true });
-    writeFileSync(`${file}.new`, text, { mode, flag: 'wx', flush: true });
-    chmodSync(`${file}.new`, mode);
-    renameSync(`${file}.new`, file);
+    writeWhole(file, text, mode);
   }
 }
 

@@ -3,7 +3,7 @@ import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DataDirectory } from '../data-directory.js';
 import { LOG, type Log } from '../log.js';
 import { SERVER_SETTINGS, type Settings } from '../settings.js';
-import { Database } from '../store/database.js';
+import { Memory } from '../store/memory.js';
 import { StoreModule } from '../store/store.module.js';
 import { Authority } from './authority.js';
 import { ServerCertificate } from './server-certificate.js';
@@ -14,9 +14,11 @@ import { ServerCertificate } from './server-certificate.js';
     {
       provide: Authority,
       // The database first: it keeps a second server out, which would make an authority of its own.
-      inject: [DataDirectory, SERVER_SETTINGS, Database],
-      useFactory: async (directory: DataDirectory, { trustDomain }: Settings) => {
-        const authority = await Authority.open(directory.authority, trustDomain);
+      inject: [DataDirectory, SERVER_SETTINGS, Memory],
+      useFactory: async (directory: DataDirectory, { trustDomain }: Settings, memory: Memory) => {
+        const known = await memory.recall('trust-anchor');
+        const authority = await Authority.open(directory.authority, trustDomain, undefined, known);
+        if (known === undefined) await memory.remember('trust-anchor', authority.fingerprint);
         directory.write(directory.trustAnchors, authority.anchorsPem, 0o644);
         return authority;
       },

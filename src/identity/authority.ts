@@ -1,11 +1,12 @@
 /** The certificate authority of the mesh: a trust anchor and an issuer on disk, made at first start, and what they sign. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { webcrypto } from 'node:crypto';
+import { createHash, webcrypto } from 'node:crypto';
+import { existsSync, lstatSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 // x509 needs its polyfill before it is loaded.
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import type { SpiffeId } from '../model/names.js';
+import { writeWhole } from '../store/whole-file.js';
 import {
   createIssuer,
   createLeaf,
@@ -42,10 +43,23 @@ export class Authority {
     private readonly clock: () => Date,
   ) {}
 
-  /** Reads the authority in `directory`, making what is missing. Throws AuthorityUnusable. */
-  static async open(directory: string, trustDomain: string, clock = () => new Date()): Promise<Authority> {
+  /**
+   * Reads the authority in `directory`, making what is missing: but never a trust anchor for a mesh that has had another,
+   * whose `fingerprint` is remembered. Throws AuthorityUnusable.
+   */
+  static async open(
+    directory: string,
+    trustDomain: string,
+    clock = () => new Date(),
+    fingerprint?: string,
+  ): Promise<Authority> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const root = await readOrMake(join(directory, 'root.pem'), () => createRoot(trustDomain, clock()));
+    checkPrivate(directory);
+    const file = join(directory, 'root.pem');
+    if (fingerprint !== undefined && !existsSync(file)) throw lost(directory, fingerprint, 'has none');
+    const root = await readOrMake(file, () => createRoot(trustDomain, clock()));
+    const found = fingerprintOf(root);
+    if (fingerprint !== undefined && found !== fingerprint) throw lost(directory, fingerprint, `has ${found}`);
     const made = trustDomainOf(root.certificate);
     if (made !== trustDomain) {
       throw new AuthorityUnusable(
@@ -56,6 +70,11 @@ export class Authority {
     const authority = new Authority(trustDomain, directory, root, issuer, clock);
     await authority.freshIssuer();
     return authority;
+  }
+
+  /** By which the trust anchor is known again: SHA-256 in hex. */
+  get fingerprint(): string {
+    return fingerprintOf(this.root);
   }
 
   /** Every trust anchor of the mesh, DER. */
@@ -106,6 +125,24 @@ export class Authority {
   }
 }
 
+const fingerprintOf = ({ certificate }: KeyedCertificate): string =>
+  createHash('sha256').update(new Uint8Array(certificate.rawData)).digest('hex');
+
+/** A new anchor would be a new mesh: no sidecar that there is would believe it, and none would be believed. */
+const lost = (directory: string, fingerprint: string, found: string): AuthorityUnusable =>
+  new AuthorityUnusable(
+    `the database is that of a mesh with trust anchor ${fingerprint}, and ${directory} ${found}; restore that directory from a backup, or begin a new mesh in another data directory`,
+  );
+
+/** What is in a directory that others can get at may be theirs, or known to them. */
+function checkPrivate(directory: string): void {
+  const { uid, mode } = lstatSync(directory);
+  if (uid !== (process.geteuid?.() ?? uid)) throw new AuthorityUnusable(`${directory} belongs to another user`);
+  if ((mode & 0o077) !== 0) {
+    throw new AuthorityUnusable(`${directory} holds private keys and is open to others; run: chmod 700 ${directory}`);
+  }
+}
+
 async function readOrMake(file: string, make: () => Promise<KeyedCertificate>): Promise<KeyedCertificate> {
   if (existsSync(file)) return read(file);
   const made = await make();
@@ -116,9 +153,7 @@ async function readOrMake(file: string, make: () => Promise<KeyedCertificate>): 
 /** Certificate and key stand in one file, so that a crash cannot part them. */
 async function write(file: string, { certificate, privateKey }: KeyedCertificate): Promise<void> {
   const text = `${certificate.toString('pem')}\n${await keyPem(privateKey)}\n`;
-  writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
-  chmodSync(`${file}.new`, 0o600);
-  renameSync(`${file}.new`, file);
+  writeWhole(file, text, 0o600);
 }
 
 async function read(file: string): Promise<KeyedCertificate> {

@@ -1,7 +1,17 @@
 /** Certificates as openssl and Node see them, an authority that survives a restart, and requests that must not be signed. */
 import { execFileSync } from 'node:child_process';
 import { X509Certificate, webcrypto } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import 'reflect-metadata';
@@ -104,6 +114,31 @@ describe('an authority', () => {
     expect(failure).toMatchObject({ name: 'AuthorityUnusable' });
     expect((failure as Error).message).toMatch(reason);
     expect((failure as Error).message).not.toContain('\n');
+  });
+
+  it.each([
+    ['lost', () => rmSync(join(directory, 'root.pem')), /has none; restore that directory from a backup/],
+    ['replaced by another', () => rmSync(join(directory, 'root.pem')), /restore that directory from a backup/],
+  ])('is not made anew where it was %s and is remembered', async (what, spoil, reason) => {
+    const { fingerprint } = await Authority.open(directory, 'sluice.local');
+    spoil();
+    if (what !== 'lost') await Authority.open(directory, 'sluice.local');
+    const opened = Authority.open(directory, 'sluice.local', undefined, fingerprint);
+    await expect(opened).rejects.toMatchObject({ name: 'AuthorityUnusable', message: expect.stringMatching(reason) });
+  });
+
+  it('does not write through what somebody has put in its way', async () => {
+    const target = join(directory, 'target');
+    writeFileSync(target, 'untouched');
+    symlinkSync(target, join(directory, 'root.pem.new'));
+    await Authority.open(directory, 'sluice.local');
+    expect(readFileSync(target, 'utf8')).toBe('untouched');
+    expect(lstatSync(join(directory, 'root.pem')).isFile()).toBe(true);
+  });
+
+  it('does not open in a directory that others can look into', async () => {
+    chmodSync(directory, 0o755);
+    await expect(Authority.open(directory, 'sluice.local')).rejects.toThrow(/run: chmod 700/);
   });
 
   it('keeps the trust domain that it began with', async () => {

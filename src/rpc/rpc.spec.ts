@@ -109,7 +109,7 @@ const statusOf = (http2: ClientHttp2Session, headers: object, body?: Uint8Array)
     request.on('error', () => undefined);
     const tell = (fields: { 'grpc-status'?: unknown; ':status'?: unknown }): void => {
       const status = fields['grpc-status'] ?? (fields[':status'] === 200 ? undefined : fields[':status']);
-      if (status !== undefined) resolve(String(status));
+      if (typeof status === 'string' || typeof status === 'number') resolve(String(status));
     };
     request
       .on('response', tell)

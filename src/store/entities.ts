@@ -75,4 +75,11 @@ export class EnrolmentRow {
   @Column('text', { nullable: true }) ended!: string | null;
 }
 
-export const ENTITIES = [ObjectRow, FactRow, RevisionRow, ApiTokenRow, JoinTokenRow, EnrolmentRow];
+/** A single thing that is to be remembered. */
+@Entity('remembered')
+export class RememberedRow {
+  @PrimaryColumn('text') what!: string;
+  @Column('text') value!: string;
+}
+
+export const ENTITIES = [ObjectRow, FactRow, RevisionRow, ApiTokenRow, JoinTokenRow, EnrolmentRow, RememberedRow];

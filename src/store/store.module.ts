@@ -4,6 +4,7 @@ import { DataDirectory } from '../data-directory.js';
 import { ApiTokenStore } from './api-token-store.js';
 import { Database } from './database.js';
 import { EnrolmentStore } from './enrolment-store.js';
+import { Memory } from './memory.js';
 import { Registry } from './registry.js';
 import { SqlRevisionLog } from './revision-log.js';
 
@@ -21,9 +22,10 @@ import { SqlRevisionLog } from './revision-log.js';
       useFactory: (database: Database, log: SqlRevisionLog) => Registry.open(database, log),
     },
     { provide: ApiTokenStore, inject: [Database, DataDirectory], useFactory: openTokens },
+    { provide: Memory, inject: [Database], useFactory: (database: Database) => new Memory(database) },
     { provide: EnrolmentStore, inject: [Database], useFactory: (database: Database) => EnrolmentStore.open(database) },
   ],
-  exports: [Database, SqlRevisionLog, Registry, ApiTokenStore, EnrolmentStore],
+  exports: [Database, SqlRevisionLog, Registry, ApiTokenStore, EnrolmentStore, Memory],
 })
 export class StoreModule implements OnApplicationShutdown {
   constructor(

@@ -1,6 +1,7 @@
 /** Between the messages of the aggregated stream and the plain values of a session. */
 import protobuf from 'protobufjs';
 import { envoy, sluice } from '../proto/messages.js';
+import { inOneLine } from '../rpc/words.js';
 import type { DeltaRequest, DeltaResponse } from './delta.js';
 
 const { DeltaDiscoveryRequest } = envoy.service.discovery.v3;
@@ -29,7 +30,7 @@ export function decodeRequest(bytes: Uint8Array): ReceivedRequest {
 const MAX_AGENT = 100;
 
 const agentOf = ({ user_agent_name, user_agent_version }: envoy.config.core.v3.INode): string =>
-  sentence([user_agent_name, user_agent_version].filter(Boolean).join(' ')).slice(0, MAX_AGENT) || 'unknown';
+  inOneLine([user_agent_name, user_agent_version].filter(Boolean).join(' '), MAX_AGENT) || 'unknown';
 
 /** Which resources a refusal names, if its client says so in our words. */
 function blamed(details: readonly { readonly type_url?: string | null; readonly value?: Uint8Array | null }[]) {
@@ -72,9 +73,5 @@ export function encodeResponse({ type, nonce, sequence, resources, removed }: De
   return last.length > 0 ? [...pieces, last] : pieces;
 }
 
-/** How much of what a client says of a refusal is shown to people, in characters. */
-const MAX_SENTENCE = 500;
-
-/** What a client says is shown in tables and logs: it is one short line, and can draw nothing but its own letters. */
-const sentence = (text: string | null | undefined): string =>
-  (text ?? '').slice(0, MAX_SENTENCE).replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ');
+/** What a client says of a refusal is shown to people: as long as a paragraph and no longer, and nothing unseen in it. */
+const sentence = (text: string | null | undefined): string => inOneLine(text, 500);
