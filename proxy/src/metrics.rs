@@ -43,6 +43,10 @@ pub struct Metrics {
     pub inbound_connections: Gauge,
     /// Connections from the program that are open.
     pub outbound_connections: Gauge,
+    /// Connections from callers that go on in another protocol.
+    pub inbound_upgrades: Gauge,
+    /// Connections from the program that go on in another protocol.
+    pub outbound_upgrades: Gauge,
     /// Connections to endpoints and to the program that are open.
     pub upstream_connections: Gauge,
     /// 1 while there is a stream on which the control plane has answered.
@@ -116,6 +120,10 @@ impl Default for Metrics {
             register!("inbound_handshakes", "Connections from callers that have not proved yet who they are");
         let inbound_connections = register!("inbound_connections", "Open connections from callers");
         let outbound_connections = register!("outbound_connections", "Open connections from the program");
+        let inbound_upgrades =
+            register!("inbound_upgrades", "Open connections from callers that go on in another protocol");
+        let outbound_upgrades =
+            register!("outbound_upgrades", "Open connections from the program that go on in another protocol");
         let upstream_connections =
             register!("upstream_connections", "Open connections to endpoints and to the program");
         let xds_connected = register!("xds_connected", "1 while the control plane is heard");
@@ -136,6 +144,8 @@ impl Default for Metrics {
             inbound_handshakes,
             inbound_connections,
             outbound_connections,
+            inbound_upgrades,
+            outbound_upgrades,
             upstream_connections,
             xds_connected,
             identity_expiry,

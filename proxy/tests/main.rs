@@ -22,6 +22,7 @@ mod scenarios;
 mod standstill;
 mod support;
 mod terminal;
+mod upgrades;
 mod users;
 mod vanished;
 mod xds;

@@ -1,10 +1,11 @@
 //! What an answer has to be before it is passed on: there is one way to read it, and it was asked for.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::{
     Response,
     head::{BadHead, framing},
+    upgrade::grants,
 };
 
 /// How many interim answers (1xx) may come before the answer itself.
@@ -22,7 +23,7 @@ pub enum BadAnswer {
     /// Its body could be taken for what it is not.
     #[error("its answer can be read in two ways: {0}")]
     Ambiguous(BadHead),
-    /// 101 to a request that asks for nothing of the kind.
+    /// 101 to a request that does not ask for this.
     #[error("it switches protocols without being asked")]
     Unasked,
     /// It says wait, and wait, and wait.
@@ -30,10 +31,10 @@ pub enum BadAnswer {
     Interim,
 }
 
-/// Whether `response` may be passed on. `asked`: the request asked for another protocol.
-pub fn read(response: &Response, asked: bool) -> Result<(), BadAnswer> {
+/// Whether `response` may be passed on. `asked`: the protocols in which the request asked to go on.
+pub fn read(response: &Response, asked: Option<&HeaderValue>) -> Result<(), BadAnswer> {
     framing(response.headers()).map_err(BadAnswer::Ambiguous)?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asked {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && !grants(response, asked) {
         return Err(BadAnswer::Unasked);
     }
     Ok(())

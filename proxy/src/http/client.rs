@@ -30,6 +30,7 @@ use super::{
     bounds::{HEAD_LINES, SEND_BUFFER, STREAM_WINDOW, STREAMS, connection_window},
     headers,
     leave::Leave,
+    upgrade::asked,
 };
 
 /// How large the head of a response may be, in bytes, and of HTTP/1.1 how much is read before it is asked for.
@@ -116,7 +117,7 @@ impl Connection {
         let (sender, connection) =
             http1::Builder::new().max_buf_size(LARGEST_HEAD as usize).max_headers(HEAD_LINES).handshake(io).await?;
         tokio::spawn(async move {
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
             drop(guard);
         });
         Ok(Self::Http1(sender))
@@ -157,6 +158,7 @@ impl Connection {
     /// Sends a request and waits for the head of its response, which can be read in one way alone.
     pub async fn send(&mut self, request: Request) -> Result<Response, SendFailure> {
         let interim = Arc::<Interim>::default();
+        let asked = asked(&request);
         let (request, leave) = match self {
             Self::Http1(_) => as_http1(request, &interim),
             Self::Http2(..) => (request, None),
@@ -175,7 +177,7 @@ impl Connection {
         match sent {
             Ok(response) => {
                 let response = response.map(Body::incoming);
-                answer::read(&response, false).map_err(SendFailure::BadAnswer)?;
+                answer::read(&response, asked.as_ref()).map_err(SendFailure::BadAnswer)?;
                 Ok(match leave {
                     Some(leave) => response.map(|body| body.holding(leave.answered())),
                     None => response,

@@ -124,7 +124,7 @@ pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
     strip_forgeries(trailers);
 }
 
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = String> {
+pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = String> {
     let text = value.to_str().unwrap_or_default();
     text.split([',', ';']).map(|token| token.trim().to_ascii_lowercase())
 }

@@ -4,7 +4,7 @@
 //! - [`serve`]: the server's side of a connection, both versions on one port
 //! - [`Connection`]: the client's side; [`Replay`]: a request that may have to be sent once more
 //! - [`Body`]: bytes and trailers on their way, never collected; [`Activity`]: whether they move
-//! - [`Tunnel`]: a connection inside of a connection
+//! - [`Tunnel`]: a connection inside of a connection; [`Upgrade`]: one that goes on in another protocol
 //! - [`head`], [`answer`]: what a request and a response have to be before anybody acts on them; [`headers`]: what must
 //!   not be passed on
 //! - `leave`: whether a body is wanted; `linger`: how the last answer arrives
@@ -23,6 +23,7 @@ mod replay;
 mod rewind;
 mod server;
 mod tunnel;
+pub mod upgrade;
 
 pub use activity::Activity;
 pub use body::{Body, BodyError};
@@ -31,6 +32,7 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Vers
 pub use replay::Replay;
 pub use server::{Ended, ServerSettings, serve, serve_until};
 pub use tunnel::Tunnel;
+pub use upgrade::Upgrade;
 
 /// A request whose body is still coming.
 pub type Request = http::Request<Body>;

@@ -21,10 +21,12 @@ use crate::{
     accept::Counted,
     http::serve_until,
     identity::{
+        credentials::Credentials,
         leaf::Leaf,
         proof::{Proof, Side},
         verify::refusal_reason,
     },
+    published::Published,
     spiffe::SpiffeId,
     wall_clock::reached,
 };
@@ -55,6 +57,15 @@ impl Peer {
     /// Whether the proof has ended at `now`.
     pub fn is_over(&self, now: SystemTime) -> bool {
         self.not_after.is_some_and(|end| end <= now)
+    }
+
+    /// Returns when the proof ends, or is no longer believed.
+    pub async fn ends(self: Arc<Self>, identity: Arc<Published<Credentials>>) {
+        let (Some(moment), Some(proof)) = (self.not_after, &self.proof) else { return pending().await };
+        tokio::select! {
+            () = reached(moment, SystemTime::now) => {}
+            () = proof.broken(&identity) => {}
+        }
     }
 }
 
@@ -104,15 +115,8 @@ impl Inbound {
         if peer.id.is_none() {
             settings.idle = settings.idle.min(IDLE_STRANGER);
         }
-        let (not_after, proof, identity) = (peer.not_after, peer.proof.clone(), self.identity.clone());
-        let end = async move {
-            let (Some(moment), Some(proof)) = (not_after, proof) else { return pending().await };
-            tokio::select! {
-                () = reached(moment, SystemTime::now) => {}
-                () = proof.broken(&identity) => {}
-            }
-        };
         let peer = Arc::new(peer);
+        let end = peer.clone().ends(self.identity.clone());
         let handler = move |request| {
             let (inbound, peer) = (self.clone(), peer.clone());
             async move { inbound.serve(request, &peer).await }

@@ -4,10 +4,12 @@
 //! - [`waiting`]: callers that have not proved yet who they are
 //! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
 //! - [`request`]: one request of such a caller, under one configuration
+//! - [`upgrade`]: how long a connection may go on in another protocol
 
 pub mod callers;
 mod connection;
 mod request;
+mod upgrade;
 mod waiting;
 
 use std::sync::{Arc, atomic::AtomicUsize};

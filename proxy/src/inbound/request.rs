@@ -7,15 +7,16 @@ use std::{
 
 use tracing::debug;
 
-use super::{Inbound, connection::Peer};
+use super::{Inbound, connection::Peer, upgrade::Call};
 use crate::{
+    accept::Counted,
     burden::Owner,
     config::{
         cluster::Security,
         inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
     },
     error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options},
-    http::{Activity, HeaderValue, Method, Request, Response, Uri, Version, head, headers},
+    http::{Activity, HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers},
     record::Record,
     upstream::{Failure, Target, UNTOUCHED},
 };
@@ -25,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Inbound {
     /// Serves one request under one configuration, whatever arrives meanwhile.
-    pub(super) async fn serve(&self, request: Request, peer: &Peer) -> Response {
+    pub(super) async fn serve(self: &Arc<Self>, request: Request, peer: &Arc<Peer>) -> Response {
         let audience = Audience { trusted: peer.id.is_some(), grpc: headers::is_grpc(request.headers()) };
         let mut record = Record::inbound(self.metrics.clone());
         let response = match self.answer(request, peer).await {
@@ -47,7 +48,7 @@ impl Inbound {
         response.map(|body| body.holding(record))
     }
 
-    async fn answer(&self, mut request: Request, peer: &Peer) -> Result<Response, ProxyError> {
+    async fn answer(self: &Arc<Self>, mut request: Request, peer: &Arc<Peer>) -> Result<Response, ProxyError> {
         if peer.is_over(SystemTime::now()) {
             return Err(ProxyError::Expired);
         }
@@ -85,16 +86,27 @@ impl Inbound {
             return Err(ProxyError::NoEndpoint { backend: self.workload.to_string() });
         }
         let target = Target { address: program.address, security: Security::Plaintext, version };
+        let upgrade = match Upgrade::asked_for_by(&mut request) {
+            Some(upgrade) => Some((upgrade, Call::of(&request), self.goes_on(peer)?)),
+            None => None,
+        };
         let request = request.map(|body| body.noted(&activity));
         let stands_still = activity.clone().ceased(door.idle_timeout);
         let waiting = self.calls.begin();
         let response = self.upstream.send(&target, CONNECT_TIMEOUT, request, stands_still).await;
-        let response = response.or_else(|failure| match failure {
+        let mut response = response.or_else(|failure| match failure {
             _ if activity.is_given_up() => Err(ProxyError::Overloaded),
             Failure::Broken(_) if activity.is_broken() => Err(ProxyError::BadBody),
             failure => failure.into_answer(&format!("the program of {}", self.workload)),
         })?;
         waiting.answered();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some((upgrade, call, place)) = upgrade
+        {
+            let forbidden = self.clone().forbids(peer.clone(), call);
+            upgrade.join(&mut response, activity, door.idle_timeout, forbidden, (place, pass));
+            return Ok(response);
+        }
         Ok(response.map(|body| body.limited(&activity, door.idle_timeout).holding(pass)))
     }
 
@@ -123,6 +135,16 @@ impl Inbound {
                 Err(self.denial(request, peer, why, None, closed_by))
             }
         }
+    }
+
+    /// A place for a connection that goes on in another protocol, beside that which it has until then.
+    fn goes_on(&self, peer: &Peer) -> Result<impl Send + 'static + use<>, ProxyError> {
+        let place = match &peer.id {
+            Some(id) => self.callers.member(peer.address, id),
+            None => self.callers.stranger(peer.address),
+        };
+        let place = place.map_err(|_| ProxyError::Overloaded)?;
+        Ok((place, Counted::one_more(&self.metrics.inbound_upgrades)))
     }
 
     /// Lets the rules of a new configuration be counted.

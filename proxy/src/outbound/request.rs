@@ -1,12 +1,13 @@
 //! One request of the program: where it goes is decided once, under one configuration.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::{Outbound, target::authority};
 use crate::{
+    accept::Counted,
     burden::Owner,
     config::{
         Backend, Config, Destination,
@@ -15,7 +16,7 @@ use crate::{
         split::Turn,
     },
     error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
-    http::{Activity, Method, Request, Response, Version, headers},
+    http::{Activity, Method, Request, Response, StatusCode, Upgrade, Version, headers},
     record::Record,
     upstream::{Failure, Target},
 };
@@ -77,6 +78,13 @@ impl Outbound {
                 status: missing_backend_status,
             });
         };
+        let upgrade = match Upgrade::asked_for_by(&mut request) {
+            Some(upgrade) => {
+                let place = self.connections.enter().ok_or(ProxyError::Overloaded)?;
+                Some((upgrade, (place, Counted::one_more(&self.metrics.outbound_upgrades))))
+            }
+            None => None,
+        };
         let whom = || format!("a workload of {backend}");
         let turn = self.turns.of_backend(&backend);
         let mut tried = Vec::new();
@@ -108,7 +116,15 @@ impl Outbound {
             last = why.into_answer(&whom());
             debug!(%endpoint, "nothing was done there; trying another endpoint, if there is one");
         }
-        last.map(|response| response.map(|body| body.limited(&activity, idle_timeout).holding(pass)))
+        let mut response = last?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some((upgrade, place)) = upgrade
+        {
+            // Whether it may go on is for the other side to say.
+            upgrade.join(&mut response, activity, idle_timeout, pending(), (place, pass));
+            return Ok(response);
+        }
+        Ok(response.map(|body| body.limited(&activity, idle_timeout).holding(pass)))
     }
 
     /// The way to `authority`; if the control plane has not told all of it yet, the call waits for what it says, and goes

@@ -13,7 +13,9 @@ use pool::{Lease, Pool};
 
 use crate::{
     config::cluster::Security,
-    http::{HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version, header, headers},
+    http::{
+        HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version, header, headers, upgrade,
+    },
     identity::credentials::Credentials,
     metrics::Metrics,
     published::Published,
@@ -145,7 +147,11 @@ impl Upstream {
         mut response: Response,
         replay: Option<Replay>,
     ) -> Result<Response, Failure> {
+        let granted = upgrade::granted(&response);
         headers::strip(response.headers_mut());
+        if let Some(protocol) = granted {
+            upgrade::write(response.headers_mut(), protocol);
+        }
         // Who has no sidecar cannot speak in the name of the mesh; who has one, is kept from it there.
         if target.security == Security::Plaintext {
             headers::strip_forgeries(response.headers_mut());
@@ -182,6 +188,9 @@ fn keep(target: &Target, lease: &Lease, request: Request) -> (Option<Replay>, Re
 fn prepare(mut request: Request, version: Version) -> Request {
     headers::pass_on(request.headers_mut(), version);
     *request.version_mut() = version;
+    if version == Version::HTTP_11 {
+        upgrade::ask(&mut request);
+    }
     let uri = request.uri();
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     // `OPTIONS *` arrives as a path that is no path.
