@@ -91,14 +91,14 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @nameParam
     @ApiOkResponse({ type: dto })
     @ApiProblems('not-found')
-    get(
+    async get(
       @Param('namespace') namespace: string,
       @Param('name') name: string,
       @Query() query: QueryValues,
       @Res({ passthrough: true }) reply: ApiReply,
     ) {
       readNoQuery(query);
-      const { tag, document } = this.documents.get({ kind, namespace, name });
+      const { tag, document } = await this.documents.get({ kind, namespace, name });
       if (tag !== undefined) reply.header('etag', entityTag(tag));
       return document;
     }

@@ -46,14 +46,16 @@ export class Documents {
   ) {}
 
   /** The object with its status, and what tells this version of it from others. Throws `not-found`. */
-  get(ref: Ref): Tagged & { readonly document: object } {
+  async get(ref: Ref): Promise<Tagged & { readonly document: object }> {
+    await this.status.caughtUp();
     const document = find(this.worlds.current.mesh, ref);
     if (!document) throw MeshError.notFound(printRef(ref));
     return { document: this.print(document), ...tagged(document) };
   }
 
   /** Objects of a kind in a namespace, in order of name. */
-  list(kind: Kind, namespace: string, { limit, after }: PageQuery): { items: object[]; next?: string } {
+  async list(kind: Kind, namespace: string, { limit, after }: PageQuery): Promise<{ items: object[]; next?: string }> {
+    await this.status.caughtUp();
     const objects = [...this.worlds.current.mesh[kind].values()]
       .filter(({ metadata }) => metadata.namespace === namespace && metadata.name > after)
       .sort((a, b) => byName(a.metadata.name, b.metadata.name));
@@ -72,6 +74,7 @@ export class Documents {
     const by = { author: caller.author, comment: query.comment };
     const committed = await this.changes.commit(by, { put: [draft] });
     const receipt = await this.waited(committed, query, caller);
+    await this.status.caughtUp();
     const document = find(committed.mesh, draft);
     return {
       ...this.result(committed, receipt),

@@ -67,9 +67,9 @@ export class MeshSettingsController {
   @ApiOperation({ operationId: 'getMeshSettings', summary: 'Read the settings of the mesh' })
   @ApiOkResponse({ type: MeshSettingsDto })
   @ApiProblems()
-  get(@Query() query: QueryValues, @Res({ passthrough: true }) reply: ApiReply) {
+  async get(@Query() query: QueryValues, @Res({ passthrough: true }) reply: ApiReply) {
     readNoQuery(query);
-    const { tag, document } = this.documents.get({ kind: 'MeshSettings', ...PLACE });
+    const { tag, document } = await this.documents.get({ kind: 'MeshSettings', ...PLACE });
     if (tag !== undefined) reply.header('etag', entityTag(tag));
     return document;
   }

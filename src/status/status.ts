@@ -27,6 +27,11 @@ export class Status {
     engine.onProgress(() => (this.progress += 1));
   }
 
+  /** Returns when what is told here is that of every change made before; or soon. */
+  caughtUp(): Promise<void> {
+    return this.engine.caughtUp();
+  }
+
   /** The conditions of an object. */
   conditionsOf(document: Document): Condition[] {
     const ref = refOf(document);

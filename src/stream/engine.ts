@@ -21,6 +21,8 @@ const GATHER_MS = 10;
 const SLICE_MS = 4;
 /** How often it is looked at whether something that lingers has become dispensable, in milliseconds. */
 const SETTLE_MS = 50;
+/** How long somebody who reads waits at most for what was said before to be compiled, in milliseconds. */
+const CATCH_UP_MS = 1_000;
 /** Steps that are compiled one by one, so that each revision is known by its own names; more that wait together go as one. */
 const APART = 32;
 
@@ -48,9 +50,13 @@ export class Engine implements Shared {
   private settling: NodeJS.Timeout | undefined;
   private isClosed = false;
   private upTo = 0;
+  /** The sequences of the newest world that was taken in, and of the newest that was compiled or failed. */
+  private taken = 0;
+  private done = 0;
   /** Publications that some session may not have been told of yet. */
   private untold: Publication[] = [];
   private readonly publishedTo = new Set<(published: Published) => void>();
+  private readonly doneTo = new Set<() => void>();
   private readonly progressTo = new Set<(session: Session) => void>();
 
   private speak: Speaker = () => undefined;
@@ -85,6 +91,7 @@ export class Engine implements Shared {
 
   /** Takes in the next state of the world. */
   publish(step: WorldStep): void {
+    this.taken = step.world.sequence;
     this.waiting.push(step);
     if (!this.work && !this.gathering) this.turn();
   }
@@ -131,6 +138,22 @@ export class Engine implements Shared {
   onProgress(listener: (session: Session) => void): () => void {
     this.progressTo.add(listener);
     return () => this.progressTo.delete(listener);
+  }
+
+  /** Returns when every world that was taken in before is compiled, so that who reads after a write sees what it came to; or soon. */
+  caughtUp(): Promise<void> {
+    const wanted = this.taken;
+    if (this.done >= wanted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.doneTo.delete(look);
+        resolve();
+      };
+      const look = (): void => void (this.done >= wanted && end());
+      const timer = setTimeout(end, CATCH_UP_MS);
+      this.doneTo.add(look);
+    });
   }
 
   /** Publishes nothing more. */
@@ -194,6 +217,8 @@ export class Engine implements Shared {
       this.fault = `the mesh as of revision ${last.world.revision} could not be compiled; what was published before it stays in force`;
       this.onFailure(error);
     }
+    this.done = last.world.sequence;
+    for (const listener of this.doneTo) listener();
   }
 
   private published(published: Published): void {

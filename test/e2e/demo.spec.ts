@@ -22,7 +22,7 @@ it(
     expect(performance.now() - start).toBeLessThan(LIMIT_MS);
 
     expect(
-      demo.stdout.match(/^ {2}\$ curl -sS --cacert \S+ -H "authorization: Bearer \$\(cat \S+\)"/gm)?.length,
+      demo.stdout.match(/^ {2}\$ curl -sS --cacert \S+ -H @<\(echo "authorization: Bearer \$\(cat \S+\)"\)/gm)?.length,
     ).toBeGreaterThan(8);
     expect(demo.stdout).not.toMatch(/slc(api|join)_/);
     const sidecars = [...demo.stdout.matchAll(/sidecar is process (\d+)/g)].map(([, pid]) => Number(pid));
