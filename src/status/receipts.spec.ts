@@ -1,0 +1,338 @@
+/** What a receipt counts and names, when waiting for it ends, and what an object's status says of it. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { aPolicy, aService, aSplit, aWorkload, putting, removing } from '../../test/support/model-documents.js';
+import { LEASE_MS, ModelPlane, type Sidecar } from '../../test/support/model-plane.js';
+import { TYPES } from '../compile/resource.js';
+import { find } from '../model/mesh.js';
+import { refOf, type Document } from '../model/document.js';
+import { isMet, type Target } from './receipt.js';
+import { Status } from './status.js';
+
+const ALL: Target = { percent: 100 };
+
+let plane: ModelPlane;
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate', 'Date'] });
+  plane = new ModelPlane();
+});
+afterEach(() => {
+  plane.close();
+  vi.useRealTimers();
+});
+
+/** A sidecar that has a stream and has asked for these services, and has what there is of them. */
+function connected(id: string, ...services: readonly string[]): Sidecar {
+  const sidecar = plane.join(id);
+  sidecar.connect();
+  const names = services.map((service) => `${service}.shop:80`);
+  for (const type of [TYPES.listener, TYPES.route]) sidecar.ask(type, names, []);
+  answerAll(sidecar);
+  return sidecar;
+}
+const answerAll = (...sidecars: readonly Sidecar[]): void => {
+  for (const sidecar of sidecars) while (sidecar.inbox.length > 0) sidecar.answer(0);
+};
+const wait = (
+  revision: number,
+  target: Target = ALL,
+  ms = 60_000,
+  lost: 'ignore' | 'count' = 'ignore',
+  signal?: AbortSignal,
+) => plane.receipts.wait(revision, { target, lost }, ms, signal);
+const ended = async (waiting: Promise<unknown>): Promise<string> => {
+  let how = 'waiting';
+  waiting.then(
+    () => (how = 'served'),
+    ({ code }: { code: string }) => (how = code),
+  );
+  await vi.advanceTimersByTimeAsync(30);
+  return how;
+};
+
+describe('a receipt', () => {
+  it('counts those that want what the revision changed, and says why', async () => {
+    const web = connected('shop/web', 'cart');
+    connected('shop/job', 'other');
+    const revision = plane.write(putting(aService('cart')));
+    expect(await plane.receipts.now(revision)).toMatchObject({
+      affected: 1,
+      serving: 0,
+      laggards: [{ proxy: 'shop/web', reason: 'pending' }],
+    });
+    answerAll(web);
+    expect(await plane.receipts.now(revision)).toMatchObject({
+      affected: 1,
+      serving: 1,
+      laggards: [],
+      lost: [],
+      why: `1 of 1 proxies hold what revision ${revision} changed`,
+    });
+    await vi.advanceTimersByTimeAsync(20);
+    const unseen = plane.write(putting(aService('unseen')));
+    expect(await plane.receipts.now(unseen)).toMatchObject({
+      affected: 0,
+      why: `no proxy wants what revision ${unseen} changed`,
+    });
+  });
+
+  it('is not that of strangers: others may refuse what they like, change what they like, and be as slow as they like', async () => {
+    plane.write(putting(aService('cart'), aService('other')));
+    const [web, slow] = [connected('shop/web', 'cart'), connected('shop/slow', 'other')];
+    await vi.advanceTimersByTimeAsync(20);
+    plane.write(putting(aSplit('other', 'other', { v1: 1 })));
+    const revision = plane.write(putting(aSplit('cart', 'cart', { v1: 1 })));
+    await vi.advanceTimersByTimeAsync(20);
+    answerAll(web);
+    expect(slow.inbox).not.toEqual([]);
+    expect(await ended(wait(revision))).toBe('served');
+  });
+
+  it('blames a refusal on the change that caused it, and on no later one', async () => {
+    plane.write(putting(aService('cart'), aService('other')));
+    const web = connected('shop/web', 'cart', 'other');
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = ({ name }) => name === 'cart.shop:80';
+    const refused = plane.write(putting(aSplit('cart', 'cart', { v1: 1 })));
+    answerAll(web);
+    expect(await ended(wait(refused))).toBe('refused-by-proxy');
+    expect((await plane.receipts.now(refused)).laggards).toMatchObject([
+      { proxy: 'shop/web', reason: 'refused', detail: 'it refused cart.shop:80: it is not to its taste' },
+    ]);
+    await vi.advanceTimersByTimeAsync(20);
+    const other = plane.write(putting(aSplit('other', 'other', { v1: 1 })));
+    answerAll(web);
+    expect(await ended(wait(other))).toBe('served');
+    expect(await ended(wait(1))).toBe('served');
+  });
+
+  it('goes on counting who is away, names who is lost, and counts those too if that is asked for', async () => {
+    plane.write(putting(aService('cart')));
+    const web = connected('shop/web', 'cart');
+    web.disconnect();
+    await vi.advanceTimersByTimeAsync(20);
+    const revision = plane.write(putting(aSplit('cart', 'cart', { v1: 1 })));
+    expect(await plane.receipts.now(1)).toMatchObject({ affected: 1, serving: 1 });
+    expect(await plane.receipts.now(revision)).toMatchObject({
+      affected: 1,
+      serving: 0,
+      laggards: [{ proxy: 'shop/web', serves: 1, reason: 'disconnected' }],
+      lost: [],
+    });
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    expect(await plane.receipts.now(revision)).toMatchObject({
+      affected: 0,
+      laggards: [],
+      lost: [{ proxy: 'shop/web' }],
+    });
+    expect(await plane.receipts.now(revision, 'count')).toMatchObject({
+      affected: 1,
+      serving: 0,
+      lost: [{ proxy: 'shop/web' }],
+    });
+    expect((await plane.receipts.now(revision)).why).toContain('1 more is lost and may not');
+    expect(await plane.receipts.now(1)).toMatchObject({ affected: 1, serving: 1, lost: [] });
+  });
+
+  it('counts who has joined and has not said yet what it wants, and names who was turned out', async () => {
+    const web = plane.join('shop/web');
+    const revision = plane.write(putting(aService('cart')));
+    expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, laggards: [{ reason: 'disconnected' }] });
+    plane.evict(web);
+    expect(await plane.receipts.now(revision)).toMatchObject({ affected: 0, lost: [{ proxy: 'shop/web' }] });
+  });
+
+  it('says what does nothing', async () => {
+    plane.write(putting(aService('cart'), aSplit('first', 'cart', { v1: 1 })));
+    await vi.advanceTimersByTimeAsync(20);
+    const revision = plane.write(putting(aSplit('second', 'cart', { v2: 1 })));
+    expect(await plane.receipts.now(revision)).toMatchObject({
+      affected: 0,
+      noEffect: [{ ref: { kind: 'TrafficSplit', name: 'second' }, reason: 'Conflicted' }],
+    });
+  });
+
+  it('counts the removal of what a revision took away', async () => {
+    const cart = aService('cart');
+    plane.write(putting(cart));
+    const web = connected('shop/web', 'cart');
+    await vi.advanceTimersByTimeAsync(20);
+    const revision = plane.write(removing(cart));
+    expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, serving: 0 });
+    answerAll(web);
+    expect(web.heldOf(TYPES.route).size).toBe(0);
+    expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, serving: 1 });
+  });
+
+  const rows: [string, number, number, Target, boolean][] = [
+    ['all of four', 4, 4, ALL, true],
+    ['three of four for all', 4, 3, ALL, false],
+    ['three of four for 75 %', 4, 3, { percent: 75 }, true],
+    ['three of four for 76 %', 4, 3, { percent: 76 }, false],
+    ['none of none for all', 0, 0, ALL, true],
+    ['two of four for two', 4, 2, { proxies: 2 }, true],
+    ['one of one for two', 1, 1, { proxies: 2 }, false],
+  ];
+  it.each(rows)('%s', (_, affected, serving, target, met) => {
+    expect(isMet({ sequence: 1, affected, serving }, target)).toBe(met);
+  });
+});
+
+describe('waiting for a receipt', () => {
+  it('ends when the last of those that it concerns has acknowledged', async () => {
+    plane.write(putting(aService('cart')));
+    const [web, job] = [connected('shop/web', 'cart'), connected('shop/job', 'cart')];
+    await vi.advanceTimersByTimeAsync(20);
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))));
+    answerAll(web);
+    expect(await ended(waiting)).toBe('waiting');
+    answerAll(job);
+    expect(await ended(waiting)).toBe('served');
+  });
+
+  it('ends when a proxy that was waited for is lost, or is turned out', async () => {
+    plane.write(putting(aService('cart')));
+    const [web, job] = [connected('shop/web', 'cart'), connected('shop/job', 'cart')];
+    await vi.advanceTimersByTimeAsync(20);
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))));
+    web.disconnect();
+    plane.evict(job);
+    expect(await ended(waiting)).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    expect(await ended(waiting)).toBe('served');
+  });
+
+  it('does not end so if lost proxies count, until one is back', async () => {
+    plane.write(putting(aService('cart')));
+    const web = connected('shop/web', 'cart');
+    await vi.advanceTimersByTimeAsync(20);
+    web.disconnect();
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))), ALL, 60_000, 'count');
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    expect(await ended(waiting)).toBe('waiting');
+    web.connect();
+    answerAll(web);
+    expect(await ended(waiting)).toBe('served');
+  });
+
+  it('ends with the time, and says who is behind; ends with the caller; and is not begun for too many', async () => {
+    const revision = plane.write(putting(aService('cart')));
+    const web = plane.join('shop/web');
+    web.connect();
+    web.ask(TYPES.route, ['cart.shop:80'], []);
+    const late = wait(revision, ALL, 500);
+    late.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(500);
+    await expect(late).rejects.toMatchObject({
+      code: 'not-applied-in-time',
+      message: expect.stringContaining('shop/web') as string,
+      extensions: { revision, receipt: { laggards: [{ proxy: 'shop/web', reason: 'pending' }] } },
+    });
+    const caller = new AbortController();
+    const given = wait(revision, ALL, 60_000, 'ignore', caller.signal);
+    caller.abort();
+    await expect(given).rejects.toMatchObject({ code: 'not-applied-in-time' });
+    const many = Array.from({ length: 1_000 }, () => wait(revision));
+    await vi.advanceTimersByTimeAsync(0);
+    await expect(wait(revision)).rejects.toMatchObject({
+      message: expect.stringContaining('1000 callers are waiting already') as string,
+    });
+    answerAll(web);
+    await vi.advanceTimersByTimeAsync(30);
+    expect(await Promise.all(many)).toHaveLength(1_000);
+    expect(plane.receipts.callers).toBe(0);
+  });
+
+  it('says so when more proxies are asked for than want the change', async () => {
+    const revision = plane.write(putting(aService('cart')));
+    connected('shop/web', 'cart');
+    const waiting = wait(revision, { proxies: 5 }, 1);
+    waiting.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(1);
+    await expect(waiting).rejects.toMatchObject({ message: expect.stringContaining('; 5 were asked for') as string });
+  });
+});
+
+describe('the status of an object', () => {
+  const conditions = (document: Document) => {
+    const now = find(plane.worlds.current.mesh, refOf(document));
+    const status = new Status(plane.engine, plane.fleet, plane.receipts);
+    return Object.fromEntries((now ? status.conditionsOf(now) : []).map(({ type, ...rest }) => [type, rest]));
+  };
+
+  it('is programmed when all whom it concerns have it, and pending before', async () => {
+    const cart = aService('cart');
+    const web = connected('shop/web', 'cart');
+    plane.write(putting(cart));
+    expect(conditions(cart)['Programmed']).toMatchObject({ status: 'False', reason: 'Pending' });
+    answerAll(web);
+    expect(conditions(cart)['Programmed']).toMatchObject({ status: 'True', reason: 'Programmed' });
+  });
+
+  it('is not programmed when it does nothing, and says why', async () => {
+    const second = aSplit('second', 'cart', { v2: 1 });
+    plane.write(putting(aService('cart'), aSplit('first', 'cart', { v1: 1 }), second));
+    expect(conditions(second)).toMatchObject({
+      Accepted: { status: 'False', reason: 'Conflicted' },
+      Programmed: { status: 'False', reason: 'NoEffect', message: expect.stringContaining('is older') as string },
+    });
+  });
+
+  it('shows why a proxy refuses what was made of it, and what there is not', async () => {
+    plane.report(putting(aWorkload('web')));
+    const web = connected('shop/web');
+    web.ask(TYPES.listener, ['inbound/shop/web'], []);
+    answerAll(web);
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = () => true;
+    const policy = aPolicy('web', 'nothing');
+    plane.write(putting({ ...policy, spec: { ...(policy.spec as object), target: { scope: 'Namespace' } } }));
+    answerAll(web);
+    expect(conditions(policy)['Programmed']).toMatchObject({
+      status: 'False',
+      reason: 'Refused',
+      message: expect.stringContaining('shop/web: it refused inbound/shop/web') as string,
+    });
+    await vi.advanceTimersByTimeAsync(20);
+    plane.write(putting(policy));
+    expect(conditions(policy)['ResolvedRefs']).toMatchObject({ status: 'False', reason: 'ServiceNotFound' });
+  });
+
+  it('of a fact is that of what it is a cause of now', async () => {
+    const cart = aWorkload('cart');
+    plane.write(putting(aService('cart')));
+    plane.report(putting(cart));
+    const web = connected('shop/web');
+    web.ask(TYPES.endpoints, ['cart.shop:80'], []);
+    answerAll(web);
+    expect(conditions(cart)['Programmed']).toMatchObject({ status: 'True' });
+    await vi.advanceTimersByTimeAsync(20);
+    plane.report(putting(aWorkload('cart', '10.0.0.9')));
+    expect(conditions(cart)['Programmed']).toMatchObject({ status: 'False', reason: 'Pending' });
+    answerAll(web);
+    expect(conditions(cart)['Programmed']).toMatchObject({ status: 'True' });
+  });
+});
+
+describe('the fleet', () => {
+  it('is who has joined: there, away, or lost; those that were turned out are not listed', async () => {
+    const states = () => plane.fleet.proxies().map(({ id, state }) => `${id} ${state}`);
+    const [b, a] = [plane.join('shop/b'), plane.join('shop/a')];
+    b.connect();
+    expect(states()).toEqual(['shop/a disconnected', 'shop/b connected']);
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    expect(states()).toEqual(['shop/a lost', 'shop/b connected']);
+    plane.fleet.heard('shop/a');
+    expect(plane.fleet.attendance('shop/a').state).toBe('disconnected');
+    plane.evict(a);
+    expect(states()).toEqual(['shop/b connected']);
+    expect(plane.fleet.named('shop/a')).toBeUndefined();
+  });
+
+  it('is read page by page', () => {
+    for (const name of ['d', 'a', 'c', 'b']) plane.join(`shop/${name}`);
+    const first = plane.fleet.page('', 3);
+    expect(first.proxies.map(({ id }) => id)).toEqual(['shop/a', 'shop/b', 'shop/c']);
+    expect(first.more).toBe(true);
+    expect(plane.fleet.page('shop/c', 3)).toMatchObject({ proxies: [{ id: 'shop/d' }], more: false });
+  });
+});

@@ -1,0 +1,265 @@
+/** A control plane without sockets and database: sources, world, compiler, sessions, fleet and receipts as they are, and sidecars that are played. */
+import { Compiler } from '../../src/compile/compiler.js';
+import { TYPE_ORDER, type Resource, type TypeUrl } from '../../src/compile/resource.js';
+import type { Document } from '../../src/model/document.js';
+import { spiffeId, type SpiffeId } from '../../src/model/names.js';
+import type { Change, Revision } from '../../src/model/revision.js';
+import { Fleet, type EnrolmentView, type Enrolments } from '../../src/status/fleet.js';
+import { Receipts } from '../../src/status/receipts.js';
+import { Ring } from '../../src/status/ring.js';
+import type { DeltaResponse } from '../../src/stream/delta.js';
+import { Engine } from '../../src/stream/engine.js';
+import type { Session } from '../../src/stream/session.js';
+import { Worlds } from '../../src/world/fold.js';
+import type { Source, SourceEvent } from '../../src/world/source.js';
+import { changesOf, type Edit } from './arbitrary-mesh.js';
+
+const TRUST_DOMAIN = 'sluice.local';
+
+/** How long a sidecar without a stream is waited for, in milliseconds. */
+export const LEASE_MS = 1_000;
+
+class ModelSource implements Source {
+  readonly documents: readonly Document[] = [];
+  private readonly listeners = new Set<(event: SourceEvent) => void>();
+
+  constructor(readonly origin: Source['origin']) {}
+
+  onChange(listener: (event: SourceEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  tell(event: SourceEvent): void {
+    for (const listener of this.listeners) listener(event);
+  }
+}
+
+class Roster implements Enrolments {
+  private readonly views = new Map<string, EnrolmentView>();
+  private readonly listeners = new Set<() => void>();
+
+  list = (): Iterable<EnrolmentView> => this.views.values();
+  get = (enrolment: string): EnrolmentView | undefined => this.views.get(enrolment);
+  holding = (id: string): EnrolmentView | undefined =>
+    [...this.views.values()].find((view) => view.id === id && view.endedAt === undefined);
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  put(view: EnrolmentView): void {
+    this.views.set(view.enrolment, view);
+    for (const listener of this.listeners) listener();
+  }
+}
+
+/** What a name stood for from a sequence on; undefined: there was none. */
+interface Past {
+  readonly since: number;
+  readonly version: string | undefined;
+}
+
+export class ModelPlane {
+  readonly engine: Engine;
+  readonly ring = new Ring();
+  readonly fleet: Fleet;
+  readonly receipts: Receipts;
+  readonly worlds: Worlds;
+  readonly revisions: Revision[] = [];
+  private readonly wishes = new ModelSource('rest');
+  private readonly facts = new ModelSource('sidecar');
+  private readonly roster = new Roster();
+  private readonly past = new Map<string, Past[]>();
+  private readonly sidecars = new Map<Session, Sidecar>();
+
+  /** @param isHurried whether a slice of the engine's time is over after each step, so that all else may come in between */
+  constructor(isHurried = false) {
+    this.worlds = new Worlds(TRUST_DOMAIN, [this.wishes, this.facts]);
+    const fail = (error: unknown): never => {
+      throw error;
+    };
+    let steps = 0;
+    this.engine = new Engine(new Compiler('sluice', TRUST_DOMAIN), fail, {
+      now: Date.now,
+      elapsed: () => (isHurried ? (steps += 10) : 0),
+    });
+    this.engine.onPublished((published) => this.ring.record(published));
+    this.engine.onPublished(({ publication: { sequence, changed } }) => {
+      for (const [type, names] of changed) for (const name of names) this.remember(type, name, sequence);
+    });
+    this.engine.speakThrough((session, responses) => this.sidecars.get(session)?.hear(responses));
+    this.fleet = new Fleet(this.roster, LEASE_MS);
+    this.receipts = new Receipts(this.engine, this.ring, this.fleet, (number) =>
+      Promise.resolve(this.revisions.find((revision) => revision.number === number)),
+    );
+    this.worlds.onStep((step) => this.engine.publish(step));
+    this.engine.start(this.worlds.current);
+  }
+
+  /** Commits a wish, and gives its revision. */
+  write(edit: Edit): number {
+    const number = this.revisions.length + 1;
+    const changes = changesOf(this.worlds.current.mesh, edit)
+      .filter(({ before }) => before?.metadata.origin !== 'sidecar')
+      .map((change): Change => ({ ...change, ...(change.after && { after: numbered(change.after, number) }) }));
+    const revision: Revision = { number, author: 'model', comment: '', at: '', changes };
+    this.revisions.push(revision);
+    this.wishes.tell({ changes, revision });
+    return number;
+  }
+
+  /** Takes in what a sidecar reports, or that its workload is gone. */
+  report(edit: Edit): void {
+    const changes = changesOf(this.worlds.current.mesh, edit)
+      .filter(({ before }) => before === undefined || before.metadata.origin === 'sidecar')
+      .map((change): Change => ({
+        ...change,
+        ...(change.after && {
+          after: { ...change.after, metadata: { ...change.after.metadata, origin: 'sidecar', revision: 0 } },
+        }),
+      }));
+    this.facts.tell({ changes });
+  }
+
+  join(id: string, isPicky = false): Sidecar {
+    const sidecar = new Sidecar(this, id, isPicky);
+    this.roster.put(sidecar.view());
+    return sidecar;
+  }
+
+  evict(sidecar: Sidecar): void {
+    this.roster.put({ ...sidecar.view(), endedAt: Date.now() });
+    sidecar.disconnect();
+  }
+
+  opened(session: Session, sidecar: Sidecar): void {
+    this.sidecars.set(session, sidecar);
+  }
+
+  /** Says whether to hold `version` of a name is to have what became of it at `sequence`, or something newer. */
+  isInForce(type: TypeUrl, name: string, version: string | undefined, sequence: number): boolean {
+    const past = this.past.get(`${type} ${name}`) ?? [];
+    const before = past.findLastIndex(({ since }) => since <= sequence);
+    const since = past.slice(Math.max(0, before));
+    // Nothing at all is nothing old, once there is something newer than what is asked about.
+    return since.some((one) => one.version === version) || (version === undefined && (before < 0 || since.length > 1));
+  }
+
+  close(): void {
+    this.receipts.close();
+    this.fleet.close();
+    this.engine.shutDown();
+  }
+
+  private remember(type: TypeUrl, name: string, since: number): void {
+    const key = `${type} ${name}`;
+    const past = this.past.get(key) ?? [];
+    past.push({ since, version: this.engine.table.get(type, name)?.version });
+    this.past.set(key, past);
+  }
+}
+
+const numbered = (document: Document, revision: number): Document => ({
+  ...document,
+  metadata: { ...document.metadata, origin: 'rest', revision },
+});
+
+/** A sidecar that does what it is told, as slowly as the test wants it to; a picky one refuses some resources. */
+export class Sidecar {
+  readonly held = new Map<TypeUrl, Map<string, string>>(TYPE_ORDER.map((type) => [type, new Map()]));
+  readonly wanted = new Map<TypeUrl, Set<string>>(TYPE_ORDER.map((type) => [type, new Set()]));
+  inbox: DeltaResponse[] = [];
+  session: Session | undefined;
+  private readonly identity: SpiffeId;
+
+  constructor(
+    private readonly plane: ModelPlane,
+    readonly id: string,
+    private readonly isPicky: boolean,
+  ) {
+    const [namespace = '', account = ''] = id.split('/');
+    this.identity = spiffeId({ trustDomain: TRUST_DOMAIN, namespace, account });
+  }
+
+  view(): EnrolmentView {
+    const certificateEndsAt = Date.now() + 86_400_000;
+    return { enrolment: `e:${this.id}`, id: this.id, identity: this.identity, joinedAt: Date.now(), certificateEndsAt };
+  }
+
+  connect(): void {
+    if (this.session) return;
+    const session = this.plane.engine.open(this.id, TYPE_ORDER);
+    this.session = session;
+    this.plane.opened(session, this);
+    this.plane.fleet.connected(this.connection(session));
+    for (const type of TYPE_ORDER) {
+      const names = [...this.wantedOf(type)];
+      const ask = names.length > 0 ? { subscribe: names, unsubscribe: [] } : { subscribe: ['*'], unsubscribe: ['*'] };
+      this.tell(type, '', ask, Object.fromEntries(this.heldOf(type)));
+    }
+  }
+
+  disconnect(): void {
+    const { session } = this;
+    if (!session) return;
+    this.session = undefined;
+    this.inbox = [];
+    this.plane.engine.close(session);
+    this.plane.fleet.disconnected(this.connection(session));
+  }
+
+  /** Wants `add`, and no longer `drop`, if it has a stream to say so. */
+  ask(type: TypeUrl, add: readonly string[], drop: readonly string[]): void {
+    if (!this.session) return;
+    const unsubscribe = drop.filter((name) => !add.includes(name));
+    for (const name of add) this.wantedOf(type).add(name);
+    for (const name of unsubscribe) {
+      this.wantedOf(type).delete(name);
+      this.heldOf(type).delete(name);
+    }
+    this.tell(type, '', { subscribe: add, unsubscribe });
+  }
+
+  hear(responses: readonly DeltaResponse[]): void {
+    this.inbox.push(...responses);
+  }
+
+  /** Answers the response at `index` of those that it has heard. */
+  answer(index: number): void {
+    const [response] = this.inbox.splice(index % Math.max(1, this.inbox.length), 1);
+    if (!response) return;
+    const { type, nonce, resources, removed } = response;
+    const refused = resources.filter((resource) => this.refuses(resource));
+    for (const { name, version } of resources) {
+      if (!refused.some((one) => one.name === name) && this.wantedOf(type).has(name))
+        this.heldOf(type).set(name, version);
+    }
+    for (const name of removed) this.heldOf(type).delete(name);
+    const error = { message: 'no', resources: refused.map(({ name }) => ({ name, reason: 'it is not to its taste' })) };
+    this.tell(type, nonce, { subscribe: [], unsubscribe: [] }, {}, refused.length > 0 ? error : undefined);
+  }
+
+  refuses: (resource: Pick<Resource, 'name' | 'version'>) => boolean = ({ version }) =>
+    this.isPicky && /[01]$/.test(version);
+
+  heldOf = (type: TypeUrl): Map<string, string> => this.held.get(type) ?? new Map<string, string>();
+  wantedOf = (type: TypeUrl): Set<string> => this.wanted.get(type) ?? new Set<string>();
+
+  private connection(session: Session) {
+    return { id: this.id, enrolment: `e:${this.id}`, identity: this.identity, agent: 'sluice-proxy', session };
+  }
+
+  private tell(
+    type: TypeUrl,
+    nonce: string,
+    asking: { readonly subscribe: readonly string[]; readonly unsubscribe: readonly string[] },
+    initialVersions: Record<string, string> = {},
+    error?: { readonly message: string; readonly resources: readonly { name: string; reason: string }[] },
+  ): void {
+    const { session } = this;
+    if (!session) return;
+    this.hear(this.plane.engine.receive(session, { type, nonce, ...asking, initialVersions, ...(error && { error }) }));
+  }
+}
