@@ -16,7 +16,7 @@ SERVER := dist/main.js
 PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
-.PHONY: help demo test check format golden openapi build proxy-release audit clean
+.PHONY: help demo test check format golden openapi openapi-test build proxy-release audit clean
 .PHONY: test-control-plane test-proxy tools bench-fleet bench-compile bench-rpc bench-commits bench-control
 .PHONY: bench-release bench-proxy gate gate-figures tools-gate tools-bench
 
@@ -50,6 +50,9 @@ golden: build ## Write what the scenarios compile to; review the difference like
 
 openapi: build ## Write openapi/openapi.json as the server gives it; review the difference like code
 	vitest run test/e2e/openapi.spec.ts --update
+
+openapi-test: build ## Send what a generator (schemathesis) makes of the OpenAPI document; needs Python, and the network once
+	test/openapi/run.sh
 
 build: $(SERVER) ## Build the control plane and the command line
 

@@ -89,7 +89,7 @@ async function createApp(settings: Settings, log: Log): Promise<NestFastifyAppli
   const connections = boundConnections(server);
   fastify.addHook('preClose', async () => connections.end());
   requireToken(fastify, app.get(ApiTokenStore), requests, (socket) => connections.proved(socket));
-  serveOpenApi(app);
+  serveOpenApi(app, settings.trustDomain);
   return app;
 }
 

@@ -1,6 +1,7 @@
 /** The OpenAPI document of the controllers, and Swagger UI to try it. */
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { strictened } from './openapi-schemas.js';
 import { ProblemDto } from './openapi-decorators.js';
 
 const DESCRIPTION = `Policy and traffic splits for a service mesh, and the proof that its sidecars obey.
@@ -15,7 +16,7 @@ ignored then.
 
 To try it here, press *Authorize* and paste the token from the file \`admin.token\` in the data directory of the server.`;
 
-export function openApiDocument(app: INestApplication): OpenAPIObject {
+export function openApiDocument(app: INestApplication, trustDomain: string): OpenAPIObject {
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Sluice')
@@ -34,12 +35,13 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('Tokens', 'Ways in: for clients of this API, and for sidecars.')
     .addTag('Health', 'How the server itself fares.')
     .build();
-  return SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto], autoTagControllers: false });
+  const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto], autoTagControllers: false });
+  return strictened(document, trustDomain);
 }
 
 /** Serves the document at /openapi.json and Swagger UI at /docs. */
-export function serveOpenApi(app: INestApplication): void {
-  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+export function serveOpenApi(app: INestApplication, trustDomain: string): void {
+  SwaggerModule.setup('docs', app, () => openApiDocument(app, trustDomain), {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: 'Sluice API',

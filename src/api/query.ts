@@ -108,8 +108,8 @@ function readLimit(reader: Reader): number {
 
 /** Where the page before ended, if this is not the first one. */
 function readCursor(reader: Reader, isEnd: (text: string) => boolean): string | undefined {
-  const cursor = reader.text('cursor') ?? '';
-  if (cursor === '') return undefined;
+  const cursor = reader.text('cursor');
+  if (cursor === undefined) return undefined;
   const [, end] = /^after:(.*)$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   if (end !== undefined && isEnd(end)) return end;
   reader.fault('cursor', 'it must be the `next` of an earlier answer');

@@ -4,11 +4,14 @@ import { isCidr, isIpAddress } from '../model/addresses.js';
 import { parseDuration } from '../model/duration.js';
 import { isDnsLabel, isLabelKey, isLabelValue, parseSpiffeId } from '../model/names.js';
 
-/** A rule from a question and the sentence that answers "no" to it; `$property` stands for the field. */
+/**
+ * A rule from a question and the sentence that answers "no" to it; `$property` stands for the field. What it means in JSON
+ * Schema is in openapi-schemas.ts, by its name and `constraints`.
+ */
 const rule =
-  (name: string, holds: (value: unknown) => boolean, message: string) =>
+  (name: string, holds: (value: unknown) => boolean, message: string, constraints: unknown[] = []) =>
   (options?: ValidationOptions): PropertyDecorator =>
-    ValidateBy({ name, validator: { validate: holds, defaultMessage: () => message } }, options);
+    ValidateBy({ name, constraints, validator: { validate: holds, defaultMessage: () => message } }, options);
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
@@ -29,6 +32,7 @@ export const IsWholeNumber = (from: number, to: number): PropertyDecorator =>
     'isWholeNumber',
     (value) => typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to,
     `$property must be a whole number from ${from} to ${to}`,
+    [from, to],
   )();
 
 export const IsPortNumber = (): PropertyDecorator => IsWholeNumber(1, 65_535);
@@ -37,12 +41,6 @@ export const IsIdentity = rule(
   'isIdentity',
   (value) => isText(value) && parseSpiffeId(value) !== undefined,
   '$property must be a SPIFFE id: spiffe://<trust domain>/ns/<namespace>/sa/<account>',
-);
-
-export const IsDuration = rule(
-  'isDuration',
-  (value) => isText(value) && parseDuration(value) !== undefined,
-  '$property must be a duration, such as 500ms, 30s, 5m or 24h',
 );
 
 /** A duration within bounds, both of them durations as people write them. */
@@ -54,6 +52,7 @@ export const IsDurationFrom = (from: string, to: string): PropertyDecorator =>
       return ms !== undefined && ms >= (parseDuration(from) ?? 0) && ms <= (parseDuration(to) ?? 0);
     },
     `$property must be a duration from ${from} to ${to}`,
+    [from, to],
   )();
 
 export const IsCidr = rule(
@@ -103,6 +102,7 @@ export const HasOneOf = (fields: readonly string[], options?: ValidationOptions)
       return fields.filter((field) => (value as Record<string, unknown>)[field] !== undefined).length === 1;
     },
     `${options?.each ? 'each of ' : ''}$property must have exactly one of ${fields.join(', ')}`,
+    [...fields],
   )(options);
 
 /** An object with at least one of `fields`. */
@@ -114,4 +114,5 @@ export const HasSomeOf = (fields: readonly string[], options?: ValidationOptions
       value !== null &&
       fields.some((field) => (value as Record<string, unknown>)[field] !== undefined),
     `${options?.each ? 'each of ' : ''}$property must have at least one of ${fields.join(', ')}`,
+    [...fields],
   )(options);

@@ -40,19 +40,19 @@ function refusalOf(error: unknown, { method, url, server }: FastifyRequest): Mes
   const known = FASTIFY[code];
   if (known) return known();
   const status = thrown instanceof HttpException ? thrown.getStatus() : statusCode;
+  if (status === undefined || status < 400 || status >= 500) {
+    return new MeshError('internal', 'the control plane failed; its log says why');
+  }
+  const path = url.split('?', 1)[0] ?? '';
+  const allow = server.methodsOf(path);
+  if (allow.length > 0 && !allow.includes(method)) {
+    return new MeshError('method-not-allowed', `${path} takes ${allow.join(', ')}, not ${method}`, [], { allow });
+  }
   // The files of the documentation say 403 of a path that climbs out of their folder: there is nothing for anybody.
   if (status === 403 || status === 404 || status === 405) {
-    const path = url.split('?', 1)[0] ?? '';
-    const allow = server.methodsOf(path);
-    if (allow.length > 0 && !allow.includes(method)) {
-      return new MeshError('method-not-allowed', `${path} takes ${allow.join(', ')}, not ${method}`, [], { allow });
-    }
     return MeshError.notFound(`operation ${method} ${path}; /docs lists those that there are`);
   }
-  if (status !== undefined && status >= 400 && status < 500) {
-    return MeshError.invalid([{ pointer: '', detail: 'the request is not one that can be answered' }]);
-  }
-  return new MeshError('internal', 'the control plane failed; its log says why');
+  return MeshError.invalid([{ pointer: '', detail: 'the request is not one that can be answered' }]);
 }
 
 /** What Terminus found, as a problem: what is wrong, and with what. */
