@@ -17,7 +17,7 @@ PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi openapi-test build proxy-release audit clean
-.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile bench-rpc bench-commits bench-control
+.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile bench-rpc bench-commits bench-sessions bench-control
 .PHONY: bench-release bench-proxy gate gate-figures tools-gate tools-bench
 
 help: ## List the tasks
@@ -56,13 +56,16 @@ openapi-test: build ## Send what a generator (schemathesis) makes of the OpenAPI
 
 build: $(SERVER) ## Build the control plane and the command line
 
-bench-control: bench-compile bench-commits bench-rpc bench-fleet ## Measure the control plane, one after the other
+bench-control: bench-compile bench-commits bench-sessions bench-rpc bench-fleet ## Measure the control plane, one after the other
 
 bench-compile: build ## Measure what a change costs from the mesh to encoded bytes, in meshes of two sizes
 	node --expose-gc bench/control/compile/run.ts --out bench/results/compile
 
 bench-commits: build ## Measure durable writes a second: one writer, fifty, and bare inserts
 	node bench/control/commits/run.ts --out bench/results/commits.md
+
+bench-sessions: build ## Measure what the logic of a stream costs, without what carries it
+	node --expose-gc bench/control/sessions/run.ts --out bench/results/sessions.md
 
 bench-rpc: build ## Measure what a stream costs on the port of the sidecars, beside one of grpc-js
 	node bench/control/rpc/run.ts --out bench/results/rpc.md

@@ -172,7 +172,9 @@ export class Session {
   private subscribe(type: TypeUrl, state: TypeState, request: DeltaRequest, first: boolean): void {
     const { subscription } = state;
     const { table, audience } = this.shared;
-    const { asked, dropped, wildcard } = subscription.change(request, first);
+    // By the string that everybody else has: there are hundreds of names, and thousands of clients.
+    const shared = request.subscribe.map((name) => table.get(type, name)?.name ?? name);
+    const { asked, dropped, wildcard } = subscription.change({ ...request, subscribe: shared }, first);
     if (subscription.size > MAX_NAMES) {
       throw new SessionViolation(`more than ${MAX_NAMES} names of ${type} were subscribed to`);
     }
