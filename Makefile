@@ -17,11 +17,11 @@ PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi openapi-test build proxy-release audit clean
-.PHONY: test-control-plane test-proxy tools bench-fleet bench-compile bench-rpc bench-commits bench-sessions bench-control
+.PHONY: test-control-plane test-proxy h2spec tools tools-h2spec bench-fleet bench-compile bench-rpc bench-commits bench-sessions bench-control
 .PHONY: bench-release bench-proxy gate gate-figures tools-gate tools-bench
 
 help: ## List the tasks
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
 demo: build proxy-release ## Show Sluice at work, and leave it up until Ctrl-C (ONCE=1: stop when done, 1 if something did not hold)
 	@SLUICE_PROXY_BIN=$(CURDIR)/target/release/sluice-proxy node examples/demo/demo.ts $(if $(ONCE),--once)
@@ -30,6 +30,13 @@ test: check test-proxy test-control-plane ## Run every check and every test
 
 test-proxy: tools ## Test the sidecar alone
 	cargo test --locked --workspace
+
+h2spec: tools tools-h2spec ## Test HTTP/2 at both listeners of the sidecar with h2spec (needs Go)
+	PATH=$(CURDIR)/target/go/bin:$$PATH cargo test --locked --workspace --test proxy -- --ignored h2spec
+
+tools-h2spec:
+	@PATH=$(CURDIR)/target/go/bin:$$PATH command -v h2spec >/dev/null || \
+	GOBIN=$(CURDIR)/target/go/bin go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 
 test-control-plane: build ## Test the control plane, and both halves together
 	cargo build --locked --package sluice-proxy

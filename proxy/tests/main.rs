@@ -10,6 +10,7 @@ mod descriptors;
 mod ending;
 mod expiry;
 mod frozen;
+mod h2spec;
 mod heads;
 mod identity;
 mod imports;
