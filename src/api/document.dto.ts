@@ -51,7 +51,7 @@ export class MetadataDto {
     readOnly: true,
     description:
       'On a policy for a service that was deleted by force: the selector that it had, which the policy still protects until it is' +
-      ` written anew or the service is there again. ${IGNORED}`,
+      ` for something else or the service is there again. ${IGNORED}`,
   })
   @Ignored()
   protects?: Record<string, string>;

@@ -3,9 +3,11 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anyMesh } from '../../test/support/arbitrary-mesh.js';
 import { aPolicy, aService, aSplit, TRUST_DOMAIN } from '../../test/support/mesh-documents.js';
-import { protects } from '../model/authorization-policy.js';
-import { printRef, refOf, type Document, type Ref } from '../model/document.js';
-import { documentsOf, meshOf, withChanges, type Mesh } from '../model/mesh.js';
+import { protects, type AuthorizationPolicy } from '../model/authorization-policy.js';
+import { printRef, refOf, type Document, type Marks, type Ref } from '../model/document.js';
+import { referencesOf } from '../model/kinds.js';
+import { documentsOf, guardsAgainst, meshOf, withChanges, type Mesh } from '../model/mesh.js';
+import { SERVICE_LABEL } from '../model/names.js';
 import type { Workload } from '../model/workload.js';
 import { planChanges, type Wish } from './plan.js';
 
@@ -73,6 +75,39 @@ describe('a deletion', () => {
     const made = () => plan(meshOf(TRUST_DOMAIN, documents), wish);
     if (by === undefined) expect(made().map((change) => printRef(change.ref))).toContain('Service shop/cart');
     else expect(made).toThrow(`Service shop/cart is named by ${by}`);
+  });
+
+  it('is refused by the same objects however the mesh came to be', () => {
+    fc.assert(
+      fc.property(anyMesh, anyMesh, (earlier, later) => {
+        const remove = [...documentsOf(earlier)].map((document) => ({ ref: refOf(document) }));
+        const put = [...documentsOf(later)].map((after) => ({ ref: refOf(after), after }));
+        const changed = withChanges(earlier, [...remove, ...put]);
+        const named = [...documentsOf(later)].flatMap((document) => referencesOf(document).map(({ ref: of }) => of));
+        for (const of of [...named, ...remove.map((gone) => gone.ref)])
+          expect(guardsAgainst(changed, of)).toEqual(guardsAgainst(later, of));
+        expect(changed.guards.size).toBe(later.guards.size);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('that is forced stays remembered by the policy until it is for something else', () => {
+    const policy = aPolicy('p', { target: { service: 'cart' } });
+    const mesh = meshOf(TRUST_DOMAIN, [cart, policy]);
+    const removed = withChanges(mesh, plan(mesh, { remove: [ref], force: true }));
+    const again = (spec: AuthorizationPolicy['spec'], annotations: Marks['annotations'] = {}): unknown => {
+      const { labels, origin } = policy.metadata;
+      const [change] = plan(removed, {
+        put: [{ ...refOf(policy), kind: policy.kind, labels, origin, annotations, spec }],
+      });
+      return change?.after?.metadata.protects;
+    };
+    const remembered = { [SERVICE_LABEL]: 'cart' };
+    expect(again(policy.spec, { team: 'till' })).toEqual(remembered);
+    expect(again({ ...policy.spec, mode: 'Audit' })).toEqual(remembered);
+    expect(again({ ...policy.spec, target: { service: 'basket' } })).toBeUndefined();
+    expect(again({ ...policy.spec, target: { labels: { app: 'cart' } } })).toBeUndefined();
   });
 
   it('that is forced never leaves a workload with less protection', () => {

@@ -1,8 +1,8 @@
 /** What stands against a deletion, and what a forced one leaves behind so that nothing comes to be less protected by it. */
-import type { AuthorizationPolicy } from '../model/authorization-policy.js';
-import { keyOf, printRef, refOf, type Document, type Ref } from '../model/document.js';
-import { referencesOf } from '../model/kinds.js';
-import { documentsOf, find, type Mesh } from '../model/mesh.js';
+import type { AuthorizationPolicy, AuthorizationPolicySpec } from '../model/authorization-policy.js';
+import { canonicalJson } from '../model/canonical-json.js';
+import { printRef, refOf, type Document, type Metadata, type Ref } from '../model/document.js';
+import { find, guardsAgainst, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import { SERVICE_LABEL } from '../model/names.js';
 import type { Change } from '../model/revision.js';
@@ -11,18 +11,10 @@ import type { Service } from '../model/service.js';
 /** How many of those that stand against it an answer names. */
 const NAMED = 100;
 
-/** Objects of `mesh` that name what `removed` was, each with its references; what is gone as well does not count. */
+/** By what is removed, the objects of `mesh` that still name it. */
 export function guardsOf(mesh: Mesh, removed: readonly Change[]): Map<string, Ref[]> {
-  const names = new Set(removed.map(({ ref }) => printRef(ref)));
-  const guards = new Map<string, Ref[]>();
-  if (names.size === 0) return guards;
-  for (const document of documentsOf(mesh)) {
-    const named = referencesOf(document).filter(({ guards: does, ref }) => does && names.has(printRef(ref)));
-    for (const name of new Set(named.map(({ ref }) => printRef(ref)))) {
-      guards.set(name, [...(guards.get(name) ?? []), refOf(document)]);
-    }
-  }
-  return guards;
+  const guards = removed.map(({ ref }) => [printRef(ref), guardsAgainst(mesh, ref)] as const);
+  return new Map(guards.filter(([, by]) => by.length > 0));
 }
 
 /** Throws `conflict`, with all that stand against it as `referencedBy`. */
@@ -45,16 +37,13 @@ export function refuseGuarded(guards: ReadonlyMap<string, readonly Ref[]>): void
  * for that service, and what they remember of it is forgotten when there is a service of that name again.
  */
 export function protectedPolicies(mesh: Mesh, changes: readonly Change[]): Document[] {
-  const services = new Map(changes.filter(({ ref }) => ref.kind === 'Service').map((one) => [keyOf(one.ref), one]));
-  if (services.size === 0) return [];
-  return [...mesh.AuthorizationPolicy.values()].flatMap((policy) => {
-    const { target } = policy.spec;
-    if (!('service' in target)) return [];
-    const key = keyOf({ namespace: policy.metadata.namespace, name: target.service });
-    const change = services.get(key);
-    if (!change) return [];
-    const before = change.before as Service | undefined;
-    return remembering(policy, change.after ? undefined : before) ?? [];
+  return changes.flatMap(({ ref, before, after }) => {
+    if (ref.kind !== 'Service') return [];
+    const policies = guardsAgainst(mesh, ref).flatMap((by) =>
+      by.kind === 'AuthorizationPolicy' ? (find(mesh, { ...by, kind: by.kind }) ?? []) : [],
+    );
+    const gone = after ? undefined : (before as Service | undefined);
+    return policies.flatMap((policy) => remembering(policy, gone) ?? []);
   });
 }
 
@@ -64,6 +53,14 @@ function remembering(policy: AuthorizationPolicy, service: Service | undefined):
   if (!service) return protects && { ...policy, metadata };
   const selector = service.spec.selector ?? { [SERVICE_LABEL]: service.metadata.name };
   return { ...policy, metadata: { ...metadata, protects: selector } };
+}
+
+/** What `before` remembers of a service that is gone, and still does when its spec is `spec`: the same service is meant. */
+export function rememberedBy(before: Document | undefined, spec: unknown): Pick<Metadata, 'protects'> {
+  const protects = before?.metadata.protects;
+  if (before?.kind !== 'AuthorizationPolicy' || protects === undefined) return {};
+  const [was, is] = [before, { spec }].map((one) => (one.spec as AuthorizationPolicySpec).target);
+  return canonicalJson(was) === canonicalJson(is) ? { protects } : {};
 }
 
 /** What stood in the mesh before, for a change that this server makes besides. */

@@ -5,7 +5,7 @@ import { find, withChanges, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import { demand, type Precondition } from '../model/precondition.js';
 import type { Change } from '../model/revision.js';
-import { changeTo, guardsOf, protectedPolicies, refuseGuarded } from './guard.js';
+import { changeTo, guardsOf, protectedPolicies, refuseGuarded, rememberedBy } from './guard.js';
 
 /** What somebody wants of the mesh, whole or not at all. No object is named twice. */
 export interface Wish {
@@ -95,9 +95,10 @@ function planPut(before: Document | undefined, draft: Draft, revision: number, a
     return undefined;
   }
   const createdAt = before?.metadata.createdAt ?? at;
-  const metadata = { name, namespace, labels, annotations, origin, revision, createdAt, updatedAt: at };
   // What is held in memory is what the log gives back: a field that is there and undefined would be gone after a restart.
   const spec: unknown = JSON.parse(canonicalJson(draft.spec));
+  const own = { revision, createdAt, updatedAt: at, ...rememberedBy(before, spec) };
+  const metadata = { name, namespace, labels, annotations, origin, ...own };
   const after: Document = { kind, metadata, spec };
   return { ref: refOf(after), ...(before && { before }), after };
 }

@@ -22,7 +22,7 @@ export interface Marks {
 export interface Metadata extends Marks {
   /**
    * On a policy: the selector of the service that it is for, which was deleted by force. What that chose stays protected until
-   * the policy is written anew or there is such a service again. The server's own; ignored when sent.
+   * the policy is for something else or there is such a service again. The server's own; ignored when sent.
    */
   readonly protects?: Labels;
   /** A DNS label, unique among the objects of its kind in its namespace. */
