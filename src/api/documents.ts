@@ -1,10 +1,10 @@
 /** The one way to read and change the documents of the mesh over REST, whatever their kind. */
 import { Injectable } from '@nestjs/common';
 import { API_VERSION, printRef, type Document, type Draft, type Ref } from '../model/document.js';
+import { pageOf } from '../model/in-order.js';
 import { KINDS, type Kind } from '../model/kinds.js';
 import { find } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
-import { byName } from '../model/names.js';
 import { tagOf } from '../model/precondition.js';
 import { Changes, type Committed } from '../changes/changes.js';
 import type { Removal } from '../changes/plan.js';
@@ -56,12 +56,9 @@ export class Documents {
   /** Objects of a kind in a namespace, in order of name. */
   async list(kind: Kind, namespace: string, { limit, after }: PageQuery): Promise<{ items: object[]; next?: string }> {
     await this.status.caughtUp();
-    const objects = [...this.worlds.current.mesh[kind].values()]
-      .filter(({ metadata }) => metadata.namespace === namespace && metadata.name > after)
-      .sort((a, b) => byName(a.metadata.name, b.metadata.name));
-    const page = objects.slice(0, limit);
+    const { page, more } = pageOf(this.worlds.current.mesh[kind], namespace, after, limit);
     const last = page.at(-1)?.metadata.name;
-    const next = last !== undefined && objects.length > limit ? { next: writeCursor(last) } : {};
+    const next = last !== undefined && more ? { next: writeCursor(last) } : {};
     return { items: page.map((document) => this.print(document)), ...next };
   }
 
