@@ -16,14 +16,16 @@ def before_call(context, case, kwargs):
     if case.meta is not None and case.meta.generation.mode.is_negative:
         return
     if isinstance(query, dict):
-        # A time to wait needs a wait, and a cursor is what an answer gave.
+        # How to wait needs a wait, and a cursor is what an answer gave.
         if "wait" not in query:
             query.pop("timeout", None)
+            query.pop("lost", None)
         query.pop("cursor", None)
     # The boundaries that schemathesis 4.32 tries for headers go by their length and forget their pattern.
-    tags = (case.headers or {}).get("If-None-Match")
-    if tags is not None and not TAGS.fullmatch(tags):
-        del case.headers["If-None-Match"]
+    for header in ("If-Match", "If-None-Match"):
+        tags = (case.headers or {}).get(header)
+        if tags is not None and not TAGS.fullmatch(str(tags)):
+            del case.headers[header]
     if isinstance(case.body, dict):
         keep_rules(case.body)
 
