@@ -17,7 +17,7 @@ PROTOS := $(wildcard proto/*.mjs proto/*.json proto/sluice/v1/*.proto)
 SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi openapi-test build proxy-release audit clean
-.PHONY: test-control-plane test-proxy h2spec tools tools-h2spec bench-fleet bench-compile bench-rpc bench-commits bench-sessions bench-control
+.PHONY: test-control-plane test-proxy h2spec tools tools-h2spec bench-fleet bench-reads bench-compile bench-rpc bench-commits bench-sessions bench-control
 .PHONY: bench-release bench-proxy gate gate-figures tools-gate tools-bench
 
 help: ## List the tasks
@@ -63,7 +63,7 @@ openapi-test: build ## Send what a generator (schemathesis) makes of the OpenAPI
 
 build: $(SERVER) ## Build the control plane and the command line
 
-bench-control: bench-compile bench-commits bench-sessions bench-rpc bench-fleet ## Measure the control plane, one after the other
+bench-control: bench-compile bench-commits bench-sessions bench-rpc bench-reads bench-fleet ## Measure the control plane, one after the other
 
 bench-compile: build ## Measure what a change costs from the mesh to encoded bytes, in meshes of two sizes
 	node --expose-gc bench/control/compile/run.ts --out bench/results/compile
@@ -76,6 +76,9 @@ bench-sessions: build ## Measure what the logic of a stream costs, without what 
 
 bench-rpc: build ## Measure what a stream costs on the port of the sidecars, beside one of grpc-js
 	node bench/control/rpc/run.ts --out bench/results/rpc.md
+
+bench-reads: build ## Measure what a GET costs in a large mesh with 2,000 proxies, beside an empty one
+	node bench/control/reads/run.ts --out bench/results/reads.md
 
 bench-fleet: build ## Measure the control plane with 1,000 pretended sidecars (BEFORE=DIR: beside another built checkout)
 	node bench/control/fleet/run.ts $(if $(BEFORE),--before $(BEFORE)) --out bench/results/fleet.md
