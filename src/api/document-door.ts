@@ -14,8 +14,6 @@ export interface Door<K extends Kind = Kind, Spec extends object = object> {
   readonly kind: K;
   /** Under which heading Swagger UI shows it. */
   readonly tag: string;
-  /** What it is, in words: `traffic split`. */
-  readonly noun: string;
   readonly dto: Type<Incoming<Spec>>;
   /** The spec in the words of the model, with defaults filled in. */
   readonly spec: (spec: Spec) => DocumentOf[K]['spec'];

@@ -34,7 +34,8 @@ import { Worlds } from '../world/fold.js';
 
 /** The controller of a namespaced kind. */
 export function documentController<K extends Kind, Spec extends object>(door: Door<K, Spec>): Type<unknown> {
-  const { kind, tag, noun, dto, example } = door;
+  const { kind, tag, dto, example } = door;
+  const { noun } = KINDS[kind];
   const { Change, List } = resultDtos(kind, dto);
   const aNoun = `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
   const path = `v1/namespaces/:namespace/${KINDS[kind].collection}`;

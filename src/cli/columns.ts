@@ -12,7 +12,7 @@ export function columnsOf({ kind }: Pick<Resource, 'kind'>, now: number): readon
   const age = (at: (item: Json) => unknown) => ({ heading: 'AGE', cell: (item: Json) => printAge(at(item), now) });
   const created = age((item) => member(item, 'metadata', 'createdAt'));
   const name = column('NAME', 'metadata', 'name');
-  const byKind: Record<Kind | View, readonly Column<Json>[]> = {
+  const byKind: Partial<Record<Kind | View, readonly Column<Json>[]>> = {
     Service: [
       name,
       { heading: 'PORTS', cell: (item) => list(item, 'spec', 'ports').map(printPort).join(', ') },
@@ -65,7 +65,7 @@ export function columnsOf({ kind }: Pick<Resource, 'kind'>, now: number): readon
       { heading: 'REFUSAL', cell: printRefusal },
     ],
   };
-  return byKind[kind];
+  return byKind[kind] ?? [name, PROGRAMMED, created];
 }
 
 /** What `-o name` prints of an item: what commands take as NAME. */

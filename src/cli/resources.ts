@@ -1,5 +1,5 @@
 /** What `get` and `delete` can be asked for: its names on the command line, its place in the API, what tells one apart. */
-import { KINDS, type Kind } from '../model/kinds.js';
+import { KINDS, type Kind, type KindDefinition } from '../model/kinds.js';
 import { EXIT } from './exit.js';
 import { Failure } from './failure.js';
 import { segment } from './rest.js';
@@ -20,43 +20,27 @@ export interface Resource {
   readonly collection: string;
 }
 
-/** A Record, so that a new kind cannot be forgotten. */
-const BY_KIND: Record<Kind | View, Omit<Resource, 'kind'>> = {
-  Service: {
-    names: ['services', 'service', 'svc'],
-    naming: 'in namespace',
-    collection: KINDS.Service.collection,
-  },
-  Workload: {
-    names: ['workloads', 'workload', 'wl'],
-    naming: 'in namespace',
-    collection: KINDS.Workload.collection,
-  },
-  TrafficSplit: {
-    names: ['traffic-splits', 'traffic-split', 'splits', 'split', 'ts'],
-    naming: 'in namespace',
-    collection: KINDS.TrafficSplit.collection,
-  },
-  AuthorizationPolicy: {
-    names: ['authorization-policies', 'authorization-policy', 'policies', 'policy', 'ap'],
-    naming: 'in namespace',
-    collection: KINDS.AuthorizationPolicy.collection,
-  },
-  MeshSettings: {
-    names: ['mesh-settings', 'settings', 'ms'],
-    naming: 'only one',
-    collection: KINDS.MeshSettings.collection,
-  },
-  Revision: { names: ['revisions', 'revision', 'rev'], naming: 'in mesh', collection: 'revisions' },
-  Proxy: { names: ['proxies', 'proxy', 'px'], naming: 'across namespaces', collection: 'proxies' },
+type Named = Omit<KindDefinition, 'references'>;
+
+const ofKind = ({ kind, collection, noun, shortNames, namespaced, onlyName }: Named): Resource => {
+  const [plural, singular] = [collection, noun.replaceAll(' ', '-')];
+  const long = onlyName === undefined ? [plural, singular] : [plural];
+  return {
+    kind,
+    names: [...long, ...shortNames] as [string, ...string[]],
+    naming: onlyName !== undefined ? 'only one' : namespaced ? 'in namespace' : 'in mesh',
+    collection,
+  };
 };
 
-export const RESOURCES: readonly Resource[] = Object.entries(BY_KIND).map(([kind, resource]) => ({
-  kind: kind as Kind | View,
-  ...resource,
-}));
+const VIEWS: readonly Resource[] = [
+  { kind: 'Revision', names: ['revisions', 'revision', 'rev'], naming: 'in mesh', collection: 'revisions' },
+  { kind: 'Proxy', names: ['proxies', 'proxy', 'px'], naming: 'across namespaces', collection: 'proxies' },
+];
 
-export const resourceOfKind = (kind: Kind): Resource => ({ kind, ...BY_KIND[kind] });
+export const RESOURCES: readonly Resource[] = [...Object.values<Named>(KINDS).map(ofKind), ...VIEWS];
+
+export const resourceOfKind = (kind: Kind): Resource => ofKind(KINDS[kind]);
 
 const plain = (word: string): string => word.toLowerCase().replaceAll('-', '');
 

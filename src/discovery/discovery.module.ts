@@ -27,7 +27,6 @@ import { WorkloadDto, type WorkloadSpecDto } from './workload.dto.js';
 export const serviceDoor: Door<'Service', ServiceSpecDto> = {
   kind: 'Service',
   tag: 'Services',
-  noun: 'service',
   dto: ServiceDto,
   spec: ({ selector, ports }) => ({
     ...(selector && { selector }),
@@ -42,7 +41,6 @@ export const serviceDoor: Door<'Service', ServiceSpecDto> = {
 export const workloadDoor: Door<'Workload', WorkloadSpecDto> = {
   kind: 'Workload',
   tag: 'Workloads',
-  noun: 'workload',
   dto: WorkloadDto,
   spec: ({ address, port, identity, health = 'Healthy' }) => ({
     address,

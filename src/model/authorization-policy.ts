@@ -116,6 +116,7 @@ export const authorizationPolicyKind: KindDefinition<AuthorizationPolicy> = {
   collection: 'authorization-policies',
   namespaced: true,
   noun: 'authorization policy',
+  shortNames: ['policies', 'policy', 'ap'],
   references: ({ metadata: { namespace }, spec: { target } }) =>
     'service' in target
       ? [

@@ -40,6 +40,10 @@ export interface KindDefinition<D extends Document = Document> {
   readonly namespaced: boolean;
   /** What one is called in a sentence. */
   readonly noun: string;
+  /** What people may call it for short, where kinds are named by a word. */
+  readonly shortNames: readonly string[];
+  /** The one name that an object of it has, where there is just one in the mesh. */
+  readonly onlyName?: string;
   /** What an object names, in the order in which it does. Pure. */
   readonly references: (document: D) => readonly Reference[];
 }

@@ -39,5 +39,7 @@ export const meshSettingsKind: KindDefinition<MeshSettings> = {
   collection: 'mesh-settings',
   namespaced: false,
   noun: 'settings of the mesh',
+  shortNames: ['settings', 'ms'],
+  onlyName: MESH_SETTINGS_NAME,
   references: () => [],
 };

@@ -38,5 +38,6 @@ export const serviceKind: KindDefinition<Service> = {
   collection: 'services',
   namespaced: true,
   noun: 'service',
+  shortNames: ['svc'],
   references: () => [],
 };

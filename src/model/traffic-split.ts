@@ -27,6 +27,7 @@ export const trafficSplitKind: KindDefinition<TrafficSplit> = {
   collection: 'traffic-splits',
   namespaced: true,
   noun: 'traffic split',
+  shortNames: ['splits', 'split', 'ts'],
   references: ({ metadata: { namespace }, spec }) => {
     const toService = (name: string, at: string): Reference => ({
       ref: { kind: 'Service', namespace, name },

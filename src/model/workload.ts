@@ -25,5 +25,6 @@ export const workloadKind: KindDefinition<Workload> = {
   collection: 'workloads',
   namespaced: true,
   noun: 'workload',
+  shortNames: ['wl'],
   references: () => [],
 };

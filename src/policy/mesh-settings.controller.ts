@@ -15,7 +15,6 @@ import { Worlds } from '../world/fold.js';
 export const meshSettingsDoor: Door<'MeshSettings', MeshSettingsSpecDto> = {
   kind: 'MeshSettings',
   tag: 'Mesh settings',
-  noun: 'settings of the mesh',
   dto: MeshSettingsDto,
   spec: ({ defaultMode, clusterNetworks = INITIAL_SETTINGS.clusterNetworks }) => ({ defaultMode, clusterNetworks }),
   example: { name: MESH_SETTINGS_NAME, spec: INITIAL_SETTINGS },

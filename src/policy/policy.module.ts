@@ -16,7 +16,6 @@ import { MeshSettingsController } from './mesh-settings.controller.js';
 export const authorizationPolicyDoor: Door<'AuthorizationPolicy', AuthorizationPolicySpecDto> = {
   kind: 'AuthorizationPolicy',
   tag: 'Authorization policies',
-  noun: 'authorization policy',
   dto: AuthorizationPolicyDto,
   spec: ({ target, action, mode = 'Enforce', rules }) => ({
     target: targetOf(target),

@@ -8,7 +8,6 @@ import { splitFaults } from './traffic-split.faults.js';
 export const trafficSplitDoor: Door<'TrafficSplit', TrafficSplitSpecDto> = {
   kind: 'TrafficSplit',
   tag: 'Traffic splits',
-  noun: 'traffic split',
   dto: TrafficSplitDto,
   spec: ({ service, backends }) => ({
     service,
