@@ -9,8 +9,11 @@ import { ObserveModule } from './observe/observe.module.js';
 import { PolicyModule } from './policy/policy.module.js';
 import type { Settings } from './settings.js';
 import { TrafficModule } from './traffic/traffic.module.js';
+import { WorkModule } from './work/work.module.js';
 
-@Module({ imports: [DiscoveryModule, TrafficModule, PolicyModule, IdentityModule, ObserveModule, ApiModule] })
+@Module({
+  imports: [DiscoveryModule, TrafficModule, PolicyModule, IdentityModule, ObserveModule, ApiModule, WorkModule],
+})
 export class AppModule {
   static with(settings: Settings, log: Log): DynamicModule {
     return { module: AppModule, imports: [FoundationModule.on(settings, log)] };

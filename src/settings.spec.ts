@@ -33,3 +33,28 @@ describe('the environment that Kubernetes makes for a Service called sluice', ()
     expect(() => readSettings({}, { [name]: value })).toThrow(SettingsFaulty);
   });
 });
+
+describe('how much of the history is kept', () => {
+  const keep = (text: string) => readSettings({}, { SLUICE_HISTORY_KEEP: text }).historyKeep;
+
+  it.each([
+    ['10000,30d', 10_000, 30 * 86_400_000],
+    ['30d,10000', 10_000, 30 * 86_400_000],
+    ['1', 1, Infinity],
+    ['90m', Infinity, 90 * 60_000],
+    ['all', Infinity, Infinity],
+  ])('may be %s', (text, revisions, ageMs) => {
+    expect(keep(text)).toEqual({ revisions, ageMs });
+  });
+
+  it.each(['', '0', '-1', '1.5', '30d,', '10,20', '1d,2d', '59s', 'all,30d', '10000 30d', 'none'])(
+    'may not be "%s"',
+    (text) => {
+      expect(() => keep(text)).toThrow(/SLUICE_HISTORY_KEEP=.*: it must be a number of revisions/);
+    },
+  );
+
+  it('is bounded unless somebody says otherwise', () => {
+    expect(readSettings({}, {}).historyKeep).toEqual({ revisions: 10_000, ageMs: 30 * 86_400_000 });
+  });
+});

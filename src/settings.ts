@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isCidr } from './model/addresses.js';
 import { isTrustDomain } from './model/names.js';
 import { parseDuration } from './model/duration.js';
+import type { HistoryKeep } from './model/revision.js';
 
 export interface Settings {
   readonly dataDir: string;
@@ -14,6 +15,7 @@ export interface Settings {
   readonly trustDomain: string;
   readonly proxyLeaseMs: number;
   readonly drainTimeoutMs: number;
+  readonly historyKeep: HistoryKeep;
   readonly workloadNetworks: readonly string[];
   readonly logLevel: LogLevel;
 }
@@ -114,6 +116,14 @@ export const SETTINGS: SettingTable = {
         : 'it must be a duration of at most 1h, such as "10s" or "0s"';
     },
   },
+  historyKeep: {
+    flag: '--history-keep',
+    env: 'SLUICE_HISTORY_KEEP',
+    byDefault: '10000,30d',
+    meaning:
+      'how many revisions are kept at most, and for how long: one of them or both, by commas; "all" for all, for ever',
+    read: readHistoryKeep,
+  },
   workloadNetworks: {
     flag: '--workload-networks',
     env: 'SLUICE_WORKLOAD_NETWORKS',
@@ -189,6 +199,19 @@ const SERVICE_LINKS: readonly (readonly [names: RegExp, values: RegExp])[] = [
   [/_PORT_\d+_(?:TCP|UDP|SCTP)_PORT$/, NUMBER],
   [/_PORT_\d+_(?:TCP|UDP|SCTP)_ADDR$/, ADDRESS],
 ];
+
+/** A number of revisions, a duration, or both; whichever bound is reached first holds. */
+function readHistoryKeep(text: string): { readonly value: HistoryKeep } | string {
+  const form =
+    'it must be a number of revisions from 1, a duration of at least 1m, or both, such as "10000,30d"; or "all"';
+  if (text === 'all') return { value: { revisions: Infinity, ageMs: Infinity } };
+  const parts = text.split(',');
+  const counts = parts.filter((part) => /^\d{1,9}$/.test(part)).map(Number);
+  const ages = parts.flatMap((part) => parseDuration(part) ?? []);
+  if (counts.length > 1 || ages.length > 1 || counts.length + ages.length < parts.length) return form;
+  const [revisions = Infinity, ageMs = Infinity] = [counts[0], ages[0]];
+  return revisions < 1 || ageMs < 60_000 ? form : { value: { revisions, ageMs } };
+}
 
 function readAddress(text: string): { readonly value: ListenAddress } | string {
   const [, host = '', port = ''] =

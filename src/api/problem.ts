@@ -10,6 +10,7 @@ const STATUS: Record<MeshErrorCode, { readonly status: number; readonly title: s
   unauthenticated: { status: 401, title: 'No valid token was sent' },
   'not-found': { status: 404, title: 'There is nothing of that name' },
   'method-not-allowed': { status: 405, title: 'The path has no such method' },
+  gone: { status: 410, title: 'It is not kept any more' },
   conflict: { status: 409, title: 'Something stands against it' },
   'precondition-failed': { status: 412, title: 'The object is not as it was said to be' },
   'stale-revision': { status: 409, title: 'The object was changed in the meantime' },

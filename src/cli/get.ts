@@ -36,6 +36,15 @@ export async function get(rest: Rest, word: string, names: readonly string[], op
     return terminal.talk(nothing(resource, options.namespace));
   }
   await writeData(options.output, { items }, () => table(items));
+  if (options.output === 'table')
+    earlier(resource, items, options.limit).forEach((sentence) => terminal.talk(sentence));
+}
+
+/** What somebody who reads the history must not take for all of it. */
+function earlier({ names: [plural] }: Resource, items: readonly unknown[], limit: number | undefined): string[] {
+  const { number } = items.at(-1) as { readonly number?: number };
+  if (plural !== 'revisions' || number === undefined || number === 1 || items.length === limit) return [];
+  return [`revisions before ${number} are not kept any more; --history-keep of the server says how many are`];
 }
 
 async function list(rest: Rest, resource: Resource, { namespace, limit }: GetOptions): Promise<readonly unknown[]> {

@@ -6,6 +6,7 @@ export const MESH_ERROR_CODES = [
   'invalid',
   'unauthenticated',
   'not-found',
+  'gone',
   'method-not-allowed',
   'conflict',
   'stale-revision',

@@ -1,5 +1,6 @@
 /** A committed change set: what somebody wished, by whom, when and why. Never overwritten. */
 import type { Document, Ref } from './document.js';
+import { MeshError } from './mesh-error.js';
 
 export interface Change {
   readonly ref: Ref;
@@ -21,6 +22,23 @@ export interface Revision {
   readonly at: string;
   readonly changes: readonly Change[];
 }
+
+/** How much of the history is kept: what is beyond either bound goes. The newest revision never does. */
+export interface HistoryKeep {
+  /** Infinity: however many. */
+  readonly revisions: number;
+  /** Infinity: however old. */
+  readonly ageMs: number;
+}
+
+/** What is said of a revision that was made and is not kept any more. */
+export const notKept = (revision: number, oldest: number): MeshError =>
+  new MeshError(
+    'gone',
+    `revision ${revision} is not kept any more, the oldest that is kept is ${oldest}; the server keeps as much of the history as its setting --history-keep (SLUICE_HISTORY_KEEP) says`,
+    [],
+    { oldest },
+  );
 
 /** The author of what the server does by itself. */
 export const SERVER = 'sluice';

@@ -5,6 +5,8 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { Fleet } from '../status/fleet.js';
 import { PROXY_STATES, type Proxy } from '../status/proxy.js';
 import { Receipts } from '../status/receipts.js';
+import { Database } from '../store/database.js';
+import { SqlRevisionLog } from '../store/revision-log.js';
 import { Engine } from '../stream/engine.js';
 import { Worlds } from '../world/fold.js';
 
@@ -21,6 +23,8 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
     private readonly engine: Engine,
     private readonly fleet: Fleet,
     private readonly receipts: Receipts,
+    private readonly log: SqlRevisionLog,
+    private readonly database: Database,
   ) {}
 
   /** All of them, in the text format of Prometheus. */
@@ -56,6 +60,13 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
       this.engine.onPublished(() => publications.inc()),
     );
     this.gauge('sluice_revision', 'The newest revision of the mesh.', () => this.worlds.current.revision);
+    this.gauge('sluice_revision_oldest', 'The oldest revision that is kept.', () => this.log.floor);
+    this.gauge('sluice_database_bytes', 'How large the database is.', () => this.database.size?.total);
+    this.gauge(
+      'sluice_database_free_bytes',
+      'How much of the database is free for what is written next.',
+      () => this.database.size?.free,
+    );
     this.gauge(
       'sluice_sequence',
       'The number of the state of the world, wishes and facts, since the start.',
@@ -95,13 +106,16 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
     return new Counter({ name, help, registers: [this.registry] });
   }
 
-  private gauge(name: string, help: string, now: () => number): void {
+  /** Without a value while there is none to be had. */
+  private gauge(name: string, help: string, now: () => number | undefined): void {
     new Gauge({
       name,
       help,
       registers: [this.registry],
       collect() {
-        this.set(now());
+        const value = now();
+        if (value === undefined) this.reset();
+        else this.set(value);
       },
     });
   }

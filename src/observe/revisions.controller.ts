@@ -12,7 +12,7 @@ import {
   type Query as QueryValues,
 } from '../api/query.js';
 import { MeshError } from '../model/mesh-error.js';
-import type { Change, Revision } from '../model/revision.js';
+import { notKept, type Change, type Revision } from '../model/revision.js';
 import { SqlRevisionLog } from '../store/revision-log.js';
 import { Receipts } from '../status/receipts.js';
 
@@ -61,6 +61,14 @@ export class RevisionListDto {
 
   @ApiPropertyOptional({ description: 'Send it as `cursor` to get what came before. Absent on the last page.' })
   next?: string;
+
+  @ApiProperty({
+    type: 'integer',
+    example: 1,
+    description:
+      'The oldest revision that is kept (`--history-keep`). Where it is more than 1, earlier ones are gone for good.',
+  })
+  oldest!: number;
 }
 
 @ApiTags('Revisions')
@@ -83,6 +91,7 @@ export class RevisionsController {
     return {
       items: revisions.map(printed),
       ...(more && last && { next: writeCursor(String(last.number)) }),
+      oldest: this.log.floor,
     };
   }
 
@@ -90,11 +99,11 @@ export class RevisionsController {
   @ApiOperation({ operationId: 'getRevision', summary: 'Read one revision with what it changed' })
   @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1, example: 1 } })
   @ApiOkResponse({ type: RevisionDto })
-  @ApiProblems('not-found')
+  @ApiProblems('not-found', 'gone')
   async get(@Param('number') number: string, @Query() query: QueryValues): Promise<RevisionDto> {
     readNoQuery(query);
-    const revision = await this.log.revision(this.known(number));
-    if (!revision) throw MeshError.notFound(`revision ${number}`);
+    const revision = await this.log.revision(this.made(number));
+    if (!revision) throw notKept(Number(number), this.log.floor);
     return printed(revision);
   }
 
@@ -106,14 +115,14 @@ export class RevisionsController {
   @ApiParam({ name: 'number', schema: { type: 'integer', minimum: 1, example: 1 } })
   @ApiWaitQuery()
   @ApiOkResponse({ type: ReceiptDto })
-  @ApiProblems('invalid', 'not-found', 'refused-by-proxy', 'not-applied-in-time')
+  @ApiProblems('invalid', 'not-found', 'gone', 'refused-by-proxy', 'not-applied-in-time')
   receipt(
     @Param('number') number: string,
     @Query() query: QueryValues,
     @Req() request: ApiRequest,
   ): Promise<ReceiptDto> {
     const { lost, wait } = readReceiptQuery(query);
-    const revision = this.known(number);
+    const revision = this.made(number);
     const receipt = wait
       ? this.receipts.wait(revision, wait, wait.timeoutMs, callerOf(request).signal)
       : this.receipts.now(revision, lost);
@@ -121,7 +130,7 @@ export class RevisionsController {
   }
 
   /** A revision that was made. Throws `not-found`. */
-  private known(text: string): number {
+  private made(text: string): number {
     const number = /^\d{1,15}$/.test(text) ? Number(text) : 0;
     if (number < 1 || number > this.log.head) throw MeshError.notFound(`revision ${text}`);
     return number;

@@ -2,7 +2,6 @@
 import type { Compiler } from '../compile/compiler.js';
 import { printRef, type Ref } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
-import type { Revision } from '../model/revision.js';
 import type { Engine } from '../stream/engine.js';
 import type { Fleet } from './fleet.js';
 import {
@@ -35,12 +34,12 @@ export class Receipts {
   private readonly watch: Watch;
   private waiting = 0;
 
-  /** @param history the revision of that number, from the log */
+  /** @param history what the revision of that number put in place; it throws `gone` when nobody knows any more */
   constructor(
     private readonly engine: Engine,
     private readonly ring: Ring,
     private readonly fleet: Fleet,
-    private readonly history: (revision: number) => Promise<Revision | undefined>,
+    private readonly history: (revision: number) => Promise<readonly Ref[]>,
   ) {
     this.watch = new Watch(engine, fleet);
   }
@@ -50,7 +49,7 @@ export class Receipts {
     return this.waiting;
   }
 
-  /** The receipt of `revision` as it stands. */
+  /** The receipt of `revision` as it stands. Throws `gone` when nothing is known of it any more. */
   async now(revision: number, lost: LostMode = 'ignore'): Promise<Receipt> {
     return this.stand(revision, await this.effectOf(revision), lost);
   }
@@ -64,7 +63,8 @@ export class Receipts {
   /**
    * Waits until as many proxies as `wish` asks for serve `revision`, and gives the receipt. Throws
    * `not-applied-in-time` after `timeoutMs`, or when `signal` says that nobody listens any more, and `refused-by-proxy`
-   * as soon as refusals put the target out of reach; both carry the receipt. The change itself stands either way.
+   * as soon as refusals put the target out of reach; both carry the receipt. The change itself stands either way. Throws
+   * `gone` as `now` does.
    */
   async wait(revision: number, { target, lost }: Wish, timeoutMs: number, signal?: AbortSignal): Promise<Receipt> {
     const isCrowded = this.waiting >= MAX_WAITING;
@@ -143,8 +143,7 @@ export class Receipts {
 
   private async remember(revision: number): Promise<void> {
     if (this.remembered.has(revision)) return;
-    const found = await this.history(revision);
-    this.remembered.set(revision, found?.changes.flatMap(({ ref, after }) => (after ? ref : [])) ?? []);
+    this.remembered.set(revision, await this.history(revision));
     const [oldest] = this.remembered.keys();
     if (this.remembered.size > MAX_REMEMBERED && oldest !== undefined) this.remembered.delete(oldest);
   }

@@ -7,13 +7,16 @@ import { SqlRevisionLog } from '../store/revision-log.js';
 import { StoreModule } from '../store/store.module.js';
 import { Engine } from '../stream/engine.js';
 import { EngineModule } from '../stream/engine.module.js';
+import { Worlds } from '../world/fold.js';
+import { WorldModule } from '../world/world.module.js';
 import { Fleet, type EnrolmentView, type Enrolments } from './fleet.js';
+import { putBy } from './history.js';
 import { Receipts } from './receipts.js';
 import { Ring } from './ring.js';
 import { Status } from './status.js';
 
 @Module({
-  imports: [EngineModule, StoreModule],
+  imports: [EngineModule, StoreModule, WorldModule],
   providers: [
     {
       provide: Ring,
@@ -31,9 +34,9 @@ import { Status } from './status.js';
     },
     {
       provide: Receipts,
-      inject: [Engine, Ring, Fleet, SqlRevisionLog],
-      useFactory: (engine: Engine, ring: Ring, fleet: Fleet, log: SqlRevisionLog) =>
-        new Receipts(engine, ring, fleet, (revision) => log.revision(revision)),
+      inject: [Engine, Ring, Fleet, SqlRevisionLog, Worlds],
+      useFactory: (engine: Engine, ring: Ring, fleet: Fleet, log: SqlRevisionLog, worlds: Worlds) =>
+        new Receipts(engine, ring, fleet, (revision) => putBy(revision, log, () => worlds.current.mesh)),
     },
     {
       provide: Status,

@@ -17,6 +17,11 @@ export class DatabaseUnusable extends Error {
   override readonly name = 'DatabaseUnusable';
 }
 
+export interface Size {
+  readonly total: number;
+  readonly free: number;
+}
+
 /** How long to wait for whoever else has the file, in milliseconds: enough for a server that is just stopping. */
 const LOCK_TIMEOUT_MS = 1_000;
 
@@ -69,12 +74,38 @@ export class Database {
     }
   }
 
+  private number(pragma: string): number {
+    return Number(this.connection.pragma(pragma, { simple: true }));
+  }
+
   private run(sql: string): void {
     try {
       this.connection.exec(sql);
     } catch (cause) {
       throw unavailable(cause);
     }
+  }
+
+  /** How large the file is, and how much of it is free for what is written next, in bytes. Undefined: it cannot be read. */
+  get size(): Size | undefined {
+    try {
+      const page = this.number('page_size');
+      return { total: page * this.number('page_count'), free: page * this.number('freelist_count') };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Gives up to `bytes` of what is free back to the disk, and says whether it did. A file that was made before this was thought
+   * of keeps it, for what is written next.
+   */
+  release(bytes: number): Promise<boolean> {
+    return this.turns.take('upkeep', async () => {
+      const free = this.size?.free ?? 0;
+      this.run(`PRAGMA incremental_vacuum(${Math.ceil(bytes / this.number('page_size'))})`);
+      return (this.size?.free ?? free) < free;
+    });
   }
 
   /** Why nothing can be read; undefined if it can. */
@@ -126,18 +157,24 @@ async function connect(file: string): Promise<[DataSource, SqliteConnection]> {
 /** As much of a better-sqlite3 connection as is used here. */
 interface SqliteConnection {
   readonly inTransaction: boolean;
-  pragma(text: string): unknown;
+  pragma(text: string, options?: { readonly simple: true }): unknown;
   exec(sql: string): unknown;
 }
 
 /** One writer, readers undisturbed (WAL), a commit that survives a power cut (FULL), and no second server on the file. */
 function prepare(database: SqliteConnection): void {
   database.pragma('locking_mode = EXCLUSIVE');
+  // Of a new file: what is free in it can be given back to the disk. It must be said before anything is written.
+  database.pragma('auto_vacuum = INCREMENTAL');
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
+  database.pragma(`journal_size_limit = ${JOURNAL_BYTES}`);
   // Takes the lock now, and finds out now whether the file can be written.
   database.exec('BEGIN IMMEDIATE; COMMIT');
 }
+
+/** What is written first goes into a file beside the database, which keeps no more of the disk than this when it is done with. */
+const JOURNAL_BYTES = 16 * 1024 * 1024;
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [/SQLITE_BUSY|locked/, 'another process has it open; stop that one, or choose another data directory'],

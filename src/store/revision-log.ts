@@ -1,7 +1,10 @@
-/** The durable log of what people wish: revisions, only ever added to, and the objects as they stand after the newest. */
+/**
+ * The durable log of what people wish: revisions, added at one end and in time taken out at the other, and the objects as they
+ * stand after the newest. Nothing is ever made again from the log: a server starts from the objects.
+ */
 import { In, LessThan, MoreThan, type EntityManager } from 'typeorm';
 import { printRef, type Document, type Ref } from '../model/document.js';
-import type { Change, Revision } from '../model/revision.js';
+import { notKept, type Change, type Revision } from '../model/revision.js';
 import type { Database } from './database.js';
 import { FactRow, ObjectRow, RevisionRow } from './entities.js';
 
@@ -11,7 +14,10 @@ export interface RevisionLog {
   readonly head: number;
   /** The oldest revision that is still kept. */
   readonly floor: number;
-  /** Up to `limit` revisions after `revision`, oldest first; fewer when they are large, but one at least if there is one. */
+  /**
+   * Up to `limit` revisions after `revision`, oldest first; fewer when they are large, but one at least if there is one. Throws
+   * `gone` when not all of those are kept: nobody takes what is left for what there was.
+   */
   since(revision: number, limit: number): Promise<readonly Revision[]>;
   /** Adds `revisions`, all or none, if `base` is still the newest; moved: it is not, and `head` is what it is now. */
   append(base: number, revisions: readonly Revision[]): Promise<'ok' | 'moved'>;
@@ -26,6 +32,20 @@ export interface Appended {
 /** What somebody else keeps in step with the log: called in the transaction that adds `revisions`. */
 export type Alongside = (transaction: EntityManager, revisions: readonly Revision[]) => Promise<void>;
 
+/** A revision as far as it matters how old it is. */
+export interface Mark {
+  readonly number: number;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+/** What is not to be kept: revisions below a number, and those of before a time. */
+export interface Past {
+  readonly below: number;
+  /** ISO 8601. */
+  readonly before: string;
+}
+
 export class SqlRevisionLog implements RevisionLog {
   private readonly listeners = new Set<(event: Appended) => void>();
   private readonly alongside: Alongside[] = [];
@@ -33,14 +53,14 @@ export class SqlRevisionLog implements RevisionLog {
   private constructor(
     private readonly database: Database,
     private newest: number,
-    private oldest: number,
+    private first: Mark | undefined,
   ) {}
 
   static open(database: Database): Promise<SqlRevisionLog> {
     return database.read(async (manager) => {
       const newest = await manager.maximum(RevisionRow, 'number');
-      const oldest = await manager.minimum(RevisionRow, 'number');
-      return new SqlRevisionLog(database, newest ?? 0, oldest ?? 1);
+      const [first] = await marks(manager, 1);
+      return new SqlRevisionLog(database, newest ?? 0, first);
     });
   }
 
@@ -55,7 +75,12 @@ export class SqlRevisionLog implements RevisionLog {
   }
 
   get floor(): number {
-    return this.oldest;
+    return this.first?.number ?? 1;
+  }
+
+  /** The oldest revision that is kept; undefined: there is none yet. */
+  get oldest(): Mark | undefined {
+    return this.first;
   }
 
   /** Calls `listener`, which must not throw, for every revision once it is kept, in order. Returns what ends that. */
@@ -83,7 +108,26 @@ export class SqlRevisionLog implements RevisionLog {
   }
 
   async since(revision: number, limit: number): Promise<readonly Revision[]> {
-    return (await this.page({ number: MoreThan(revision) }, 'ASC', limit)).revisions;
+    const { revisions } = await this.page({ number: MoreThan(revision) }, 'ASC', limit);
+    const [next] = revisions;
+    if (next && next.number > revision + 1) throw notKept(revision + 1, next.number);
+    return revisions;
+  }
+
+  /**
+   * Takes some of what is past out of the log, oldest first, and says whether there is more of it. Only some, since whoever
+   * writes waits for it. What goes is gone at once and for good; what is left is without a gap, and has the newest in it.
+   */
+  async prune(past: Past): Promise<boolean> {
+    const { floor, more } = await this.database.write(async (transaction) => {
+      const rows = await marks(transaction, PRUNED + 1);
+      const count = pastOf(rows, past);
+      const [floor] = rows.slice(count).map(({ number, at }) => ({ number, at }));
+      if (count > 0 && floor) await transaction.delete(RevisionRow, { number: LessThan(floor.number) });
+      return { floor, more: floor !== undefined && floor.number < this.newest && isPast(floor, past) };
+    }, 'upkeep');
+    this.first = floor;
+    return more;
   }
 
   /** The revision of that number, if it is kept. */
@@ -125,6 +169,7 @@ export class SqlRevisionLog implements RevisionLog {
   private took(revisions: readonly Revision[]): void {
     for (const revision of revisions) {
       this.newest = revision.number;
+      this.first ??= { number: revision.number, at: revision.at };
       for (const listener of this.listeners) listener({ revision, changes: revision.changes });
     }
   }
@@ -139,6 +184,32 @@ export interface RevisionPage {
 const ROWS = 500;
 /** How many revisions are read at a time. */
 const PAGE = 100;
+/** How many revisions are taken out at a time, and how many bytes of their changes, but one at least. */
+const PRUNED = 100;
+const PRUNED_BYTES = 1024 * 1024;
+
+/** The oldest revisions, by what decides whether they are kept. */
+const marks = (manager: EntityManager, limit: number): Promise<(Mark & { readonly size: number })[]> =>
+  manager
+    .createQueryBuilder(RevisionRow, 'revision')
+    .select('revision.number', 'number')
+    .addSelect('revision.at', 'at')
+    .addSelect('OCTET_LENGTH(revision.changes)', 'size')
+    .orderBy('revision.number', 'ASC')
+    .limit(limit)
+    .getRawMany();
+
+const isPast = ({ number, at }: Mark, { below, before }: Past): boolean => number < below || at < before;
+
+/** How many of `rows`, which are the oldest in order, go now. The last of them stays: it may be the newest that there is. */
+function pastOf(rows: readonly (Mark & { readonly size: number })[], past: Past): number {
+  let size = 0;
+  const stays = rows.findIndex((row, index) => {
+    const isFull = (size += row.size) > PRUNED_BYTES && index > 0;
+    return isFull || !isPast(row, past);
+  });
+  return stays < 0 ? Math.max(0, rows.length - 1) : stays;
+}
 
 async function insert(transaction: EntityManager, revisions: readonly Revision[]): Promise<void> {
   const rows = revisions.map((revision) => ({ ...revision, changes: JSON.stringify(revision.changes) }));

@@ -5,6 +5,7 @@ import type { Document } from '../../src/model/document.js';
 import { spiffeId, type SpiffeId } from '../../src/model/names.js';
 import type { Change, Revision } from '../../src/model/revision.js';
 import { Fleet, type EnrolmentView, type Enrolments } from '../../src/status/fleet.js';
+import { putBy } from '../../src/status/history.js';
 import { Receipts } from '../../src/status/receipts.js';
 import { Ring } from '../../src/status/ring.js';
 import type { DeltaResponse } from '../../src/stream/delta.js';
@@ -91,8 +92,12 @@ export class ModelPlane {
     });
     this.engine.speakThrough((session, responses) => this.sidecars.get(session)?.hear(responses));
     this.fleet = new Fleet(this.roster, LEASE_MS);
+    const log = {
+      floor: 1,
+      revision: async (number: number) => this.revisions.find((revision) => revision.number === number),
+    };
     this.receipts = new Receipts(this.engine, this.ring, this.fleet, (number) =>
-      Promise.resolve(this.revisions.find((revision) => revision.number === number)),
+      putBy(number, log, () => this.worlds.current.mesh),
     );
     this.worlds.onStep((step) => this.engine.publish(step));
     this.engine.start(this.worlds.current);
