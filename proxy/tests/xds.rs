@@ -453,6 +453,17 @@ mod mirror {
         answers.map(|request| (request.response_nonce.as_str(), request.error_detail.is_none())).collect()
     }
 
+    fn is_routed(config: &Config) -> bool {
+        matches!(config.destination(CART, "/"), Destination::Route(..))
+    }
+
+    /// Whether `name` is no longer asked for.
+    fn left(requests: &[DeltaDiscoveryRequest], kind: Kind, name: &str) -> bool {
+        requests.iter().any(|request| {
+            request.type_url == kind.type_url() && request.resource_names_unsubscribe.iter().any(|gone| gone == name)
+        })
+    }
+
     #[test]
     fn a_route_that_names_a_refused_backend_is_refused_until_that_is_mended() {
         let mut mirror = mirror();
@@ -467,9 +478,32 @@ mod mirror {
         assert_eq!(message, "cart.shop:80: names cluster \"cart.shop:80\", which was refused");
         mirror.receive(response(Kind::Cluster, "4", &[&good_cluster], &[]));
         let step = mirror.receive(response(Kind::Endpoints, "5", &[&endpoints], &[]));
-        let config = step.config.unwrap();
-        assert!(matches!(config.destination(CART, "/"), Destination::Route(..)), "mended without being sent again");
+        assert!(step.config.is_none_or(|config| !is_routed(&config)), "what was refused is over, for both sides");
+        let step = mirror.receive(response(Kind::Route, "6", &[&table], &[]));
+        assert!(is_routed(&step.config.unwrap()), "until it is asked again");
+        assert_eq!(nonces(&step.requests), [("6", true)]);
         assert!(mirror.table(Kind::Route).refused.is_empty());
+    }
+
+    #[test]
+    fn a_route_that_was_refused_and_taken_back_stays_away() {
+        let mut mirror = mirror();
+        let [good_cluster, endpoints] = backend("a");
+        let before = routes(CART, &[("a", 1)]);
+        mirror.receive(response(Kind::Route, "2", &[&before], &[]));
+        mirror.receive(response(Kind::Cluster, "3", &[&good_cluster], &[]));
+        mirror.receive(response(Kind::Endpoints, "4", &[&endpoints], &[]));
+        let [cluster_b, endpoints_b] = backend("b");
+        mirror.receive(response(Kind::Route, "5", &[&routes(CART, &[("b", 1)])], &[]));
+        let step = mirror.receive(response(Kind::Cluster, "6", &[&broken(cluster("b", Speaks::Plaintext))], &[]));
+        assert_eq!(nonces(&step.requests), [("5", false), ("6", false)]);
+        let step = mirror.receive(response(Kind::Route, "7", &[&before], &[]));
+        assert_eq!(nonces(&step.requests), [("7", true)]);
+        assert!(mirror.table(Kind::Route).refused.is_empty());
+        assert!(left(&step.requests, Kind::Cluster, "b"), "nobody leads there any more");
+        mirror.receive(response(Kind::Cluster, "8", &[&cluster_b], &[]));
+        mirror.receive(response(Kind::Endpoints, "9", &[&endpoints_b], &[]));
+        assert_eq!(mirror.table(Kind::Route).held[CART].version, before.resource.version);
     }
 
     #[test]

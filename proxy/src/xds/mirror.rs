@@ -36,6 +36,9 @@ pub struct Mirror {
     routes: Table,
     /// Route tables that wait for their backends.
     warming: BTreeMap<Arc<str>, Held>,
+    /// Route tables that were refused for a backend of theirs. They never go into force, but their backends are still asked
+    /// for: once those are mended, the control plane asks again.
+    rejected: BTreeMap<Arc<str>, Held>,
     /// Responses that have not been answered.
     pending: Vec<Pending>,
     /// Whether there is a stream to say things on.
@@ -66,6 +69,7 @@ impl Mirror {
             listeners: Table::default(),
             routes: Table::default(),
             warming: BTreeMap::new(),
+            rejected: BTreeMap::new(),
             pending: Vec::new(),
             open: false,
             config: Arc::default(),
@@ -91,6 +95,7 @@ impl Mirror {
         self.open = false;
         self.pending.clear();
         self.warming.clear();
+        self.rejected.clear();
         self.settle(Vec::new())
     }
 
@@ -106,12 +111,14 @@ impl Mirror {
             self.table_mut(kind).remove(name);
             if kind == Kind::Route {
                 self.warming.remove(name.as_str());
+                self.rejected.remove(name.as_str());
             }
         }
         for resource in response.resources {
             let Some(name) = self.table(kind).subscribed.get(resource.name.as_str()).cloned() else { continue };
             match self.read(kind, resource) {
                 Ok(held) if kind == Kind::Route => {
+                    self.rejected.remove(&name);
                     waiting_for.insert(name.clone());
                     self.warming.insert(name, held);
                 }
@@ -227,8 +234,10 @@ impl Mirror {
         let routes = self.listeners.held.values().filter_map(route_table).cloned().collect();
         changes.push((Kind::Route, self.routes.want(routes)));
         self.warming.retain(|name, _| self.routes.subscribed.contains(name));
+        self.rejected.retain(|name, _| self.routes.subscribed.contains(name));
         self.warm_up(&mut step);
-        let named = self.routes.held.values().chain(self.warming.values()).flat_map(backends).cloned().collect();
+        let tables = self.routes.held.values().chain(self.warming.values()).chain(self.rejected.values());
+        let named = tables.flat_map(backends).cloned().collect();
         changes.push((Kind::Cluster, self.clusters.want(named)));
         let endpoints = self.clusters.held.values().filter_map(endpoints_name).cloned().collect();
         changes.push((Kind::Endpoints, self.endpoints.want(endpoints)));
@@ -246,8 +255,8 @@ impl Mirror {
         step
     }
 
-    /// Puts every warming route table in force whose backends are known. One that names a refused backend waits on, but
-    /// the control plane does not: it is told.
+    /// Puts every warming route table in force whose backends are known. One that names a refused backend is refused with
+    /// it, for good: both sides agree on what is in force, whatever becomes of that backend later.
     fn warm_up(&mut self, step: &mut Step) {
         let (clusters, endpoints) = (&self.clusters, &self.endpoints);
         let ready = |_: &Arc<str>, held: &mut Held| backends(held).all(|name| resolved(clusters, endpoints, name));
@@ -255,17 +264,16 @@ impl Mirror {
         for (name, held) in ready {
             self.routes.hold(name, held);
         }
-        for (name, held) in &self.warming {
-            let reasons: Vec<_> = backends(held).filter_map(|name| refusal(clusters, endpoints, name)).collect();
-            if reasons.is_empty() {
-                continue;
-            }
-            // It goes on warming: should its backends be mended, it can go into force without being sent again.
+        let hopeless =
+            |_: &Arc<str>, held: &mut Held| backends(held).any(|name| refusal(clusters, endpoints, name).is_some());
+        let hopeless: Vec<_> = self.warming.extract_if(.., hopeless).collect();
+        for (name, held) in hopeless {
+            let reasons: Vec<_> = backends(&held).filter_map(|name| refusal(clusters, endpoints, name)).collect();
             let refusal = Refused { version: held.version.clone(), reason: reasons.join("; ") };
-            self.pending.iter_mut().for_each(|pending| pending.give_up(name, &refusal));
-            if self.routes.refused.insert(name.clone(), refusal.clone()).as_ref() != Some(&refusal) {
-                step.refused.push((Kind::Route, name.clone(), refusal));
-            }
+            self.pending.iter_mut().for_each(|pending| pending.give_up(&name, &refusal));
+            self.routes.refused.insert(name.clone(), refusal.clone());
+            self.rejected.insert(name.clone(), held);
+            step.refused.push((Kind::Route, name, refusal));
         }
     }
 
