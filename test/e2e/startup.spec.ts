@@ -162,6 +162,17 @@ describe('a server that cannot start', () => {
   });
 });
 
+describe('a server that runs', () => {
+  it('lets no neighbour open a debugger in it by a signal', async () => {
+    await using sluice = await startSluice();
+    sluice.server.signal('SIGUSR1');
+    // It has had time to heed the signal when it has answered after it, and come to its own end.
+    expect((await sluice.rest.get('/readyz')).status).toBe(200);
+    expect(await sluice.stop()).toMatchObject({ code: 0 });
+    expect(sluice.server.stderr).not.toMatch(/debugger/i);
+  });
+});
+
 describe('a server that starts again', () => {
   it('is the same: mesh, authority, tokens', async () => {
     const first = await RestServer.start({ dataDir: directory });
