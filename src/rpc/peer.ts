@@ -37,23 +37,29 @@ function namesOf(certificate: X509Certificate): readonly string[] {
 const valuesOf = (names: readonly string[], type: string): readonly string[] =>
   names.filter((name) => name.startsWith(`${type}:`)).map((name) => name.slice(type.length + 1));
 
-/** The one URI among the names of a certificate; undefined when there is none, or more than one (X509-SVID §2). */
-export function uriOf(der: Uint8Array): string | undefined {
-  const uris = valuesOf(namesOf(new X509Certificate(der)), 'URI');
+const onlyUri = (names: readonly string[]): string | undefined => {
+  const uris = valuesOf(names, 'URI');
   return uris.length === 1 ? uris[0] : undefined;
-}
+};
+
+const identityIn = (names: readonly string[], trustDomain: string): SpiffeId | undefined => {
+  const parts = parseSpiffeId(onlyUri(names) ?? '');
+  return parts?.trustDomain === trustDomain ? spiffeId(parts) : undefined;
+};
+
+/** The one URI among the names of a certificate; undefined when there is none, or more than one (X509-SVID §2). */
+export const uriOf = (der: Uint8Array): string | undefined => onlyUri(namesOf(new X509Certificate(der)));
 
 /** The identity that a certificate proves, if it is one of `trustDomain` and of the mesh's shape. */
-export function identityOf(der: Uint8Array, trustDomain: string): SpiffeId | undefined {
-  const parts = parseSpiffeId(uriOf(der) ?? '');
-  return parts?.trustDomain === trustDomain ? spiffeId(parts) : undefined;
-}
+export const identityOf = (der: Uint8Array, trustDomain: string): SpiffeId | undefined =>
+  identityIn(namesOf(new X509Certificate(der)), trustDomain);
 
 /** The sidecar that a certificate was issued to; undefined when it says no identity of `trustDomain` or no enrolment. */
-export function memberOf(der: Uint8Array, trustDomain: string): Member | undefined {
-  const certificate = new X509Certificate(der);
-  const identity = identityOf(der, trustDomain);
-  const ids = valuesOf(namesOf(certificate), 'DNS')
+export function memberOf(certificate: X509Certificate, trustDomain: string): Member | undefined {
+  // Read once: every connection of a fleet that comes back pays for this.
+  const names = namesOf(certificate);
+  const identity = identityIn(names, trustDomain);
+  const ids = valuesOf(names, 'DNS')
     .filter((name) => name.endsWith(ENROLMENT_SUFFIX))
     .map((name) => name.slice(0, -ENROLMENT_SUFFIX.length));
   const [enrolment = ''] = ids;

@@ -1,7 +1,8 @@
 /** A gRPC port of the server: TLS 1.3 alone, a certificate that can be replaced while it serves, and bounds on who may come in. */
 import { setInterval } from 'node:timers';
+import { createServer as createDoor, type Server as Door, type Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server } from 'node:tls';
-import type { Socket } from 'node:net';
+import { Arrivals } from './arrivals.js';
 import { ByteBudget } from './budget.js';
 import { Connection } from './connection.js';
 import type { Limits } from './limits.js';
@@ -31,6 +32,9 @@ const TICK_MS = 1_000;
 const DRAIN_REST_MS = 2_000;
 
 export class GrpcPort {
+  /** Whoever comes in waits behind the door, and says nothing, until it is its turn to shake hands. */
+  private readonly door: Door;
+  private readonly arrivals: Arrivals;
   private readonly server: Server;
   private readonly places: Places;
   private readonly budget: ByteBudget;
@@ -49,12 +53,13 @@ export class GrpcPort {
       ...contextOf(material),
       requestCert: trustDomain !== undefined,
       rejectUnauthorized: true,
-      ALPNProtocols: ['h2'],
+      // A list of protocols is copied for each connection into memory that Node hands out from large pieces, and would keep
+      // one of those alive for as long as a sidecar stays.
+      ALPNCallback: ({ protocols }) => protocols.find((protocol) => protocol === 'h2'),
       handshakeTimeout: limits.handshakeMs,
-      noDelay: true,
     });
-    // Before the handshake begins: who is not welcome must cost nothing.
-    this.server.prependListener('connection', (socket: Socket) => this.arrive(socket));
+    this.arrivals = new Arrivals((socket) => this.server.emit('connection', socket));
+    this.door = createDoor({ noDelay: true, pauseOnConnect: true }, (socket) => this.arrive(socket));
     this.server.on('secureConnection', (socket) => this.welcome(socket));
     this.server.on('tlsClientError', (_, socket) => socket.destroy());
   }
@@ -72,11 +77,11 @@ export class GrpcPort {
   /** Begins to serve and gives the port, which is chosen freely for port 0. Throws when the address cannot be had. */
   listen({ host, port }: { readonly host: string; readonly port: number }): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.server.once('error', reject);
-      this.server.listen({ host, port }, () => {
-        this.server.off('error', reject).on('error', this.options.onFailure);
+      this.door.once('error', reject);
+      this.door.listen({ host, port }, () => {
+        this.door.off('error', reject).on('error', this.options.onFailure);
         this.ticking = setInterval(() => this.tick(), TICK_MS).unref();
-        const address = this.server.address();
+        const address = this.door.address();
         resolve(typeof address === 'object' && address ? address.port : port);
       });
     });
@@ -92,7 +97,7 @@ export class GrpcPort {
    * come back elsewhere do not all come at once. Done when everybody has gone, or was given the time to.
    */
   async drain(spreadMs: number): Promise<void> {
-    this.server.close();
+    this.shut();
     const now = performance.now();
     for (const connection of this.connections) connection.retire(STOPPING, now, Math.random() * spreadMs);
     if (this.connections.size === 0) return;
@@ -105,18 +110,26 @@ export class GrpcPort {
   /** Ends every call and lets go of the port. */
   close(): void {
     clearInterval(this.ticking);
-    this.server.close();
+    this.shut();
     for (const connection of this.connections) connection.destroy();
   }
 
+  private shut(): void {
+    this.door.close();
+    this.arrivals.close();
+  }
+
+  /** Before the handshake begins: who is not welcome must cost nothing. */
   private arrive(socket: Socket): void {
     const { address, from } = whereFrom(socket);
     const place = this.places.enter(address, () => socket.destroy());
     this.arriving.set(from, place);
+    socket.on('error', () => undefined);
     socket.once('close', () => {
       this.arriving.delete(from);
       place.leave();
     });
+    this.arrivals.add(socket);
   }
 
   private welcome(socket: TLSSocket): void {
@@ -143,7 +156,7 @@ export class GrpcPort {
     if (trustDomain === undefined) return { address, from };
     const certificate = socket.getPeerX509Certificate();
     if (!certificate) return undefined;
-    const member = memberOf(certificate.raw, trustDomain);
+    const member = memberOf(certificate, trustDomain);
     return { address, from, ...(member && { member }) };
   }
 

@@ -57,6 +57,8 @@ interface Line {
 
 export class AdsService {
   private readonly lines = new Map<Session, Line>();
+  /** The same by enrolment: a fleet that comes back asks for each of its own. */
+  private readonly byEnrolment = new Map<string, Line>();
   private readonly watch: NodeJS.Timeout;
 
   constructor(
@@ -76,18 +78,18 @@ export class AdsService {
   };
 
   /** The enrolments that have a stream. */
-  *streams(): Iterable<string> {
-    for (const { connection } of this.lines.values()) yield connection.enrolment;
+  streams(): Iterable<string> {
+    return this.byEnrolment.keys();
   }
 
   /** Whether the sidecar of an enrolment has its stream. */
   isThere(enrolment: string): boolean {
-    return this.lineOf(enrolment) !== undefined;
+    return this.byEnrolment.has(enrolment);
   }
 
   /** Ends the stream of an enrolment, if it has one. */
   end(enrolment: string, refusal: GrpcRefusal): void {
-    for (const { call, connection } of this.lines.values()) if (connection.enrolment === enrolment) call.end(refusal);
+    this.byEnrolment.get(enrolment)?.call.end(refusal);
   }
 
   /**
@@ -95,18 +97,13 @@ export class AdsService {
    * second sidecar, and neither could be believed. One that has vanished stands in nobody's way. Throws FAILED_PRECONDITION.
    */
   async refuseDouble({ peer }: Pick<Stream, 'peer'>): Promise<void> {
-    const holder = this.lineOf(callerOf(peer).enrolment);
+    const holder = this.byEnrolment.get(callerOf(peer).enrolment);
     if (!holder || holder.call.peer === peer || !(await holder.call.probe())) return;
     this.log.warn({ event: 'double', proxy: holder.connection.id, at: holder.call.peer.from, from: peer.from }, DOUBLE);
     throw new GrpcRefusal(
       STATUS.failedPrecondition,
       `${DOUBLE}: ${holder.connection.id} at ${holder.call.peer.from}; give each its own --name and state directory`,
     );
-  }
-
-  private lineOf(enrolment: string): Line | undefined {
-    for (const line of this.lines.values()) if (line.connection.enrolment === enrolment) return line;
-    return undefined;
   }
 
   close(): void {
@@ -153,7 +150,8 @@ export class AdsService {
     const session = this.engine.open(node.id, announced);
     const connection = { id: node.id, enrolment, identity, agent: node.agent, session };
     const line = { call, connection, since: Date.now(), hasTrespassed: false };
-    this.lines.set(connection.session, line);
+    this.lines.set(session, line);
+    this.byEnrolment.set(enrolment, line);
     const before = this.roll.connected(connection);
     if (before)
       this.lines.get(before.session)?.call.end(new GrpcRefusal(STATUS.aborted, 'a newer stream took its place'));
@@ -197,8 +195,10 @@ export class AdsService {
     }
   }
 
-  private ended({ connection }: Line): void {
+  private ended(line: Line): void {
+    const { connection } = line;
     this.lines.delete(connection.session);
+    if (this.byEnrolment.get(connection.enrolment) === line) this.byEnrolment.delete(connection.enrolment);
     this.engine.close(connection.session);
     this.roll.disconnected(connection);
     this.log.info({ proxy: connection.id }, 'proxy disconnected');
