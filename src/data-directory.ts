@@ -13,12 +13,15 @@ export class DataDirectory {
   readonly authority: string;
   readonly trustAnchors: string;
   readonly adminToken: string;
+  /** What a server holds as long as it runs. */
+  readonly lock: string;
 
-  private constructor(path: string) {
+  private constructor(readonly path: string) {
     this.database = join(path, 'sluice.db');
     this.authority = join(path, 'authority');
     this.trustAnchors = join(path, 'trust-anchors.pem');
     this.adminToken = join(path, 'admin.token');
+    this.lock = join(path, 'sluice.lock');
   }
 
   /** Makes the directory unless it is there. From then on, what this process writes is nobody else's to read. */

@@ -4,6 +4,7 @@ import { DirectoryUnusable } from './data-directory.js';
 import { AuthorityUnusable } from './identity/authority.js';
 import { SettingsFaulty, readSettings, type Settings } from './settings.js';
 import { DatabaseUnusable } from './store/database.js';
+import { LockUnusable } from './store/directory-lock.js';
 import { PortUnusable, startServer, type RunningServer } from './server.js';
 
 /** Exit codes, as the other commands have them (BSD sysexits where there is one). */
@@ -39,7 +40,7 @@ async function start(
     return server;
   } catch (error) {
     if (error instanceof SettingsFaulty) return leave(error.message, EXIT.usage);
-    const expected = [DatabaseUnusable, AuthorityUnusable, DirectoryUnusable, PortUnusable].some(
+    const expected = [DatabaseUnusable, AuthorityUnusable, DirectoryUnusable, LockUnusable, PortUnusable].some(
       (type) => error instanceof type,
     );
     const { code, path } = error as NodeJS.ErrnoException;

@@ -13,7 +13,7 @@ import { ServerCertificate } from './server-certificate.js';
   providers: [
     {
       provide: Authority,
-      // The database first: it keeps a second server out, which would make an authority of its own.
+      // The database first: with it comes the lock that keeps a second server out, which would make an authority of its own.
       inject: [DataDirectory, SERVER_SETTINGS, Memory],
       useFactory: async (directory: DataDirectory, { trustDomain }: Settings, memory: Memory) => {
         const known = await memory.recall('trust-anchor');

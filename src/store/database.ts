@@ -1,4 +1,4 @@
-/** Opens the database: an embedded SQLite file that this process alone uses, brought up to date by its migrations. */
+/** Opens the database: an embedded SQLite file that this process alone writes (see `DirectoryLock`), brought up to date by its migrations. */
 import {
   DataSource,
   TypeORMError,
@@ -161,15 +161,14 @@ interface SqliteConnection {
   exec(sql: string): unknown;
 }
 
-/** One writer, readers undisturbed (WAL), a commit that survives a power cut (FULL), and no second server on the file. */
+/** One writer, readers undisturbed, a backup among them (WAL), and a commit that survives a power cut (FULL). */
 function prepare(database: SqliteConnection): void {
-  database.pragma('locking_mode = EXCLUSIVE');
   // Of a new file: what is free in it can be given back to the disk. It must be said before anything is written.
   database.pragma('auto_vacuum = INCREMENTAL');
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   database.pragma(`journal_size_limit = ${JOURNAL_BYTES}`);
-  // Takes the lock now, and finds out now whether the file can be written.
+  // Finds out now whether the file can be written.
   database.exec('BEGIN IMMEDIATE; COMMIT');
 }
 

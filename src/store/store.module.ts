@@ -3,6 +3,7 @@ import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DataDirectory } from '../data-directory.js';
 import { ApiTokenStore } from './api-token-store.js';
 import { Database } from './database.js';
+import { DirectoryLock } from './directory-lock.js';
 import { EnrolmentStore } from './enrolment-store.js';
 import { Memory } from './memory.js';
 import { Registry } from './registry.js';
@@ -11,8 +12,14 @@ import { SqlRevisionLog } from './revision-log.js';
 @Module({
   providers: [
     {
-      provide: Database,
+      provide: DirectoryLock,
       inject: [DataDirectory],
+      useFactory: ({ path, lock }: DataDirectory) => DirectoryLock.take(path, lock),
+    },
+    {
+      provide: Database,
+      // The lock first: whatever is in the directory is this server's alone from then on.
+      inject: [DataDirectory, DirectoryLock],
       useFactory: ({ database }: DataDirectory) => Database.open(database),
     },
     { provide: SqlRevisionLog, inject: [Database], useFactory: (database: Database) => SqlRevisionLog.open(database) },
@@ -31,12 +38,14 @@ export class StoreModule implements OnApplicationShutdown {
   constructor(
     private readonly database: Database,
     private readonly registry: Registry,
+    private readonly lock: DirectoryLock,
   ) {}
 
   /** The last to go: whoever writes has been closed before. */
   async onApplicationShutdown(): Promise<void> {
     await this.registry.close();
     await this.database.close();
+    this.lock.release();
   }
 }
 

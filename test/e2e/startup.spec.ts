@@ -108,7 +108,15 @@ describe('a server that cannot start', () => {
   it('says that its database cannot be written', async () => {
     await RestServer.start({ dataDir: directory }).then(({ server }) => server.close());
     const database = join(directory, 'sluice.db');
-    const others = ['', 'authority', 'authority/root.pem', 'authority/issuer.pem', 'admin.token', 'trust-anchors.pem'];
+    const others = [
+      '',
+      'authority',
+      'authority/root.pem',
+      'authority/issuer.pem',
+      'admin.token',
+      'trust-anchors.pem',
+      'sluice.lock',
+    ];
     // Modes do not stop root. As root, the server is run as nobody, who owns all but the database.
     if (IS_ROOT) for (const path of others) chownSync(join(directory, path), NOBODY, NOBODY);
     chmodSync(database, 0o444);
