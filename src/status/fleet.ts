@@ -48,6 +48,9 @@ interface Trace {
   readonly session?: Session;
 }
 
+/** A timer for longer than this would end at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export class Fleet implements Roll {
   private readonly connections = new Map<string, Connection & { readonly since: number }>();
   private readonly bySession = new Map<Session, string>();
@@ -249,7 +252,10 @@ export class Fleet implements Roll {
     for (const listener of this.listeners) listener();
   }
 
-  /** Whoever waits is told when the next lease has run out, or the next certificate of one that was turned out. */
+  /**
+   * Whoever waits is told when the next lease has run out, or the next certificate of one that was turned out. It is looked
+   * again after a lease at the latest: one that begins meanwhile does not end before that.
+   */
   private awaitLapse(): void {
     if (this.nextLapse) return;
     const now = this.clock();
@@ -260,11 +266,11 @@ export class Fleet implements Roll {
       if (at > now) next = Math.min(next, at);
     }
     if (next === Infinity) return;
-    const wait = Math.min(next - now, 2 ** 31 - 1);
-    this.nextLapse = setTimeout(() => {
+    const look = (): void => {
       this.nextLapse = undefined;
       this.changed();
-    }, wait).unref();
+    };
+    this.nextLapse = setTimeout(look, Math.min(next - now, this.leaseMs, LONGEST_TIMER_MS)).unref();
   }
 }
 

@@ -201,6 +201,19 @@ describe('waiting for a receipt', () => {
     expect(await ended(waiting)).toBe('served');
   });
 
+  it('ends so as well when a proxy that will be lost much later is known of already', async () => {
+    plane.write(putting(aService('cart')));
+    const [web, job] = [connected('shop/web', 'cart'), connected('shop/job', 'cart')];
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    // Turned out: what is left of it ends with its certificate, in a day.
+    plane.evict(job);
+    await vi.advanceTimersByTimeAsync(20);
+    web.disconnect();
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))));
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    expect(await ended(waiting)).toBe('served');
+  });
+
   it('does not end so if lost proxies count, until one is back', async () => {
     plane.write(putting(aService('cart')));
     const web = connected('shop/web', 'cart');
