@@ -1,5 +1,6 @@
 /** All sidecars there are: those that have a stream, and those whose enrolments say that there ought to be one. */
 import { byName, type SpiffeId } from '../model/names.js';
+import { steadyNow } from '../model/steady-time.js';
 import type { Connection, Roll } from '../stream/ads.js';
 import type { Audience } from '../stream/audience.js';
 import type { Session } from '../stream/session.js';
@@ -68,7 +69,7 @@ export class Fleet implements Roll {
   constructor(
     private readonly enrolments: Enrolments,
     private readonly leaseMs: number,
-    private readonly clock: () => number = Date.now,
+    private readonly clock: () => number = steadyNow,
   ) {
     this.startedAt = clock();
     enrolments.onChange(() => {
@@ -225,7 +226,8 @@ export class Fleet implements Roll {
 
   /** When the sidecar was last heard of. A server that has just started has seen nobody yet: everybody has a lease to come back. */
   private lastHeard({ enrolment, joinedAt }: EnrolmentView): number {
-    return this.traces.get(enrolment)?.at ?? Math.max(this.startedAt, joinedAt);
+    // It may have joined by a clock that was wrong then.
+    return this.traces.get(enrolment)?.at ?? Math.min(this.clock(), Math.max(this.startedAt, joinedAt));
   }
 
   private absent(view: EnrolmentView): Proxy {

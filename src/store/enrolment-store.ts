@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { LessThan } from 'typeorm';
 import { keyOf } from '../model/document.js';
+import { earliestNow } from '../model/steady-time.js';
 import { mintToken, readToken, sameHash, type HashedToken } from './bearer-token.js';
 import type { Database } from './database.js';
 import type { Lane } from './turns.js';
@@ -91,7 +92,7 @@ export class EnrolmentStore {
       usedAt: null,
       madeBy,
     };
-    const aDayAgo = new Date(now.getTime() - DAY_MS).toISOString();
+    const aDayAgo = new Date(earliestNow(now.getTime()) - DAY_MS).toISOString();
     await this.database.write(async (transaction) => {
       // Kept for a while after their end, so that the log can tell an expired token from a wrong one.
       await transaction.delete(JoinTokenRow, { expiresAt: LessThan(aDayAgo) });
@@ -207,7 +208,7 @@ export class EnrolmentStore {
   /** Writes when sidecars were last heard of, all in one go, and forgets ended enrolments that nobody can claim any more. */
   async saveSights(): Promise<void> {
     const ids = [...this.unsavedSights];
-    const now = this.clock().toISOString();
+    const now = new Date(earliestNow(this.clock().getTime())).toISOString();
     const past = [...this.byId.values()].filter(({ ended, certificateEndsAt }) => ended && certificateEndsAt < now);
     if (ids.length === 0 && past.length === 0) return;
     this.unsavedSights.clear();

@@ -1,6 +1,7 @@
 /** The aggregated stream over gRPC: lets a sidecar in, gives it a session, and carries what the session says. */
 import { TYPE_ORDER } from '../compile/resource.js';
 import type { SpiffeId } from '../model/names.js';
+import { steadyNow } from '../model/steady-time.js';
 import type { Stream, StreamListener, StreamMethod } from '../rpc/method.js';
 import { callerOf, type Peer } from '../rpc/peer.js';
 import { FAILED, GrpcRefusal, STATUS } from '../rpc/refusal.js';
@@ -68,7 +69,7 @@ export class AdsService {
     private readonly log: Log,
   ) {
     engine.speakThrough((session, responses) => this.carry(session, responses));
-    this.watch = setInterval(() => this.endSilent(Date.now()), WATCH_MS).unref();
+    this.watch = setInterval(() => this.endSilent(steadyNow()), WATCH_MS).unref();
   }
 
   readonly method: StreamMethod<ReceivedRequest> = {
@@ -149,7 +150,7 @@ export class AdsService {
     const announced = node.agent.startsWith('sluice-proxy') ? TYPE_ORDER : [];
     const session = this.engine.open(node.id, announced);
     const connection = { id: node.id, enrolment, identity, agent: node.agent, session };
-    const line = { call, connection, since: Date.now(), hasTrespassed: false };
+    const line = { call, connection, since: steadyNow(), hasTrespassed: false };
     this.lines.set(session, line);
     this.byEnrolment.set(enrolment, line);
     const before = this.roll.connected(connection);

@@ -9,6 +9,7 @@ import { refOf, type Document } from '../model/document.js';
 import { KINDS, type Kind } from '../model/kinds.js';
 import type { Mesh, Objects } from '../model/mesh.js';
 import type { Change } from '../model/revision.js';
+import { steadyNow } from '../model/steady-time.js';
 import type { World, WorldStep } from '../model/world.js';
 import { Audience } from './audience.js';
 import type { DeltaRequest, DeltaResponse } from './delta.js';
@@ -65,7 +66,7 @@ export class Engine implements Shared {
   constructor(
     readonly table: Compiler,
     private readonly onFailure: (error: unknown) => void,
-    private readonly clock: { now(): number; elapsed(): number } = { now: Date.now, elapsed: () => performance.now() },
+    private readonly clock: { now(): number; elapsed(): number } = { now: steadyNow, elapsed: () => performance.now() },
   ) {}
 
   get told(): number {

@@ -91,7 +91,7 @@ export class ModelPlane {
       for (const [type, names] of changed) for (const name of names) this.remember(type, name, sequence);
     });
     this.engine.speakThrough((session, responses) => this.sidecars.get(session)?.hear(responses));
-    this.fleet = new Fleet(this.roster, LEASE_MS);
+    this.fleet = new Fleet(this.roster, LEASE_MS, () => Date.now());
     const log = {
       floor: 1,
       revision: async (number: number) => this.revisions.find((revision) => revision.number === number),
