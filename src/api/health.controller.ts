@@ -6,6 +6,7 @@ import {
   ApiOkResponse,
   ApiOperation,
   ApiProperty,
+  ApiPropertyOptional,
   ApiServiceUnavailableResponse,
   ApiTags,
 } from '@nestjs/swagger';
@@ -26,6 +27,17 @@ const Health = (): MethodDecorator => applyDecorators(Public(), RouteConfig({ pu
 export class HealthDto {
   @ApiProperty({ enum: ['ok'] })
   status!: 'ok';
+}
+
+export class ReadinessDto extends HealthDto {
+  @ApiPropertyOptional({
+    type: [String],
+    description: 'What somebody should look at although the server is of use. Absent: nothing.',
+    example: [
+      '1 workload is called although nothing is heard of the sidecars: so many at once, or all of a service, are silent',
+    ],
+  })
+  warnings?: readonly string[];
 }
 
 const OK: HealthDto = { status: 'ok' };
@@ -53,14 +65,15 @@ export class HealthController {
     summary: 'Tell whether the server has its mesh and its database and serves sidecars',
     security: [],
   })
-  @ApiOkResponse({ type: HealthDto })
+  @ApiOkResponse({ type: ReadinessDto })
   @ApiServiceUnavailableResponse({
     description: 'It is of no use now; `checks` says why.',
     content: { [PROBLEM_CONTENT_TYPE]: { schema: { $ref: '#/components/schemas/ProblemDto' } } },
   })
-  async ready(): Promise<HealthDto> {
+  async ready(): Promise<ReadinessDto> {
     await this.health.check([...this.readiness.checks]);
-    return OK;
+    const { warnings } = this.readiness;
+    return { ...OK, ...(warnings.length > 0 && { warnings }) };
   }
 
   @Get()

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorFunction } from '@nestjs/terminus';
 import { SidecarPorts } from '../rpc/ports.js';
 import { Database } from '../store/database.js';
+import { Silence } from '../status/silence.js';
 import { Engine } from '../stream/engine.js';
 import { OpenRequests } from './open-requests.js';
 
@@ -14,6 +15,7 @@ export class Readiness {
     private readonly engine: Engine,
     private readonly ports: SidecarPorts,
     private readonly requests: OpenRequests,
+    private readonly silence: Silence,
   ) {}
 
   get checks(): readonly HealthIndicatorFunction[] {
@@ -22,6 +24,16 @@ export class Readiness {
       this.check('database', () => this.database.fault()),
       this.check('mesh', () => this.engine.fault),
       this.check('ports', () => (this.ports.isOpen ? undefined : 'the ports of the sidecars are closed')),
+    ];
+  }
+
+  /** What keeps the server from no use, and whoever watches it should know. Nobody proves who asks: no names. */
+  get warnings(): readonly string[] {
+    const { size } = this.silence.spared;
+    if (size === 0) return [];
+    const workloads = size === 1 ? '1 workload is' : `${size} workloads are`;
+    return [
+      `${workloads} called although nothing is heard of the sidecars: so many at once, or all of a service, are silent`,
     ];
   }
 

@@ -58,7 +58,7 @@ export function columnsOf({ kind }: Pick<Resource, 'kind'>, now: number): readon
     ],
     Proxy: [
       column('PROXY', 'id'),
-      { heading: 'STATE', cell: (item) => toned(text(item, 'state'), 'connected') },
+      { heading: 'STATE', cell: (item) => toned(printState(item), 'connected') },
       age((item) => item.since),
       column('SERVES', 'serves'),
       column('LAG', 'lag'),
@@ -175,6 +175,8 @@ function printChanges(changes: readonly unknown[]): string {
   const ref = `${text(first, 'ref', 'kind')} ${owner && `${owner}/`}${text(first, 'ref', 'name')}`;
   return `${ref} ${verb}${others.length > 0 ? ` and ${others.length} more` : ''}`;
 }
+
+const printState = (item: Json): string => `${text(item, 'state')}${item.spared === true ? ' (spared)' : ''}`;
 
 function printRefusal(item: Json): Cell {
   const resource = text(item, 'lastRefusal', 'resource');

@@ -159,13 +159,15 @@ describe('the table of', () => {
         { id: 'shop/cart-v1', state: 'connected', since, serves: 7, lag: 0 },
         { id: 'shop/cart-v2', state: 'connected', since, serves: 5, lag: 2, lastRefusal },
         { id: 'shop/job', state: 'disconnected', since: '2027-03-01T11:59:56.000Z' },
+        { id: 'shop/web', state: 'lost', spared: true, since: '2027-03-01T11:59:56.000Z' },
       ),
     ).toMatchInlineSnapshot(`
       "
-      PROXY          STATE          AGE   SERVES   LAG   REFUSAL
-      shop/cart-v1   connected      9d    7        0
-      shop/cart-v2   connected      9d    5        2     inbound/shop/cart: 10001 rules, at most 10000
-      shop/job       disconnected   4s
+      PROXY          STATE           AGE   SERVES   LAG   REFUSAL
+      shop/cart-v1   connected       9d    7        0
+      shop/cart-v2   connected       9d    5        2     inbound/shop/cart: 10001 rules, at most 10000
+      shop/job       disconnected    4s
+      shop/web       lost (spared)   4s
       "
     `);
   });

@@ -13,6 +13,7 @@ import { EnrolmentStore } from '../store/enrolment-store.js';
 import { Registry } from '../store/registry.js';
 import { StoreModule } from '../store/store.module.js';
 import { Fleet } from '../status/fleet.js';
+import { Silence } from '../status/silence.js';
 import { StatusModule } from '../status/status.module.js';
 import { AdsService } from '../stream/ads.js';
 import { StreamModule } from '../stream/stream.module.js';
@@ -70,17 +71,18 @@ function workloadFaults({ identity }: Partial<WorkloadSpecDto>, { trustDomain }:
   providers: [
     {
       provide: Presence,
-      inject: [Worlds, Registry, EnrolmentStore, Fleet, AdsService, LOG],
+      inject: [Worlds, Registry, EnrolmentStore, Fleet, Silence, AdsService, LOG],
       useFactory: (
         worlds: Worlds,
         registry: Registry,
         enrolments: EnrolmentStore,
         fleet: Fleet,
+        silence: Silence,
         ads: AdsService,
         log: Log,
       ) =>
         new Presence({
-          ...{ worlds, registry, enrolments, fleet, ads, log },
+          ...{ worlds, registry, enrolments, fleet, silence, ads, log },
           leases: new ProcessLeases().as('this server'),
           onFailure: (err) => log.error({ err }, 'the fleet could not be looked after'),
         }),

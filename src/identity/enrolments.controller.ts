@@ -54,7 +54,7 @@ export class EnrolmentDto {
     enum: ENDINGS,
     description:
       'How it ended. left: its program ended. evicted: an operator ended it. replaced: another sidecar joined for the' +
-      ' same workload. forgotten: its certificate ended. Absent: it has not ended.',
+      ' same workload. forgotten: its certificate ended a week ago. Absent: it has not ended.',
   })
   ended?: Ending;
 }

@@ -5,6 +5,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { Fleet } from '../status/fleet.js';
 import { PROXY_STATES, type Proxy } from '../status/proxy.js';
 import { Receipts } from '../status/receipts.js';
+import { Silence } from '../status/silence.js';
 import { Database } from '../store/database.js';
 import { SqlRevisionLog } from '../store/revision-log.js';
 import { Engine } from '../stream/engine.js';
@@ -23,6 +24,7 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
     private readonly engine: Engine,
     private readonly fleet: Fleet,
     private readonly receipts: Receipts,
+    private readonly silence: Silence,
     private readonly log: SqlRevisionLog,
     private readonly database: Database,
   ) {}
@@ -77,6 +79,7 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
       this.proxies.reduce((sum, { client }) => sum + (client?.refusals.length ?? 0), 0),
     );
     this.proxiesByState();
+    this.silentWorkloads();
   }
 
   onApplicationShutdown(): void {
@@ -94,6 +97,20 @@ export class Metrics implements OnModuleInit, OnApplicationShutdown {
       collect() {
         for (const state of PROXY_STATES)
           this.set({ state }, proxies().filter((proxy) => proxy.state === state).length);
+      },
+    });
+  }
+
+  private silentWorkloads(): void {
+    const { silence } = this;
+    new Gauge({
+      name: 'sluice_silent_workloads',
+      help: 'Workloads whose sidecars are lost: expired, which get no calls for it, and spared, which are called all the same.',
+      labelNames: ['outcome'],
+      registers: [this.registry],
+      collect() {
+        this.set({ outcome: 'expired' }, silence.expired.size);
+        this.set({ outcome: 'spared' }, silence.spared.size);
       },
     });
   }

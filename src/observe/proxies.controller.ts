@@ -7,6 +7,7 @@ import { MeshError } from '../model/mesh-error.js';
 import { Fleet } from '../status/fleet.js';
 import { PROXY_STATES, type Proxy, type ProxyState } from '../status/proxy.js';
 import { Ring } from '../status/ring.js';
+import { Silence } from '../status/silence.js';
 import { Worlds } from '../world/fold.js';
 
 export class RefusalDto {
@@ -34,9 +35,16 @@ export class ProxyDto {
     enum: PROXY_STATES,
     description:
       'disconnected: it may come back any moment and goes on with what it last had. lost: it has been away for longer' +
-      ' than its lease; its workload gets no calls and nobody waits for it.',
+      ' than its lease; nobody waits for it, and its workload gets no calls unless it is `spared`.',
   })
   state!: ProxyState;
+
+  @ApiPropertyOptional({
+    description:
+      'True: it is lost, and its workload is called all the same. So many are silent at once, or everybody else of a' +
+      ' service is, that it may as well be the control plane that does not hear them.',
+  })
+  spared?: boolean;
 
   @ApiProperty({ format: 'date-time' })
   since!: string;
@@ -76,6 +84,7 @@ export class ProxiesController {
     @Inject(Worlds) private readonly worlds: Worlds,
     @Inject(Fleet) private readonly fleet: Fleet,
     @Inject(Ring) private readonly ring: Ring,
+    @Inject(Silence) private readonly silence: Silence,
   ) {}
 
   @Get()
@@ -114,6 +123,7 @@ export class ProxiesController {
       id,
       identity,
       state,
+      ...(state === 'lost' && this.silence.spared.has(id) && { spared: true }),
       since,
       ...(agent !== undefined && { version: agent }),
       ...(revision !== undefined && { serves: revision, lag: this.worlds.current.revision - revision }),

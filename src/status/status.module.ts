@@ -13,11 +13,13 @@ import { Fleet, type EnrolmentView, type Enrolments } from './fleet.js';
 import { putBy } from './history.js';
 import { Receipts } from './receipts.js';
 import { Ring } from './ring.js';
+import { Silence } from './silence.js';
 import { Status } from './status.js';
 
 @Module({
   imports: [EngineModule, StoreModule, WorldModule],
   providers: [
+    Silence,
     {
       provide: Ring,
       inject: [Engine],
@@ -44,7 +46,7 @@ import { Status } from './status.js';
       useFactory: (engine: Engine, fleet: Fleet, receipts: Receipts) => new Status(engine, fleet, receipts),
     },
   ],
-  exports: [Fleet, Receipts, Ring, Status],
+  exports: [Fleet, Receipts, Ring, Silence, Status],
 })
 export class StatusModule implements OnApplicationShutdown {
   constructor(

@@ -21,7 +21,7 @@ export interface Invitation extends Claims {
 
 /**
  * How an enrolment came to its end. left: its program ended. evicted: an operator ended it. replaced: another sidecar joined
- * for the same workload. forgotten: its certificate ended and was not renewed.
+ * for the same workload. forgotten: its certificate ended days ago and was not renewed.
  */
 export const ENDINGS = ['left', 'evicted', 'replaced', 'forgotten'] as const;
 export type Ending = (typeof ENDINGS)[number];
@@ -48,7 +48,7 @@ export const wordsFor: Readonly<Record<Ending, string>> = {
   left: 'it left the mesh',
   evicted: 'it was evicted',
   replaced: 'another sidecar joined for the same workload',
-  forgotten: 'its certificate ended',
+  forgotten: 'its certificate ended long ago',
 };
 
 const claimsOf = ({ namespace, name, identity, labels }: JoinTokenRow | EnrolmentRow): Claims => ({

@@ -310,7 +310,10 @@ describe('a stream', () => {
     const health = async () =>
       (await small.call('GET', '/v1/namespaces/shop/workloads/silent')).body.spec.health as string;
     const client = await JoinedClient.join(small, 'shop', { name: 'silent' });
-    clients.push(client);
+    const witness = await JoinedClient.join(small, 'shop', { name: 'witness' });
+    clients.push(client, witness);
+    begin(opened(witness), witness);
+    await witness.report({});
     await client.report({});
     const stream = client.stream();
     begin(stream, client);
@@ -324,6 +327,10 @@ describe('a stream', () => {
 
   it('of too many that are gone at once costs only a bounded share of them its calls', async () => {
     await using small = await RestServer.start({ proxyLeaseMs: '1s' });
+    const witness = await JoinedClient.join(small, 'shop', { name: 'witness' });
+    clients.push(witness);
+    begin(opened(witness), witness);
+    await witness.report({});
     const names = Array.from({ length: 12 }, (_, index) => `gone-${index}`);
     for (const name of names) {
       const client = await JoinedClient.join(small, 'shop', { name });
@@ -333,7 +340,7 @@ describe('a stream', () => {
     const list = async (path: string) => (await small.call('GET', path)).body.items;
     await until(async () => {
       const states = (await list('/v1/proxies')).map(({ state }: { state: string }) => state);
-      expect(states).toEqual(names.map(() => 'lost'));
+      expect(states).toEqual([...names.map(() => 'lost'), 'connected']);
     });
     await until(async () => {
       const healths = (await list('/v1/namespaces/shop/workloads')).map(
@@ -341,6 +348,37 @@ describe('a stream', () => {
       );
       expect(healths.filter((health: string) => health === 'Unhealthy')).toHaveLength(3);
     });
+    // Whoever looks sees that the others are called all the same, and who they are.
+    await until(async () => {
+      const spared = (await list('/v1/proxies')).filter(({ spared }: { spared?: boolean }) => spared);
+      expect(spared).toHaveLength(9);
+    });
+    const ready = await small.call('GET', '/readyz', { token: '' });
+    expect(ready).toMatchObject({
+      status: 200,
+      body: { status: 'ok', warnings: [expect.stringMatching(/^9 workloads/)] },
+    });
+    const { text } = await small.call('GET', '/metrics');
+    expect(text).toContain('sluice_silent_workloads{outcome="expired"} 3');
+    expect(text).toContain('sluice_silent_workloads{outcome="spared"} 9');
+  });
+
+  it('of all that there are costs none of them its calls: it may be the control plane that is deaf', async () => {
+    await using small = await RestServer.start({ proxyLeaseMs: '1s' });
+    for (const name of ['one', 'other']) {
+      const client = await JoinedClient.join(small, 'shop', { name });
+      clients.push(client);
+      await client.report({});
+    }
+    await until(async () => {
+      const { items } = (await small.call('GET', '/v1/proxies')).body;
+      expect(items).toMatchObject([
+        { state: 'lost', spared: true },
+        { state: 'lost', spared: true },
+      ]);
+    });
+    const { items } = (await small.call('GET', '/v1/namespaces/shop/workloads')).body;
+    expect(items).toMatchObject([{ spec: { health: 'Healthy' } }, { spec: { health: 'Healthy' } }]);
   });
 
   it('ends when its workload is evicted, and is not opened again before its sidecar has joined again', async () => {
@@ -356,6 +394,32 @@ describe('a stream', () => {
     expect(await again.ended).toMatchObject({ code: grpc.status.PERMISSION_DENIED });
     await expect(client.report({})).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
     await expect(client.renew()).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+  });
+});
+
+describe('a clock that is wrong for a while', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it('ends no enrolment, takes out no workload, and lets everybody come back', async () => {
+    const [client, other] = [await joined('timely'), await joined('to-evict')];
+    await client.report({});
+    await other.report({});
+    const stream = opened(client);
+    begin(stream, client);
+    await until(async () => expect(await proxy('timely')).toMatchObject({ state: 'connected' }));
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 30 * 86_400_000 });
+    // Its certificate has ended by that clock, and connections go by it.
+    expect(await stream.ended).toMatchObject({ code: grpc.status.UNAVAILABLE });
+    // Whoever looks after the fleet has looked since when this has had its effect.
+    await rest.call('DELETE', '/v1/namespaces/shop/workloads/to-evict');
+    await until(async () =>
+      expect((await rest.call('GET', `/v1/enrolments/${other.enrolment}`)).body).toMatchObject({ ended: 'evicted' }),
+    );
+    vi.useRealTimers();
+    expect((await rest.call('GET', `/v1/enrolments/${client.enrolment}`)).body).not.toHaveProperty('ended');
+    expect((await workload('timely')).spec).toMatchObject({ health: 'Healthy' });
+    begin(opened(client), client);
+    await until(async () => expect(await proxy('timely')).toMatchObject({ state: 'connected' }));
   });
 });
 
