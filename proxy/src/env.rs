@@ -50,7 +50,7 @@ pub struct Settings {
     pub max_connections: usize,
     /// How many requests may be in flight in each direction.
     pub max_requests: usize,
-    /// How much memory the process may have before requests that stand still are given up, in bytes.
+    /// How much memory the process may have, in bytes: half of it for bodies that are on their way.
     pub max_memory: u64,
 }
 
@@ -95,7 +95,11 @@ pub const SETTINGS: &[Setting] = &[
         "connections that each listener takes, a quarter of them without identity; less, if files run short",
     ),
     setting("SLUICE_MAX_REQUESTS", "10000", "requests in flight in each direction, half of them of one caller"),
-    setting("SLUICE_MAX_MEMORY", "256Mi", "memory above which requests whose bodies nobody reads are given up"),
+    setting(
+        "SLUICE_MAX_MEMORY",
+        "256Mi",
+        "memory of the process; half of it is for bodies on their way, and what nobody reads of them is given up",
+    ),
 ];
 
 /// What is wrong with one variable.

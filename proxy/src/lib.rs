@@ -22,6 +22,7 @@ pub mod health;
 pub mod http;
 pub mod identity;
 pub mod inbound;
+pub mod ledger;
 pub mod link;
 pub mod listeners;
 pub mod log;

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::Version;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use sluice_proxy::{
     http::ServerSettings,
     identity::{credentials::HTTP_1, verify::Expected},
@@ -10,13 +13,13 @@ use sluice_proxy::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
 };
 
 use crate::support::{
     eventually,
-    http::{Client, full, named, program},
-    mesh::{Bounds, Sidecar},
+    http::{Answer, Client, empty, full, named, program},
+    mesh::{Bounds, Sidecar, to_cart},
     pki::Pki,
     process::World,
     resources::{Door, anyone, anything, policy},
@@ -116,41 +119,123 @@ async fn an_old_connection_finishes_what_it_has_and_takes_nothing_new() {
     assert_eq!((answer.status, answer.header("connection")), (200, "close"));
 }
 
-#[tokio::test]
-async fn what_nobody_reads_is_given_up_when_memory_runs_short() {
-    // It takes a request, and nothing of its body.
-    let program = program(|request| async move {
-        if request.uri().path() == "/hold" {
-            std::future::pending::<()>().await;
+/// A program that takes a request to `/hold`, and nothing of its body. To `/flood` it answers with a body without end.
+async fn holding() -> SocketAddr {
+    program(|request| async move {
+        match request.uri().path() {
+            "/hold" => std::future::pending().await,
+            "/flood" => {
+                let endless =
+                    tokio_stream::iter(std::iter::repeat_with(|| Ok(Frame::data(Bytes::from(vec![0; 64 << 10])))));
+                http::Response::new(StreamBody::new(endless).boxed_unsync())
+            }
+            _ => {
+                let sent = request.into_body().collect().await.unwrap().to_bytes().len();
+                http::Response::new(full(sent.to_string()))
+            }
         }
-        http::Response::new(full("hello"))
     })
-    .await;
-    let world = World::new().await;
-    world.snapshot.send_replace(vec![open().made("shop/cart")]);
-    let mut command = world.command(&[]);
-    command.env("SLUICE_APP_PORT", program.port().to_string()).env("SLUICE_MAX_MEMORY", "96Mi");
-    let sidecar = world.start(&mut command).await;
-    sidecar.ready().await;
-    let inbound = sidecar.addresses.inbound.unwrap();
+    .await
+}
+
+/// So many calls with more in them than there is room for, on connections of HTTP/2.
+async fn upload(address: SocketAddr, connections: usize, streams: usize) -> JoinSet<u16> {
     let mut calls = JoinSet::new();
-    for _ in 0..4 {
-        let Client::Http2(sender) = Client::plain(inbound, Version::HTTP_2).await else { unreachable!() };
-        for _ in 0..250 {
+    for _ in 0..connections {
+        let Client::Http2(sender) = Client::plain(address, Version::HTTP_2).await else { unreachable!() };
+        for _ in 0..streams {
             let (mut sender, body) = (sender.clone(), full(vec![0; 300 << 10]));
             calls.spawn(async move {
                 let request = http::Request::post("http://cart.shop/hold").body(body).unwrap();
-                sender.send_request(request).await.map(|response| response.status().as_u16())
+                sender.send_request(request).await.unwrap().status().as_u16()
             });
         }
     }
-    // All of it is 300 MiB, and more comes in between two looks at the memory than one would like (docs/BOUNDS.md).
+    calls
+}
+
+const MIB: u64 = 1 << 20;
+
+/// What may come beyond a bound: what the engine needs for each of the parts that were read at once.
+const PARTS: u64 = 64 << 10;
+
+#[tokio::test]
+async fn one_caller_fills_no_more_than_its_share_and_the_others_are_served() {
+    let pki = Pki::new();
+    // Half of it is for what is on its way, and of that half for each.
+    let bounds = Bounds { memory: 16 * MIB, ..Bounds::default() };
+    let cart =
+        Sidecar::bounded(pki.credentials("shop/cart"), holding().await, &[open().made("shop/cart")], bounds).await;
+    let mut calls = upload(cart.inbound, 2, 60).await;
+    let held = || cart.burden.ledger().held();
+    eventually("its share to be full", async || (held() > 3 * MIB).then_some(())).await;
+    let mut member = ask(&pki, "shop/web", &cart).await.unwrap();
+    for _ in 0..20 {
+        let request = http::Request::post("/").header("host", "cart.shop").body(full(vec![0; 300 << 10])).unwrap();
+        assert_eq!(Answer::of(member.send(request).await).await.body, (300 << 10).to_string());
+        assert!(held() <= 4 * MIB + PARTS, "{} are held", held());
+    }
+    assert!(calls.try_join_next().is_none(), "who is held back is not given up for that");
+    // Only now does anybody look whether something stands still.
+    let keeping = tokio::spawn(cart.burden.clone().keep_within());
+    let status = soon("somebody to be given up", calls.join_next()).await.unwrap().unwrap();
+    assert_eq!(status, 503);
+    keeping.abort();
+    calls.abort_all();
+    eventually("nothing to be left", async || (held() == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_fill_no_more_than_there_is_room_for() {
+    let pki = Pki::new();
+    let program = holding().await;
+    let bounds = Bounds { memory: 16 * MIB, ..Bounds::default() };
+    let door = [open().made("shop/cart")];
+    let cart = Sidecar::bounded(pki.credentials("shop/cart"), program, &door, bounds).await;
+    let web = Sidecar::bounded(pki.credentials("shop/web"), program, &to_cart(&[cart.inbound]), bounds).await;
+    let mut answers = JoinSet::new();
+    let Client::Http2(mut sender) = Client::plain(web.outbound, Version::HTTP_2).await else { unreachable!() };
+    for _ in 0..100 {
+        let request = http::Request::get("http://cart.shop/flood").body(empty()).unwrap();
+        let answer = sender.send_request(request);
+        answers.spawn(async move {
+            let _unread = answer.await;
+            std::future::pending::<()>().await;
+        });
+    }
+    let held = |sidecar: &Sidecar| sidecar.burden.ledger().held();
+    eventually("all of it to be full", async || (held(&web) > 6 * MIB).then_some(())).await;
+    for sidecar in [&web, &cart] {
+        assert!(held(sidecar) <= 8 * MIB + PARTS, "{} are held", held(sidecar));
+    }
+    let keeping = [&web, &cart].map(|sidecar| tokio::spawn(sidecar.burden.clone().keep_within()));
+    let mut other = Client::plain(web.outbound, Version::HTTP_2).await;
+    assert_eq!(other.get("http://cart.shop/").await.body, "0", "others are served again");
+    keeping.iter().for_each(JoinHandle::abort);
+    drop((answers, sender));
+    eventually("nothing to be left", async || (held(&web) + held(&cart) == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_nobody_reads_is_given_up_when_memory_runs_short() {
+    const MOST: u64 = 128 * MIB;
+    let program = holding().await;
+    let world = World::new().await;
+    world.snapshot.send_replace(vec![open().made("shop/cart")]);
+    let mut command = world.command(&[]);
+    command.env("SLUICE_APP_PORT", program.port().to_string()).env("SLUICE_MAX_MEMORY", "128Mi");
+    let sidecar = world.start(&mut command).await;
+    sidecar.ready().await;
+    let inbound = sidecar.addresses.inbound.unwrap();
+    // 300 MiB.
+    let mut calls = upload(inbound, 4, 250).await;
     for _ in 0..300 {
-        let answer = soon("somebody to be given up", calls.join_next()).await.unwrap().unwrap();
+        let status = soon("somebody to be given up", calls.join_next()).await.unwrap().unwrap();
         // The program may be too busy to take so many connections in time.
-        let status = answer.unwrap();
         assert!(matches!(status, 503 | 504), "{status}");
     }
-    assert_eq!(Client::plain(inbound, Version::HTTP_11).await.get("http://cart.shop/").await.body, "hello");
+    assert_eq!(Client::plain(inbound, Version::HTTP_11).await.get("http://cart.shop/").await.body, "0");
+    let peak = sidecar.peak_memory();
+    assert!(peak <= MOST, "it took {} MiB", peak / MIB);
     sidecar.says("memory runs short").await;
 }

@@ -17,6 +17,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
             "gate",
             "http",
             "identity",
+            "ledger",
             "metrics",
             "program",
             "published",
@@ -28,7 +29,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     ("app", &["*"], "it puts the parts together"),
     ("backoff", &[], "it is arithmetic"),
-    ("burden", &["http", "shares", "spiffe"], "it weighs what is on its way, whichever door it came by"),
+    (
+        "burden",
+        &["gate", "http", "ledger", "shares", "spiffe"],
+        "it weighs what is on its way, whichever door it came by",
+    ),
     ("calls", &[], "it counts who waits"),
     ("chance", &[], "it is chance, whoever draws it"),
     ("child", &["service_links", "terminal"], "it knows processes and no network"),
@@ -44,7 +49,12 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("error", &["config", "http", "spiffe"], "it alone turns faults into answers"),
     ("gate", &[], "it counts"),
     ("health", &["calls", "program", "proto", "published", "sockets"], "it asks the program how it is"),
-    ("http", &["gate"], "it is the engine behind a seam: it knows neither policy nor mesh, so that it can be replaced"),
+    (
+        "http",
+        &["gate", "ledger"],
+        "it is the engine behind a seam: it knows neither policy nor mesh, so that it can be replaced",
+    ),
+    ("ledger", &[], "it counts"),
     (
         "identity",
         &["backoff", "chance", "durable", "link", "metrics", "proto", "published", "spiffe", "wall_clock"],
@@ -116,7 +126,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("terminal", &[], "it knows process groups, and nothing of what runs in them"),
     (
         "upstream",
-        &["config", "error", "http", "identity", "metrics", "published"],
+        &["config", "error", "http", "identity", "ledger", "metrics", "published"],
         "it connects as a target demands, whoever asks",
     ),
     (
@@ -131,11 +141,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
 
 /// Crates that stop at the folder that knows them, and the reason for that.
 const CRATES: &[(&str, &[&str], &str)] = &[
-    (
-        "hyper",
-        &["http", "link", "upstream"],
-        "HTTP engines are replaced behind the seam; link is tonic's, upstream passes an error on",
-    ),
+    ("hyper", &["http", "link"], "HTTP engines are replaced behind the seam; link is tonic's"),
     ("hyper_util", &["http", "link"], "as hyper"),
     ("h2", &["http"], "as hyper"),
     ("envoy_types", &["xds"], "wire types end where they are decoded"),
@@ -163,6 +169,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
             "http",
             "identity",
             "inbound",
+            "ledger",
             "link",
             "listeners",
             "main",

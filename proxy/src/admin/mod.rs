@@ -18,6 +18,7 @@ use crate::{
     config::Config,
     http::{Body, HeaderValue, Method, Request, Response, ServerSettings, StatusCode, header, serve},
     identity::credentials::Credentials,
+    ledger::Ledger,
     metrics::Metrics,
     program::Program,
     published::Published,
@@ -31,6 +32,9 @@ const MOST_CONNECTIONS: usize = 64;
 
 /// How many questions somebody may ask at once.
 const MOST_STREAMS: u32 = 16;
+
+/// How much of what it sends is held of one visitor, in bytes. Nobody reads any of it.
+const BODIES: u64 = 1 << 20;
 
 /// What there is to be seen.
 pub struct Admin {
@@ -65,6 +69,7 @@ impl Admin {
             let admitted =
                 stream.local_addr().map_err(Stranger::from).and_then(|local| self.users.admit(remote, local));
             let stranger = Arc::new(admitted.err());
+            let account = Arc::new(Arc::new(Ledger::new(BODIES, BODIES)).account(true));
             tokio::spawn(async move {
                 let questions = visitor.questions.clone();
                 let handler = move |request| {
@@ -73,7 +78,7 @@ impl Admin {
                     async move { response }
                 };
                 tokio::select! {
-                    _ = serve(stream, settings, never, handler) => {}
+                    _ = serve(stream, &account, settings, never, handler) => {}
                     () = visitor.put_out() => {}
                 }
             });

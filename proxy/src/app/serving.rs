@@ -12,7 +12,7 @@ use std::{
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    burden::Burden,
+    burden::{Burden, Owner},
     calls::Calls,
     env::Settings,
     gate::Gate,
@@ -61,11 +61,12 @@ impl Serving {
     pub(super) fn new(settings: &Settings, common: Common) -> io::Result<Self> {
         let worker = Worker::start("sluice-requests")?;
         let way = Way { most_kept: (settings.max_connections / 4).clamp(16, 512), ..Way::default() };
+        let burden = Arc::new(Burden::new(settings.max_memory, settings.max_requests));
         let upstream = {
             let _inside = worker.enter();
-            Arc::new(Upstream::new(common.identity.clone(), common.metrics.clone(), way))
+            let (identity, metrics) = (common.identity.clone(), common.metrics.clone());
+            Arc::new(Upstream::new(identity, metrics, burden.ledger().clone(), way))
         };
-        let burden = Arc::new(Burden::new(settings.max_memory, settings.max_requests));
         // Not on the thread that is busy when memory runs short.
         tokio::spawn(burden.clone().keep_within());
         Ok(Self {
@@ -93,6 +94,7 @@ impl Serving {
             settings: ServerSettings::default(),
             patience: PATIENCE,
             burden: self.burden.clone(),
+            portion: self.burden.portion(Owner::Program),
             in_flight: self.outbound_requests.clone(),
             users,
             connections: Gate::new(settings.max_connections),

@@ -4,7 +4,7 @@ use std::{
     future::pending,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -13,6 +13,8 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+
+use crate::ledger::{Account, Holder};
 
 /// Shared by both directions of a request.
 #[derive(Clone, Debug)]
@@ -23,8 +25,8 @@ struct Inner {
     began: Instant,
     /// Milliseconds since it began; [`OVER`] when nothing is to move any more.
     last: AtomicU64,
-    /// Of which bodies something may have come that nobody has taken: a bit for each.
-    unread: AtomicU8,
+    /// What holds what has come of its bodies and has not gone on.
+    holder: Option<Arc<Holder>>,
     /// Whether a body of it broke off.
     broken: AtomicBool,
     given_up: AtomicBool,
@@ -36,18 +38,27 @@ const OVER: u64 = u64::MAX;
 
 impl Default for Activity {
     fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Activity {
+    /// Of a request of whoever has this account.
+    pub fn of(account: Arc<Account>) -> Self {
+        Self::new(Some(Holder::of(account)))
+    }
+
+    fn new(holder: Option<Arc<Holder>>) -> Self {
         Self(Arc::new(Inner {
             began: Instant::now(),
             last: AtomicU64::new(0),
-            unread: AtomicU8::new(0),
+            holder,
             broken: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
             to_give_up: Notify::new(),
         }))
     }
-}
 
-impl Activity {
     /// Something moves.
     pub fn touch(&self) {
         let now = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(OVER - 1);
@@ -70,17 +81,17 @@ impl Activity {
         self.0.broken.load(Ordering::Relaxed)
     }
 
-    /// When it last moved. What is finished moved last of all.
-    pub fn moved_at(&self) -> (bool, Instant) {
+    /// When it last moved. None: it is finished.
+    pub fn moved_at(&self) -> Option<Instant> {
         match self.0.last.load(Ordering::Relaxed) {
-            OVER => (true, self.0.began),
-            last => (false, self.0.began + Duration::from_millis(last)),
+            OVER => None,
+            last => Some(self.0.began + Duration::from_millis(last)),
         }
     }
 
-    /// Whether something may have come that nobody has taken.
-    pub fn is_unread(&self) -> bool {
-        self.0.unread.load(Ordering::Relaxed) != 0
+    /// What holds the bytes of its bodies, if anybody counts them.
+    pub fn holder(&self) -> Option<&Arc<Holder>> {
+        self.0.holder.as_ref()
     }
 
     /// It is not to go on, whether it moves or not.
@@ -121,57 +132,5 @@ impl Activity {
                 () = stood_still => {}
             }
         }
-    }
-
-    /// Whether something of one of its bodies may have come that nobody has taken.
-    #[cfg(test)]
-    pub fn set_unread(&self, unread: bool) {
-        self.0.unread.store(u8::from(unread), Ordering::Relaxed);
-    }
-}
-
-/// Which of the two bodies of a request.
-#[derive(Clone, Copy, Debug)]
-pub enum Which {
-    /// That of the request itself.
-    Request = 1,
-    /// That of its response.
-    Response = 2,
-}
-
-/// Notes of one body whether something of it may have come that nobody has taken; when this is dropped, nothing has.
-#[derive(Debug)]
-pub struct Unread {
-    activity: Activity,
-    which: Which,
-    noted: bool,
-}
-
-impl Unread {
-    /// Something may have come already.
-    pub fn new(activity: &Activity, which: Which) -> Self {
-        let mut new = Self { activity: activity.clone(), which, noted: false };
-        new.set(true);
-        new
-    }
-
-    /// Notes it.
-    pub fn set(&mut self, unread: bool) {
-        if self.noted == unread {
-            return;
-        }
-        self.noted = unread;
-        let bit = self.which as u8;
-        if unread {
-            self.activity.0.unread.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            self.activity.0.unread.fetch_and(!bit, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Unread {
-    fn drop(&mut self) {
-        self.set(false);
     }
 }

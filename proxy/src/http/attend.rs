@@ -3,13 +3,12 @@
 
 use std::{future::pending, time::Duration};
 
-use hyper::rt::Executor;
 use tokio::{sync::watch, task_local};
 
 use super::{Activity, Response};
 
 task_local! {
-    /// Where who serves this connection, or this stream, notes what is on its way on it.
+    /// Where who serves this connection notes what is on its way on it.
     static ON_ITS_WAY: watch::Sender<Option<Deadline>>;
 }
 
@@ -22,7 +21,7 @@ pub struct Deadline {
     pub timeout: Option<Duration>,
 }
 
-/// Notes a response that is now on its way on the connection or the stream that is served here.
+/// Notes a response that is now on its way on the connection that is served here.
 pub fn note(response: &Response) {
     ON_ITS_WAY.with(|current| current.send_replace(response.body().deadline()));
 }
@@ -49,19 +48,5 @@ async fn stood_still(mut on_its_way: watch::Receiver<Option<Deadline>>) {
             () = ceased => return,
             changed = on_its_way.changed() => if changed.is_err() { pending::<()>().await },
         }
-    }
-}
-
-/// Runs the streams of an HTTP/2 connection. One that is given up is reset; the others go on.
-#[derive(Clone, Copy, Debug)]
-pub struct Attended;
-
-impl<F> Executor<F> for Attended
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, stream: F) {
-        tokio::spawn(async move { drop(attend(stream).await) });
     }
 }

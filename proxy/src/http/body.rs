@@ -16,12 +16,14 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{
-    activity::{Activity, Unread, Which},
+    activity::Activity,
     attend::Deadline,
-    headers,
+    bounds::LARGEST_PART,
+    headers, http2,
     leave::{Leave, Waiting},
     replay::{Again, Kept},
 };
+use crate::ledger::{Held, Holder, Room};
 
 /// A body, wherever it comes from.
 #[derive(Default)]
@@ -29,8 +31,8 @@ pub struct Body {
     source: Source,
     /// When it last moved.
     activity: Option<Activity>,
-    /// Whether something of it may have come that nobody has taken.
-    unread: Option<Unread>,
+    /// There is no room for more of it.
+    room: Option<Room>,
     /// How long the response that it is part of may stand still.
     timeout: Option<Duration>,
     /// Nothing of it is asked for before there is leave.
@@ -47,6 +49,7 @@ enum Source {
     Empty,
     Full(Bytes),
     Incoming(Incoming),
+    Stream(Box<http2::Incoming>),
     Kept(Kept),
     Again(Again),
 }
@@ -57,6 +60,9 @@ pub enum BodyError {
     /// The other side of it is gone, or has sent what is no body.
     #[error("the body was cut off: {0}")]
     CutOff(#[from] hyper::Error),
+    /// The same, of HTTP/2.
+    #[error("the body was cut off: {0}")]
+    Reset(#[from] h2::Error),
     /// It goes on where the request was sent once more.
     #[error("the body goes elsewhere")]
     Elsewhere,
@@ -75,6 +81,10 @@ impl Body {
         Self { source: Source::Incoming(incoming), ..Self::default() }
     }
 
+    pub(super) fn stream(incoming: http2::Incoming) -> Self {
+        Self { source: Source::Stream(Box::new(incoming)), ..Self::default() }
+    }
+
     pub(super) fn kept(kept: Kept) -> Self {
         Self { source: Source::Kept(kept), ..Self::default() }
     }
@@ -83,22 +93,20 @@ impl Body {
         Self { source: Source::Again(again), ..Self::default() }
     }
 
-    /// The same body, whose moves are noted in `activity`.
+    /// The same body, whose moves are noted in `activity`; what comes of it is held by that until it has gone on.
     #[must_use]
     pub fn noted(self, activity: &Activity) -> Self {
-        self.noted_as(Which::Request, activity)
+        if let (Source::Stream(incoming), Some(holder)) = (&self.source, activity.holder()) {
+            incoming.hand_over(holder);
+        }
+        Self { activity: Some(activity.clone()), ..self }
     }
 
     /// The same body, whose moves are noted. When nothing has moved for `timeout`, whoever serves it gives it up, and it
     /// looks cut off to who reads it.
     #[must_use]
     pub fn limited(self, activity: &Activity, timeout: Option<Duration>) -> Self {
-        Self { timeout, ..self.noted_as(Which::Response, activity) }.holding(Finish(activity.clone()))
-    }
-
-    fn noted_as(self, which: Which, activity: &Activity) -> Self {
-        let unread = (!HttpBody::is_end_stream(&self)).then(|| Unread::new(activity, which));
-        Self { activity: Some(activity.clone()), unread, ..self }
+        Self { timeout, ..self.noted(activity) }.holding(Finish(activity.clone()))
     }
 
     /// The same body, which drops `guard` at its end.
@@ -125,9 +133,46 @@ impl Body {
         Self { source: Source::Empty, held: Vec::new(), ..self }
     }
 
+    pub(super) fn activity(&self) -> Option<Activity> {
+        self.activity.clone().or_else(|| match &self.source {
+            Source::Kept(kept) => kept.activity(),
+            Source::Again(again) => again.activity(),
+            _ => None,
+        })
+    }
+
+    /// What holds what comes of this request, if anybody counts it.
+    pub(super) fn holder(&self) -> Option<Arc<Holder>> {
+        self.activity()?.holder().cloned()
+    }
+
     pub(super) fn deadline(&self) -> Option<Deadline> {
         Some(Deadline { activity: self.activity.clone()?, timeout: self.timeout })
     }
+}
+
+/// The next part of a body of HTTP/1.1. The engine reads nothing of it that nobody asks for, and it is not asked for while
+/// there is no room.
+fn poll_incoming(
+    incoming: &mut Incoming,
+    holder: Option<&Arc<Holder>>,
+    room: &mut Option<Room>,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    let Some(holder) = holder else {
+        return Pin::new(incoming).poll_frame(context).map(|frame| frame.map(|result| result.map_err(BodyError::from)));
+    };
+    while let Err(freed) = holder.account().admit(LARGEST_PART) {
+        ready!(room.insert(freed).as_mut().poll(context));
+    }
+    let frame = ready!(Pin::new(incoming).poll_frame(context));
+    Poll::Ready(frame.map(|result| {
+        let kept = |bytes: Bytes| {
+            let held = Held::new(holder, bytes.len() as u64);
+            http2::kept(bytes, held)
+        };
+        result.map(|frame| frame.map_data(kept)).map_err(BodyError::from)
+    }))
 }
 
 /// Trailers without what has no place there.
@@ -178,8 +223,10 @@ impl HttpBody for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Source::Incoming(incoming) => {
-                Pin::new(incoming).poll_frame(context).map(|frame| frame.map(|result| result.map_err(BodyError::from)))
+                let holder = this.activity.as_ref().and_then(Activity::holder);
+                poll_incoming(incoming, holder, &mut this.room, context)
             }
+            Source::Stream(incoming) => incoming.poll_frame(context),
             Source::Kept(kept) => kept.poll_frame(context),
             Source::Again(again) => again.poll_frame(context),
         };
@@ -187,9 +234,6 @@ impl HttpBody for Body {
             (Poll::Ready(Some(Ok(_))), Some(activity)) => activity.touch(),
             (Poll::Ready(Some(Err(_))), Some(activity)) => activity.break_off(),
             _ => {}
-        }
-        if let Some(unread) = &mut this.unread {
-            unread.set(matches!(moved, Poll::Ready(Some(Ok(_)))));
         }
         if matches!(moved, Poll::Ready(None | Some(Err(_)))) {
             this.held.clear();
@@ -202,6 +246,7 @@ impl HttpBody for Body {
             Source::Empty => true,
             Source::Full(_) => false,
             Source::Incoming(incoming) => incoming.is_end_stream(),
+            Source::Stream(incoming) => incoming.is_end_stream(),
             Source::Kept(kept) => kept.is_end_stream(),
             Source::Again(again) => again.is_end_stream(),
         }
@@ -212,6 +257,7 @@ impl HttpBody for Body {
             Source::Empty => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Source::Incoming(incoming) => incoming.size_hint(),
+            Source::Stream(incoming) => incoming.size_hint(),
             Source::Kept(kept) => kept.size_hint(),
             Source::Again(again) => again.size_hint(),
         }

@@ -13,6 +13,16 @@ pub const STREAMS: u32 = 128;
 /// How much is taken from a body before what was taken earlier is on its way, in bytes.
 pub const SEND_BUFFER: usize = 64 << 10;
 
+/// How much of a body of HTTP/1.1 comes at once, at most: what is read ahead on a connection.
+pub const LARGEST_PART: u64 = 64 << 10;
+
+/// How large the head of a response may be, in bytes, and of HTTP/1.1 how much is read before it is asked for.
+pub const LARGEST_HEAD: u32 = 64 << 10;
+
+/// How much more than their bytes unread parts of bodies may take on one connection of HTTP/2: 256 bytes for each, less its
+/// length. Whoever sends more in crumbs that nobody reads is sent away. 16,384 of them.
+pub const SMALL_PARTS: usize = 4 << 20;
+
 /// How many lines a head may have. Real programs have hundreds; each takes its room in memory.
 pub const HEAD_LINES: usize = 512;
 

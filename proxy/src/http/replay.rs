@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{Body, BodyError, Request};
+use super::{Activity, Body, BodyError, Request};
 
 /// How much of a body that has gone out is kept, in bytes. More, and the request cannot be sent once more.
 const MOST_KEPT: usize = 16 << 10;
@@ -21,6 +21,7 @@ pub struct Replay {
     head: Parts,
     /// None: there is no body.
     body: Option<Kept>,
+    activity: Option<Activity>,
 }
 
 /// A body on its way, of which the beginning is kept.
@@ -51,6 +52,7 @@ impl Replay {
     /// Keeps `request`, and gives the one to send.
     pub fn of(request: Request) -> (Self, Request) {
         let (head, body) = request.into_parts();
+        let activity = body.activity();
         let (kept, body) = if body.is_end_stream() {
             (None, body)
         } else {
@@ -58,7 +60,7 @@ impl Replay {
             let kept = Kept(Arc::new(Mutex::new(state)));
             (Some(kept.clone()), Body::kept(kept))
         };
-        (Self { head: head.clone(), body: kept }, Request::from_parts(head, body))
+        (Self { head: head.clone(), body: kept, activity }, Request::from_parts(head, body))
     }
 
     /// Whether doing it twice is doing it once (RFC 9110 §9.2.2).
@@ -69,7 +71,14 @@ impl Replay {
     /// The request once more, as it was. None: too much of it has gone out.
     pub fn again(&mut self) -> Option<Request> {
         let head = self.head.clone();
-        let Some(kept) = &self.body else { return Some(Request::from_parts(head, Body::default())) };
+        let Some(kept) = &self.body else {
+            let body = Body::default();
+            let body = match &self.activity {
+                Some(activity) => body.noted(activity),
+                None => body,
+            };
+            return Some(Request::from_parts(head, body));
+        };
         let mut state = kept.state();
         let sent = state.sent.take()?;
         let rest = Box::new(state.rest.take()?);
@@ -113,6 +122,10 @@ impl Kept {
         moved
     }
 
+    pub(super) fn activity(&self) -> Option<Activity> {
+        self.state().rest.as_ref()?.activity()
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
         self.state().rest.as_ref().is_some_and(Body::is_end_stream)
     }
@@ -129,6 +142,10 @@ impl Again {
             Some(Sent::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
             None => Pin::new(&mut *self.rest).poll_frame(context),
         }
+    }
+
+    pub(super) fn activity(&self) -> Option<Activity> {
+        self.rest.activity()
     }
 
     pub(super) fn is_end_stream(&self) -> bool {

@@ -1,13 +1,13 @@
 //! The server's side of a connection: HTTP/1.1 and HTTP/2 with prior knowledge on one port, within bounds.
 
-use std::{convert::Infallible, pin::pin, sync::atomic::Ordering, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use http::{HeaderValue, Method, StatusCode, Version, header};
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,13 +17,14 @@ use tokio::{
 
 use super::{
     Body, Request, Response,
-    attend::{Attended, attend, note},
-    bounds::{HEAD_LINES, SEND_BUFFER, STREAM_WINDOW, connection_window},
+    attend::{attend, note},
+    bounds::HEAD_LINES,
     headers::expects_leave,
+    http2::Server,
     linger::Linger,
     rewind::read_ahead,
 };
-use crate::gate::Gate;
+use crate::{gate::Gate, ledger::Account};
 
 /// What a connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -88,19 +89,23 @@ impl From<hyper::Error> for Ended {
     }
 }
 
-/// How often a silent HTTP/2 connection is asked whether it lives, and how long the answer may take.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
-
 /// Serves a connection to its end. When `draining` turns true, it says so and ends without a loss: HTTP/2 by GOAWAY,
 /// HTTP/1.1 by `connection: close` with the next response. An idle HTTP/1.1 connection is left alone, and so is an
-/// HTTP/2 connection that has not asked for anything yet, for a request may be on its way.
-pub async fn serve<T, H, F>(io: T, settings: ServerSettings, draining: watch::Receiver<bool>, handle: H) -> Ended
+/// HTTP/2 connection that has not asked for anything yet, for a request may be on its way. What comes of bodies goes to
+/// `account` until a handler knows better.
+pub async fn serve<T, H, F>(
+    io: T,
+    account: &Arc<Account>,
+    settings: ServerSettings,
+    draining: watch::Receiver<bool>,
+    handle: H,
+) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request) -> F + Send + Sync + Clone + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    serve_until(std::future::pending(), io, settings, draining, handle).await
+    serve_until(std::future::pending(), io, account, settings, draining, handle).await
 }
 
 /// Serves a connection as [`serve`] does, but not for longer than `end`: then it says that it is over, whether anything was
@@ -108,6 +113,7 @@ where
 pub async fn serve_until<T, H, F>(
     end: impl Future<Output = ()>,
     io: T,
+    account: &Arc<Account>,
     settings: ServerSettings,
     draining: watch::Receiver<bool>,
     handle: H,
@@ -126,13 +132,14 @@ where
         sleep(settings.farewell).await;
     };
     tokio::select! {
-        ended = connection(io, settings, draining, ending, handle) => ended,
+        ended = connection(io, account, settings, draining, ending, handle) => ended,
         () = over => Ended::Somehow,
     }
 }
 
 async fn connection<T, H, F>(
     io: T,
+    account: &Arc<Account>,
     settings: ServerSettings,
     mut draining: watch::Receiver<bool>,
     mut ending: watch::Receiver<bool>,
@@ -152,16 +159,15 @@ where
     let served = requests.clone();
     let spoken = watch::Sender::new(false);
     let mut spoke = spoken.subscribe();
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let service = move |request: Request| {
         spoken.send_if_modified(|spoken| !std::mem::replace(spoken, true));
         let method = request.method().clone();
-        let (head, incoming) = request.into_parts();
-        let waits = head.version == Version::HTTP_11 && expects_leave(&head.headers);
-        let (body, asked_for) = Body::incoming(incoming).watched();
+        let waits = request.version() == Version::HTTP_11 && expects_leave(request.headers());
+        let (head, body) = request.into_parts();
+        let (body, asked_for) = body.watched();
         let (response, closing, pass) = (handle(Request::from_parts(head, body)), closing.clone(), served.enter());
         async move {
             let mut response = finished(response.await, &method).map(|body| body.holding(pass));
-            note(&response);
             // The caller may send the body all the same, or not: what would come next can be read in two ways.
             let unsent = waits && !asked_for.load(Ordering::Relaxed);
             let is_old = born.elapsed() >= settings.age;
@@ -170,39 +176,36 @@ where
             {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(response)
+            response
         }
-    });
-    // How a connection ends is hardly news: requests that were cut off are known to their handlers.
+    };
     if is_http2 {
-        let mut builder = http2::Builder::new(Attended);
-        builder
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(settings.streams)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(connection_window(settings.streams))
-            .max_send_buf_size(SEND_BUFFER)
-            .max_header_list_size(u32::try_from(settings.header_bytes).unwrap_or(u32::MAX))
-            .keep_alive_interval(KEEPALIVE.0)
-            .keep_alive_timeout(KEEPALIVE.1);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let head_bytes = u32::try_from(settings.header_bytes).unwrap_or(u32::MAX);
+        let Ok(caller) = Server::greet(io, account, settings.streams, head_bytes).await else { return Ended::Somehow };
         let drained = async {
             asked(&mut draining).await;
             asked(&mut spoke).await;
         };
-        tokio::select! {
-            end = connection.as_mut() => return ended(end),
-            () = drained => connection.as_mut().graceful_shutdown(),
-            () = asked(&mut ending) => connection.as_mut().graceful_shutdown(),
-            () = idle(&requests, settings.idle) => connection.as_mut().graceful_shutdown(),
-            () = sleep(settings.age) => connection.as_mut().graceful_shutdown(),
-        }
+        let leaving = async {
+            tokio::select! {
+                () = drained => {}
+                () = asked(&mut ending) => {}
+                () = idle(&requests, settings.idle) => {}
+                () = sleep(settings.age) => {}
+            }
+        };
         // Who has nothing left to hear need not say that it has understood.
-        tokio::select! {
-            end = connection => ended(end),
-            () = nothing_left(&requests, settings.farewell) => Ended::Somehow,
-        }
+        caller.run(leaving, nothing_left(&requests, settings.farewell), service).await;
+        Ended::Somehow
     } else {
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let response = service(request.map(Body::incoming));
+            async move {
+                let response = response.await;
+                note(&response);
+                Ok::<_, Infallible>(response)
+            }
+        });
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())

@@ -19,6 +19,7 @@ use tracing::debug;
 use super::{Inbound, waiting::Place};
 use crate::{
     accept::Counted,
+    burden::{Owner, Portion},
     http::serve_until,
     identity::{
         credentials::Credentials,
@@ -51,6 +52,8 @@ pub struct Peer {
     pub not_after: Option<SystemTime>,
     /// What it proved.
     pub proof: Option<Arc<Proof>>,
+    /// What it has on its way, over this connection and others.
+    pub portion: Arc<Portion>,
 }
 
 impl Peer {
@@ -89,6 +92,7 @@ impl Inbound {
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
         };
         let address = remote.ip();
+        let portion = |id: Option<&SpiffeId>| self.burden.portion(Owner::caller(id, address));
         let admitted = match &greeting {
             Greeting::Tls(_, Leaf { id, .. }, _) => self.callers.member(address, id),
             Greeting::Plaintext(_) => self.callers.stranger(address),
@@ -100,11 +104,13 @@ impl Inbound {
         drop(place);
         match greeting {
             Greeting::Tls(stream, Leaf { id, not_after, .. }, proof) => {
+                let portion = portion(Some(&id));
                 let (id, not_after, proof) = (Some(id), Some(not_after), Some(Arc::new(proof)));
-                self.requests(*stream, Peer { id, address, not_after, proof }).await;
+                self.requests(*stream, Peer { id, address, not_after, proof, portion }).await;
             }
             Greeting::Plaintext(stream) => {
-                self.requests(stream, Peer { id: None, address, not_after: None, proof: None }).await;
+                let portion = portion(None);
+                self.requests(stream, Peer { id: None, address, not_after: None, proof: None, portion }).await;
             }
         }
     }
@@ -115,13 +121,14 @@ impl Inbound {
         if peer.id.is_none() {
             settings.idle = settings.idle.min(IDLE_STRANGER);
         }
+        let account = peer.portion.account.clone();
         let peer = Arc::new(peer);
         let end = peer.clone().ends(self.identity.clone());
         let handler = move |request| {
             let (inbound, peer) = (self.clone(), peer.clone());
             async move { inbound.serve(request, &peer).await }
         };
-        let ended = serve_until(end, stream, settings, draining, handler).await;
+        let ended = serve_until(end, stream, &account, settings, draining, handler).await;
         if let Some(reason) = ended.refusal() {
             metrics.refused_head("inbound", reason);
         }

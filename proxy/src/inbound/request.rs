@@ -10,13 +10,12 @@ use tracing::debug;
 use super::{Inbound, connection::Peer, upgrade::Call};
 use crate::{
     accept::Counted,
-    burden::Owner,
     config::{
         cluster::Security,
         inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
     },
     error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options},
-    http::{Activity, HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers},
+    http::{HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers},
     record::Record,
     upstream::{Failure, Target, UNTOUCHED},
 };
@@ -55,9 +54,7 @@ impl Inbound {
         if peer.proof.as_ref().is_some_and(|proof| !proof.holds(&self.identity.now())) {
             return Err(ProxyError::Distrusted);
         }
-        let activity = Activity::default();
-        let owner = Owner::caller(peer.id.as_ref(), peer.address);
-        let load = self.burden.take(owner, &activity).ok_or(ProxyError::Overloaded)?;
+        let (activity, load) = self.burden.take(&peer.portion).ok_or(ProxyError::Overloaded)?;
         let pass = (self.in_flight.enter().ok_or(ProxyError::Overloaded)?, load);
         let config = self.config.now();
         let no_configuration = || ProxyError::NoConfiguration { of: self.workload.to_string(), why: NOT_TOLD };

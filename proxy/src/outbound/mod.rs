@@ -29,7 +29,7 @@ use turns::Turns;
 
 use crate::{
     accept::accept,
-    burden::Burden,
+    burden::{Burden, Portion},
     config::Config,
     error::Audience,
     gate::Gate,
@@ -61,6 +61,8 @@ pub struct Outbound {
     pub in_flight: Gate,
     /// All that is on its way in this process.
     pub burden: Arc<Burden>,
+    /// What of it is the program's.
+    pub portion: Arc<Portion>,
     /// Whose calls are taken.
     pub users: Users,
     /// How many connections there may be.
@@ -107,6 +109,7 @@ impl Outbound {
     /// Serves a connection to its end, and then the tunnel inside of it, if one was asked for.
     async fn connection(self: Arc<Self>, stream: TcpStream) {
         let (settings, draining) = (self.settings, self.draining.clone());
+        let account = &self.portion.account;
         let asked: Arc<Mutex<Option<Tunnel>>> = Arc::default();
         let handler = |asked: Option<Arc<Mutex<Option<Tunnel>>>>| {
             let outbound = self.clone();
@@ -122,10 +125,10 @@ impl Outbound {
                 }
             }
         };
-        self.note(serve(stream, settings, draining.clone(), handler(Some(asked.clone()))).await);
+        self.note(serve(stream, account, settings, draining.clone(), handler(Some(asked.clone()))).await);
         let tunnel = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(inside) = opened(tunnel).await {
-            self.note(serve(inside, settings, draining, handler(None)).await);
+            self.note(serve(inside, account, settings, draining, handler(None)).await);
         }
     }
 

@@ -8,7 +8,6 @@ use tracing::debug;
 use super::{Outbound, target::authority};
 use crate::{
     accept::Counted,
-    burden::Owner,
     config::{
         Backend, Config, Destination,
         cluster::{Cluster, Endpoint, Protocol},
@@ -16,7 +15,7 @@ use crate::{
         split::Turn,
     },
     error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
-    http::{Activity, Method, Request, Response, StatusCode, Upgrade, Version, headers},
+    http::{Method, Request, Response, StatusCode, Upgrade, Version, headers},
     record::Record,
     upstream::{Failure, Target},
 };
@@ -53,8 +52,7 @@ impl Outbound {
     }
 
     async fn answer(&self, request: Request, record: &mut Record) -> Result<Response, ProxyError> {
-        let activity = Activity::default();
-        let load = self.burden.take(Owner::Program, &activity).ok_or(ProxyError::Overloaded)?;
+        let (activity, load) = self.burden.take(&self.portion).ok_or(ProxyError::Overloaded)?;
         let pass = (self.in_flight.enter().ok_or(ProxyError::Overloaded)?, load);
         let mut request = request.map(|body| body.noted(&activity));
         let authority = authority(&request, &self.namespace)?;

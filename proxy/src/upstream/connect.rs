@@ -18,12 +18,12 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    ConnectFault, Settings, Target,
+    ConnectFault, Target, Upstream,
     severable::{Cut, Severable},
 };
 use crate::{
     config::cluster::Security,
-    http::{Connection, Version},
+    http::{Connection, HungUp, Version},
     identity::{
         credentials::{Credentials, HTTP_1, HTTP_2},
         leaf::Leaf,
@@ -54,17 +54,15 @@ pub struct Opened {
 pub async fn open(
     target: &Target,
     limit: Duration,
-    identity: &Arc<Published<Credentials>>,
-    settings: &Settings,
+    upstream: &Upstream,
     guard: impl Any + Send,
 ) -> Result<Opened, ConnectFault> {
-    timeout(limit, attempt(target, identity, settings, guard)).await.unwrap_or(Err(ConnectFault::Timeout))
+    timeout(limit, attempt(target, upstream, guard)).await.unwrap_or(Err(ConnectFault::Timeout))
 }
 
 async fn attempt(
     target: &Target,
-    identity: &Arc<Published<Credentials>>,
-    settings: &Settings,
+    Upstream { identity, ledger, settings, .. }: &Upstream,
     guard: impl Any + Send,
 ) -> Result<Opened, ConnectFault> {
     let us = identity.now();
@@ -74,7 +72,7 @@ async fn attempt(
     let names = match &target.security {
         Security::Plaintext => {
             // Programs may take pings for an attack (gRPC: `too_many_pings`).
-            let connection = Connection::open(stream, target.version, None, guard).await.map_err(closed)?;
+            let connection = Connection::open(stream, target.version, ledger, None, guard).await.map_err(closed)?;
             return Ok(Opened { connection, ends: None, proof: None });
         }
         Security::MutualTls(names) => names.clone(),
@@ -95,7 +93,7 @@ async fn attempt(
     let (stream, cut) = Severable::new(stream);
     tokio::spawn(cut_when_broken(proof.clone(), identity.clone(), settings.farewell, cut));
     let pings = Some(settings.pings);
-    let connection = Connection::open(stream, target.version, pings, guard).await.map_err(closed)?;
+    let connection = Connection::open(stream, target.version, ledger, pings, guard).await.map_err(closed)?;
     Ok(Opened { connection, ends, proof: Some(proof) })
 }
 
@@ -127,6 +125,6 @@ async fn cut_when_broken(proof: Arc<Proof>, identity: Arc<Published<Credentials>
     let _ = cut.send(());
 }
 
-fn closed(_: hyper::Error) -> ConnectFault {
+fn closed(HungUp: HungUp) -> ConnectFault {
     ConnectFault::Closed
 }

@@ -17,6 +17,7 @@ use crate::{
         HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version, header, headers, upgrade,
     },
     identity::credentials::Credentials,
+    ledger::Ledger,
     metrics::Metrics,
     published::Published,
 };
@@ -68,16 +69,23 @@ pub struct Target {
 pub struct Upstream {
     identity: Arc<Published<Credentials>>,
     pool: Arc<Pool>,
+    /// Where is counted what comes of bodies.
+    ledger: Arc<Ledger>,
     settings: Settings,
     budget: Budget,
 }
 
 impl Upstream {
     /// With this identity, which may be renewed. Call it inside of the runtime: it tidies up now and then.
-    pub fn new(identity: Arc<Published<Credentials>>, metrics: Arc<Metrics>, settings: Settings) -> Self {
+    pub fn new(
+        identity: Arc<Published<Credentials>>,
+        metrics: Arc<Metrics>,
+        ledger: Arc<Ledger>,
+        settings: Settings,
+    ) -> Self {
         let pool = Arc::new(Pool::new(identity.clone(), metrics, settings.most_kept));
         tokio::spawn(pool::tidy(Arc::downgrade(&pool)));
-        Self { identity, pool, settings, budget: Budget::default() }
+        Self { identity, pool, ledger, settings, budget: Budget::default() }
     }
 
     /// Sends `request` to `target`, until `stands_still`. It is sent once more over another connection when nothing was
@@ -94,7 +102,7 @@ impl Upstream {
         self.budget.earn();
         let mut resends = 0;
         loop {
-            let open = |guard| connect::open(target, connect_timeout, &self.identity, &self.settings, guard);
+            let open = |guard| connect::open(target, connect_timeout, self, guard);
             let mut lease = match self.pool.get(target, resends > 0, connect_timeout, open).await {
                 Ok(lease) => lease,
                 Err(fault) => return Err(untouched(request, Untouched::NoConnection(fault))),
@@ -124,16 +132,16 @@ impl Upstream {
                 SendFailure::Unsent(unsent) => {
                     return Err(untouched(*unsent, Untouched::NoConnection(ConnectFault::Closed)));
                 }
-                SendFailure::Refused(error) | SendFailure::GoingAway(error) => match again() {
-                    None => return Err(Failure::Broken(error.to_string())),
+                SendFailure::Refused(reason) | SendFailure::GoingAway(reason) => match again() {
+                    None => return Err(Failure::Broken(reason)),
                     Some(request) if may && self.budget.spend() => request,
-                    Some(request) => return Err(untouched(request, Untouched::Refused(error.to_string()))),
+                    Some(request) => return Err(untouched(request, Untouched::Refused(reason))),
                 },
-                SendFailure::Ended(error) | SendFailure::Vanished(error) => {
+                SendFailure::Ended(reason) | SendFailure::Vanished(reason) => {
                     let request = (lease.reused && idempotent && may && self.budget.spend()).then(again).flatten();
-                    request.ok_or_else(|| Failure::Broken(error.to_string()))?
+                    request.ok_or(Failure::Broken(reason))?
                 }
-                SendFailure::Broken(error) => return Err(Failure::Broken(error.to_string())),
+                SendFailure::Broken(reason) => return Err(Failure::Broken(reason)),
                 SendFailure::BadAnswer(fault) => return Err(Failure::BadAnswer(fault)),
             };
             resends += 1;

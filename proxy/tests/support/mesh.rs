@@ -11,7 +11,7 @@ use std::{
 
 use http::Version;
 use sluice_proxy::{
-    burden::Burden,
+    burden::{Burden, Owner},
     calls::Calls,
     config::{Answer, Config},
     gate::Gate,
@@ -61,6 +61,7 @@ pub struct Bounds {
     pub settings: ServerSettings,
     pub connections: usize,
     pub requests: usize,
+    pub memory: u64,
     pub patience: Duration,
     pub upstream: upstream::Settings,
 }
@@ -71,6 +72,7 @@ impl Default for Bounds {
             settings: ServerSettings::default(),
             connections: 1000,
             requests: 1000,
+            memory: u64::MAX,
             patience: Duration::from_millis(200),
             upstream: upstream::Settings::default(),
         }
@@ -88,6 +90,8 @@ pub struct Sidecar {
     pub draining: watch::Sender<bool>,
     pub in_flight: Gate,
     pub calls: Calls,
+    /// Nobody gives anything up, unless a test has it do so.
+    pub burden: Arc<Burden>,
 }
 
 impl Sidecar {
@@ -101,10 +105,11 @@ impl Sidecar {
         let identity = Arc::new(Published::new(credentials));
         let (metrics, demand) = (Arc::new(Metrics::default()), Arc::new(Demand::default()));
         let config = Arc::new(Published::new(config(resources)));
-        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), bounds.upstream));
+        let burden = Arc::new(Burden::new(bounds.memory, bounds.requests));
+        let (ledger, carried) = (burden.ledger().clone(), burden.clone());
+        let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), ledger, bounds.upstream));
         let draining = watch::Sender::new(false);
         let in_flight = Gate::new(bounds.requests);
-        let burden = Arc::new(Burden::new(u64::MAX, bounds.requests));
         let calls = Calls::default();
         let inbound = Inbound {
             config: config.clone(),
@@ -134,6 +139,7 @@ impl Sidecar {
             metrics: metrics.clone(),
             settings: bounds.settings,
             patience: bounds.patience,
+            portion: burden.portion(Owner::Program),
             burden,
             users: Users::any(),
             in_flight: Gate::new(bounds.requests),
@@ -162,6 +168,7 @@ impl Sidecar {
             draining,
             in_flight,
             calls,
+            burden: carried,
         }
     }
 

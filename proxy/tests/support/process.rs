@@ -153,6 +153,13 @@ impl Running {
         eventually("readiness", async || (self.look("/readyz").await.0 == 200).then_some(())).await;
     }
 
+    /// The most memory that it has had at once, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.process.id().unwrap().cast_signed()).unwrap(), signal).unwrap();
     }
