@@ -4,13 +4,16 @@ import type { ByteBudget } from './budget.js';
 import { MessageReader, framed } from './frame.js';
 import type { Limits } from './limits.js';
 import type { Stream, StreamListener, StreamMethod } from './method.js';
+import { Outgoing } from './outgoing.js';
 import type { Peer } from './peer.js';
 import { FAILED, GrpcRefusal, STATUS, statusHeaders } from './refusal.js';
 
 const CONTENT_TYPE = 'application/grpc';
 
-/** How often what waits to be sent may be found not to have moved, in milliseconds, before the stream is cut. */
+/** How long what waits to be sent may be found not to have moved, in milliseconds, before the stream is cut. */
 const STALLED_MS = 30_000;
+/** With so many bytes waiting, the client does not keep up. */
+const BEHIND = 65_536;
 
 /** What a call needs to know of where it came in. */
 export interface Surroundings {
@@ -24,6 +27,7 @@ export interface Surroundings {
 
 export class Call implements Stream {
   private readonly reader: MessageReader;
+  private readonly outgoing: Outgoing;
   private readonly deadline: NodeJS.Timeout | undefined;
   private listener: StreamListener<unknown> | undefined;
   private over = false;
@@ -31,7 +35,6 @@ export class Call implements Stream {
   private inputEnded = false;
   /** Since when a message is waited for that has to come, or has begun to. */
   private awaitedSince: number | undefined;
-  private written = 0;
   private progress = { sent: 0, at: 0 };
 
   constructor(
@@ -42,6 +45,7 @@ export class Call implements Stream {
     now: number,
   ) {
     this.reader = new MessageReader(around.limits.messageBytes);
+    this.outgoing = new Outgoing(http);
     this.awaitedSince = now;
     const timeout = timeoutOf(headers['grpc-timeout']);
     if (timeout !== undefined) this.deadline = setTimeout(() => this.end(TOO_LATE), timeout).unref();
@@ -52,7 +56,6 @@ export class Call implements Stream {
     if (this.over) this.listener?.closed();
     http.on('data', (piece: Buffer) => this.take(piece));
     http.on('end', () => this.inputEnds());
-    http.on('drain', () => this.listener?.drained?.());
   }
 
   get peer(): Peer {
@@ -72,20 +75,13 @@ export class Call implements Stream {
 
   write(parts: readonly Uint8Array[]): boolean {
     if (this.over || this.http.destroyed) return false;
-    if (this.http.writableLength > this.around.limits.unsentBytes) {
+    if (this.outgoing.length > this.around.limits.unsentBytes) {
       this.cut();
       return false;
     }
     this.accept();
-    const pieces = framed(parts);
-    if (pieces.length > 1) this.http.cork();
-    let ready = true;
-    for (const piece of pieces) {
-      this.written += piece.length;
-      ready = this.http.write(piece);
-    }
-    if (pieces.length > 1) this.http.uncork();
-    return ready;
+    this.outgoing.push(framed(parts));
+    return this.outgoing.length < BEHIND;
   }
 
   pause(): void {
@@ -107,7 +103,7 @@ export class Call implements Stream {
     if (this.over) return;
     this.goodbye = refusal;
     if (this.http.destroyed) return this.finish();
-    if (this.http.headersSent) this.http.end();
+    if (this.http.headersSent) this.outgoing.end();
     else {
       const headers = { ':status': 200, 'content-type': CONTENT_TYPE, ...statusHeaders(refusal) };
       this.http.respond(headers, { endStream: true });
@@ -120,8 +116,8 @@ export class Call implements Stream {
   tick(now: number): void {
     const { requestMs } = this.around.limits;
     if (this.awaitedSince !== undefined && now - this.awaitedSince >= requestMs) this.end(TOO_SLOW);
-    const sent = this.written - this.http.writableLength;
-    if (this.http.writableLength === 0 || sent !== this.progress.sent) this.progress = { sent, at: now };
+    const { sent, length } = this.outgoing;
+    if (length === 0 || sent !== this.progress.sent) this.progress = { sent, at: now };
     else if (now - this.progress.at >= STALLED_MS) this.cut();
   }
 

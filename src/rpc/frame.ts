@@ -80,8 +80,17 @@ function sizeOf(bytes: Buffer, maxBytes: number): number | undefined {
 
 /** A message as it goes out, in pieces. Large parts are handed on as they are, so that many streams can share one. */
 export function framed(parts: readonly Uint8Array[]): readonly Uint8Array[] {
-  const size = parts.reduce((sum, { length }) => sum + length, 0);
-  const header = Buffer.alloc(HEADER);
-  header.writeUInt32BE(size, 1);
-  return size <= SMALL ? [Buffer.concat([header, ...parts])] : [header, ...parts];
+  let size = 0;
+  for (const { length } of parts) size += length;
+  const isSmall = size <= SMALL;
+  const piece = Buffer.allocUnsafe(isSmall ? HEADER + size : HEADER);
+  piece.writeUInt8(0, 0);
+  piece.writeUInt32BE(size, 1);
+  if (!isSmall) return [piece, ...parts];
+  let end = HEADER;
+  for (const part of parts) {
+    piece.set(part, end);
+    end += part.length;
+  }
+  return [piece];
 }

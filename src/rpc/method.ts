@@ -10,7 +10,7 @@ export interface Stream {
   accept(): void;
   /**
    * Sends a message, given in parts. They are not copied, so they may be shared among streams and must not change. False:
-   * the client does not keep up, and `drained` says when it has.
+   * the client does not keep up.
    */
   write(parts: readonly Uint8Array[]): boolean;
   /** Takes in nothing more until `resume`. */
@@ -25,8 +25,6 @@ export interface Stream {
 /** What becomes of a call. What a method throws ends the call: a GrpcRefusal as it says, all else as a failure of ours. */
 export interface StreamListener<Request> {
   message(request: Request): void;
-  /** All that was written is on its way. */
-  drained?(): void;
   /** The client has nothing more to say. */
   finished(): void;
   /** It is over, however that came to be. Called once. */
