@@ -42,6 +42,7 @@ export class Connection {
   private idleSince: number;
   private retiredAt: number | undefined;
   private heard = 0;
+  private probing: Promise<boolean> | undefined;
   private silentTicks = 0;
 
   /** @param now a clock that only goes forward, in milliseconds */
@@ -110,20 +111,31 @@ export class Connection {
     else if (this.silentTicks === SILENT_TICKS && !this.session.destroyed) this.session.ping(() => undefined);
   }
 
-  /** Asks whether somebody is there. Who does not answer in time is not, and is let go. */
+  /** Asks whether somebody is there. Of whom nothing is heard in time is not, and is let go. Who asks meanwhile learns the same. */
   private probe(): Promise<boolean> {
     if (this.session.destroyed) return Promise.resolve(false);
+    this.probing ??= this.ask().finally(() => (this.probing = undefined));
+    return this.probing;
+  }
+
+  private ask(): Promise<boolean> {
+    const { bytesRead } = this.socket;
     return new Promise((resolve) => {
-      const late = setTimeout(() => {
-        resolve(false);
-        this.destroy();
-      }, PROBE_MS);
-      const answered = (isThere: boolean): void => {
+      const judge = (): void => {
+        const isThere = this.socket.bytesRead > bytesRead;
+        if (!isThere) this.destroy();
+        settle(isThere);
+      };
+      // Time may be over because this process stood still, and the answer lie there unread: first is read what has come.
+      const late = setTimeout(() => setImmediate(judge), PROBE_MS);
+      const closed = (): void => settle(false);
+      const settle = (isThere: boolean): void => {
         clearTimeout(late);
+        this.session.off('close', closed);
         resolve(isThere);
       };
-      this.session.ping((error) => answered(error === null));
-      this.session.once('close', () => answered(false));
+      this.session.ping((error) => settle(error === null));
+      this.session.once('close', closed);
     });
   }
 

@@ -43,6 +43,7 @@ export class GrpcPort {
   /** Who has come in and not shaken hands yet, by address and port. */
   private readonly arriving = new Map<string, Place>();
   private ticking: NodeJS.Timeout | undefined;
+  private isShut = false;
   private whenEmpty: (() => void) | undefined;
 
   constructor(private readonly options: PortOptions) {
@@ -115,6 +116,7 @@ export class GrpcPort {
   }
 
   private shut(): void {
+    this.isShut = true;
     this.door.close();
     this.arrivals.close();
   }
@@ -139,7 +141,9 @@ export class GrpcPort {
     socket.on('error', () => undefined);
     const peer = this.peerOf(socket, address, from);
     const mayStay = this.options.trustDomain === undefined || place?.prove(peer?.member?.enrolment ?? address);
-    if (!place || !peer || !mayStay || socket.alpnProtocol !== 'h2') return void socket.destroy();
+    // Some were shaking hands already when nobody was to be taken in any more.
+    const isWelcome = place && peer && mayStay && socket.alpnProtocol === 'h2' && !this.isShut;
+    if (!isWelcome) return void socket.destroy();
     const { limits, onFailure } = this.options;
     const options = { peer, limits, onFailure, methods: this.methods, budget: this.budget };
     const connection = new Connection(socket, options, performance.now());

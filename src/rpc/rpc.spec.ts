@@ -4,6 +4,8 @@ import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { Worker } from 'node:worker_threads';
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Authority } from '../identity/authority.js';
@@ -188,6 +190,75 @@ describe('a stream', () => {
     await port.drain(10);
     expect(await ended).toMatchObject({ code: 14, details: expect.stringContaining('stopping') });
     await method.closed;
+  });
+});
+
+/** A client that has a stream open and says nothing. */
+const OTHER_THREAD = `
+  const { connect } = require('node:http2');
+  const { number, ca, headers } = require('node:worker_threads').workerData;
+  const session = connect('https://127.0.0.1:' + number, { ca, servername: 'localhost' });
+  session.on('error', () => undefined);
+  session.request(headers).on('error', () => undefined).write(Buffer.alloc(5));
+`;
+
+/** Nothing else runs in this thread meanwhile. */
+const standStill = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
+describe('a connection', () => {
+  it('that is about to come in when the port drains does not', async () => {
+    const method = silent();
+    const { port, number } = await serve({}, method);
+    const held = session(number).request({ ...HEADERS, ':path': method.path });
+    held.on('error', () => undefined).write(Buffer.alloc(5));
+    await method.stream;
+    const late = connectTcp(number, '127.0.0.1');
+    opened.push({ close: () => late.destroy() });
+    await expect.poll(() => port.taken.strangers).toBe(2);
+    const drained = port.drain(60_000);
+    const tls = connectTls({ socket: late, ca: material.ca, servername: 'localhost', ALPNProtocols: ['h2'] });
+    const served = new Promise<boolean>((resolve) => {
+      tls.on('data', () => resolve(true)).on('close', () => resolve(false));
+      tls.on('error', () => undefined).write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+    });
+    expect(await served).toBe(false);
+    port.close();
+    await drained;
+  });
+
+  it('is held to be there when its answer lies unread because the server stood still', async () => {
+    const method = silent();
+    const { number } = await serve({}, method);
+    const headers = { ...HEADERS, ':path': method.path };
+    const client = new Worker(OTHER_THREAD, { eval: true, workerData: { number, ca: material.ca, headers } });
+    try {
+      const stream = await method.stream;
+      const isThere = stream.probe();
+      await new Promise(setImmediate);
+      standStill(2_100);
+      expect(await isThere).toBe(true);
+      expect(await stream.probe()).toBe(true);
+    } finally {
+      await client.terminate();
+    }
+  });
+
+  it('that many ask after is asked once at a time, and keeps nothing of it', async () => {
+    const method = silent();
+    const { number } = await serve({}, method);
+    const request = session(number).request({ ...HEADERS, ':path': method.path });
+    request.on('error', () => undefined).write(Buffer.alloc(5));
+    const warnings: Error[] = [];
+    const note = (warning: Error) => void warnings.push(warning);
+    process.on('warning', note);
+    try {
+      const stream = await method.stream;
+      expect(await Promise.all(Array.from({ length: 20 }, () => stream.probe()))).toEqual(Array(20).fill(true));
+      for (let time = 0; time < 20; time += 1) expect(await stream.probe()).toBe(true);
+      expect(warnings).toEqual([]);
+    } finally {
+      process.off('warning', note);
+    }
   });
 });
 
