@@ -72,6 +72,8 @@ export class Registration {
       throw new GrpcRefusal(STATUS.resourceExhausted, 'too many reports just now; say later how it is by then');
     }
     await this.options.ads.refuseDouble({ peer });
+    // It may have ended while that was found out.
+    authorised(this.options.enrolments, peer);
     this.refuseByHand(enrolment);
     this.options.presence.heard(keyOf(enrolment), spec.health);
     const { id, namespace, name, labels } = enrolment;
@@ -98,6 +100,8 @@ export class Registration {
     if (this.options.enrolments.get(callerOf(peer).enrolment)?.ended === 'left') return {};
     const enrolment = this.enrolmentOf(request, peer);
     await this.options.ads.refuseDouble({ peer });
+    // It may have ended while that was found out, and what there is may be another's by now.
+    authorised(this.options.enrolments, peer);
     await kept(this.options.enrolments.end(enrolment.id, 'left'));
     await kept(this.options.registry.remove(enrolment));
     return {};

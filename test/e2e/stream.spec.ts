@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { TYPES, TYPE_ORDER } from '../../src/compile/resource.js';
 import { sluice } from '../../src/proto/messages.js';
 import { JoinedClient, join, signingRequest, type Stream } from '../support/grpc-client.js';
+import { Relay } from '../support/relay.js';
 import { RestServer } from '../support/rest-server.js';
 
 let rest: RestServer;
@@ -492,6 +493,28 @@ describe('an enrolment', () => {
     await expect(copy.report({ port: 9_005 })).rejects.toMatchObject({ code: grpc.status.FAILED_PRECONDITION });
     expect(await workload('copied')).toMatchObject({ spec: { port: 9_004 } });
     expect(await proxy('copied')).toMatchObject({ state: 'connected' });
+  });
+
+  it('that is evicted while it is asked who really is there does not report all the same', async () => {
+    const first = await joined('half-gone');
+    using relay = await Relay.to(rest.xdsPort);
+    const { joinPort, trustAnchors } = rest;
+    const holder = first.copy({
+      joinPort,
+      trustAnchors,
+      xdsPort: relay.port,
+      joinToken: () => Promise.reject(Error()),
+    });
+    clients.push(holder);
+    begin(opened(holder), holder);
+    await isConnected('half-gone');
+    relay.mute();
+    const asked = relay.toldSomething();
+    const report = first.report({ port: 9_006 });
+    await asked;
+    await rest.call('DELETE', `/v1/enrolments/${first.enrolment}`);
+    await expect(report).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    expect((await workload('half-gone')).status).toBe(404);
   });
 
   it('that is evicted by its id loses its stream and its workload', async () => {
