@@ -8,6 +8,9 @@ export class DirectoryUnusable extends Error {
   override readonly name = 'DirectoryUnusable';
 }
 
+/** What a restore has in its directory until that is whole. */
+export const RESTORING = 'restore.partial';
+
 export class DataDirectory {
   readonly database: string;
   readonly authority: string;
@@ -29,6 +32,11 @@ export class DataDirectory {
     process.umask(0o077);
     makeDirectory(path);
     checkOwner(path);
+    if (existsSync(join(path, RESTORING))) {
+      throw new DirectoryUnusable(
+        `a restore into ${path} is under way, or was cut short; if none is, remove what is in there, and restore again`,
+      );
+    }
     return new DataDirectory(path);
   }
 

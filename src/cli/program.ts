@@ -14,12 +14,12 @@ import {
 import type { ChangeOptions } from './change-options.js';
 import type { DeleteOptions } from './delete.js';
 import { CLIENT_DEFAULTS, CLIENT_VARIABLES, type Environment } from './client-settings.js';
-import { exitCodeHelp } from './exit.js';
+import { EXIT, exitCodeHelp } from './exit.js';
 import { namespaceOption, outputOption, withChange, withClient } from './options.js';
 import { FORMATS, type Format } from './output.js';
 import { DEFAULT_NAMESPACE, RESOURCES } from './resources.js';
 import type { RunOptions } from './run-plan.js';
-import { addServerFlags, serve } from './server.js';
+import { addServerFlag, addServerFlags, backup, restore, serve } from './server.js';
 
 const HELP = `
 Kinds for get and delete:
@@ -62,8 +62,25 @@ function addServer(program: Command, env: Environment): void {
   const server = program
     .command('server')
     .description('start the control plane; it runs until Ctrl-C')
+    .enablePositionalOptions()
     .action((flags: Record<string, string>) => serve(flags, env));
   addServerFlags(server);
+  const copies = [
+    ['backup', 'copy what a server keeps into FILE, while it runs; it holds the private keys of the mesh', backup],
+    ['restore', 'make a data directory, which must be empty, of FILE, a backup', restore],
+  ] as const;
+  for (const [name, description, copy] of copies) {
+    const command = server
+      .command(name)
+      .description(description)
+      .argument('<file>', 'the backup')
+      .action((file: string, flags: Record<string, string>) => {
+        const [flag] = Object.keys(server.opts());
+        if (flag !== undefined) server.error(`error: flags stand after "${name}"`, { exitCode: EXIT.usage });
+        return copy(file, flags, env);
+      });
+    addServerFlag(command, 'dataDir');
+  }
 }
 
 function addRun(program: Command, env: Environment): void {

@@ -72,6 +72,25 @@ export class Authority {
     return authority;
   }
 
+  /**
+   * The trust domain of the authority in `directory`, which is whole and is that of `fingerprint`: its keys are those of its
+   * certificates, and its issuer is the trust anchor's. Makes nothing. Throws AuthorityUnusable.
+   */
+  static async check(directory: string, fingerprint: string): Promise<string> {
+    const [root, issuer] = [await read(join(directory, 'root.pem')), await read(join(directory, 'issuer.pem'))];
+    const found = fingerprintOf(root);
+    if (found !== fingerprint) throw lost(directory, fingerprint, `has ${found}`);
+    const isWhole =
+      (await isPair(root)) &&
+      (await isPair(issuer)) &&
+      (await issuer.certificate.verify({ publicKey: root.certificate, signatureOnly: true }));
+    const trustDomain = trustDomainOf(root.certificate);
+    if (!isWhole || trustDomain === undefined) {
+      throw new AuthorityUnusable(`the keys and certificates in ${directory} do not belong together`);
+    }
+    return trustDomain;
+  }
+
   /** By which the trust anchor is known again: SHA-256 in hex. */
   get fingerprint(): string {
     return fingerprintOf(this.root);
@@ -123,6 +142,14 @@ export class Authority {
     this.issuer = issuer;
     return issuer;
   }
+}
+
+/** Says whether a private key is that of its certificate. */
+async function isPair({ certificate, privateKey }: KeyedCertificate): Promise<boolean> {
+  const algorithm = { name: 'ECDSA', hash: 'SHA-256' };
+  const something = new TextEncoder().encode('something');
+  const signature = await webcrypto.subtle.sign(algorithm, privateKey, something);
+  return webcrypto.subtle.verify(algorithm, await certificate.publicKey.export(), signature, something);
 }
 
 const fingerprintOf = ({ certificate }: KeyedCertificate): string =>

@@ -184,5 +184,5 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     'it cannot be opened; check that it is a file in a directory that this user can write',
   ],
   [/SQLITE_NOTADB|not a database/, 'it is not a SQLite database'],
-  [/SQLITE_CORRUPT|malformed/, 'it is damaged; restore it from a backup'],
+  [/SQLITE_CORRUPT|malformed/, 'it is damaged; restore the mesh from a backup (sluice server restore)'],
 ];
