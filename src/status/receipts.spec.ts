@@ -163,6 +163,48 @@ describe('a receipt', () => {
     expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, serving: 1 });
   });
 
+  it.each(['its answer is on its way', 'its link died before it could answer'])(
+    'names a proxy that may hold what was taken back, as %s',
+    async (how) => {
+      const [cart, first, second] = [
+        aService('cart'),
+        aSplit('cart', 'cart', { v1: 1 }),
+        aSplit('cart', 'cart', { v2: 1 }),
+      ];
+      plane.write(putting(cart, first));
+      const web = connected('shop/web', 'cart');
+      await vi.advanceTimersByTimeAsync(20);
+      plane.write(putting(second));
+      await vi.advanceTimersByTimeAsync(20);
+      web.swap(0);
+      if (how.startsWith('its link')) web.disconnect();
+      const back = plane.write(putting(first));
+      await vi.advanceTimersByTimeAsync(20);
+      expect(await plane.receipts.now(back)).toMatchObject({ affected: 1, serving: 0 });
+      expect(await plane.receipts.now(1)).toMatchObject({ affected: 1, serving: 1 });
+      await vi.advanceTimersByTimeAsync(2 * LEASE_MS);
+      expect((await plane.receipts.now(back, 'count')).serving).toBe(0);
+      web.connect();
+      answerAll(web);
+      expect(await plane.receipts.now(back)).toMatchObject({ affected: 1, serving: 1 });
+    },
+  );
+
+  it('names a proxy that may have dropped what is there again', async () => {
+    const cart = aService('cart');
+    plane.write(putting(cart));
+    const web = connected('shop/web', 'cart');
+    await vi.advanceTimersByTimeAsync(20);
+    plane.write(removing(cart));
+    await vi.advanceTimersByTimeAsync(20);
+    web.swap(0);
+    const back = plane.write(putting(cart));
+    await vi.advanceTimersByTimeAsync(20);
+    expect(await plane.receipts.now(back)).toMatchObject({ affected: 1, serving: 0 });
+    answerAll(web);
+    expect(await plane.receipts.now(back)).toMatchObject({ affected: 1, serving: 1 });
+  });
+
   const rows: [string, number, number, Target, boolean][] = [
     ['all of four', 4, 4, ALL, true],
     ['three of four for all', 4, 3, ALL, false],

@@ -82,15 +82,19 @@ export class Client {
     if (news.get(name) === 'owed') return 'pending';
     const current = this.table.get(type, name);
     const held = subscription.held(name);
-    if (held && (held.since >= sequence || held.version === current?.version)) return 'held';
+    const isNewEnough = ({ since, version }: Held): boolean => since >= sequence || version === current?.version;
+    // Of what has gone, or has been replaced already, it is enough that the client has nothing that is older.
+    const isLater = (resource: Held | undefined): boolean => !resource || resource.since > sequence;
+    // It acknowledges after the swap, and its acknowledgement may be lost: what is in flight is in force there, or what was before.
+    const flying = inFlight?.carries.get(name);
+    const isSafe = !inFlight?.carries.has(name) || (flying ? isNewEnough(flying) : isLater(current));
+    if (held && isNewEnough(held) && isSafe) return 'held';
     const refusal = refused.get(name);
     if (refusal && (sequence <= refusal.since || refusal.version === current?.version)) return refusal;
     const kept = sequence >= (gone.get(name) ?? Infinity) ? this.keptBy(type) : undefined;
     if (kept) return kept;
     if (held && sequence <= (this.proven ?? 0)) return 'held';
-    // Of what has gone, or has been replaced already, it is enough that the client has nothing that is older.
-    const isLater = (resource: Held | undefined): boolean => !resource || resource.since > sequence;
-    return !held && isLater(inFlight?.carries.get(name)) && isLater(current) ? 'held' : 'pending';
+    return !held && isLater(flying) && isLater(current) ? 'held' : 'pending';
   }
 
   /** Says whether what exists no more may be taken away: not before it is known what the client wants. */

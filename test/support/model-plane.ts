@@ -177,6 +177,8 @@ export class Sidecar {
   readonly wanted = new Map<TypeUrl, Set<string>>(TYPE_ORDER.map((type) => [type, new Set()]));
   inbox: DeltaResponse[] = [];
   session: Session | undefined;
+  /** What it has put in force of what it has heard, and which names it refused of that. */
+  private readonly swapped = new Map<DeltaResponse, readonly string[]>();
   private readonly identity: SpiffeId;
 
   constructor(
@@ -231,18 +233,27 @@ export class Sidecar {
     this.inbox.push(...responses);
   }
 
-  /** Answers the response at `index` of those that it has heard. */
-  answer(index: number): void {
-    const [response] = this.inbox.splice(index % Math.max(1, this.inbox.length), 1);
-    if (!response) return;
-    const { type, nonce, resources, removed } = response;
-    const refused = resources.filter((resource) => this.refuses(resource));
+  /** Puts in force what it has heard at `index`, short of what it refuses, and says nothing of that yet. */
+  swap(index: number): void {
+    const response = this.inbox[index % Math.max(1, this.inbox.length)];
+    if (!response || this.swapped.has(response)) return;
+    const { type, resources, removed } = response;
+    const refused = resources.filter((resource) => this.refuses(resource)).map(({ name }) => name);
+    this.swapped.set(response, refused);
     for (const { name, version } of resources) {
-      if (!refused.some((one) => one.name === name) && this.wantedOf(type).has(name))
-        this.heldOf(type).set(name, version);
+      if (!refused.includes(name) && this.wantedOf(type).has(name)) this.heldOf(type).set(name, version);
     }
     for (const name of removed) this.heldOf(type).delete(name);
-    const error = { message: 'no', resources: refused.map(({ name }) => ({ name, reason: 'it is not to its taste' })) };
+  }
+
+  /** Answers the response at `index` of those that it has heard. */
+  answer(index: number): void {
+    this.swap(index);
+    const [response] = this.inbox.splice(index % Math.max(1, this.inbox.length), 1);
+    if (!response) return;
+    const { type, nonce } = response;
+    const refused = this.swapped.get(response) ?? [];
+    const error = { message: 'no', resources: refused.map((name) => ({ name, reason: 'it is not to its taste' })) };
     this.tell(type, nonce, { subscribe: [], unsubscribe: [] }, {}, refused.length > 0 ? error : undefined);
   }
 
