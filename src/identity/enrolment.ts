@@ -1,9 +1,12 @@
 /** Gives sidecars their certificates: the first for a join token, the following for the one before. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type * as x509 from '@peculiar/x509';
 import { keyOf } from '../model/document.js';
 import { sluice } from '../proto/messages.js';
 import { authorised, over } from '../rpc/authorised.js';
+import type { LimitedLog } from '../rpc/limited-log.js';
 import { unary, type StreamMethod } from '../rpc/method.js';
+import { networkOf } from '../rpc/network.js';
 import { enrolmentName, type Peer } from '../rpc/peer.js';
 import { Rates } from '../rpc/rates.js';
 import { GrpcRefusal, STATUS } from '../rpc/refusal.js';
@@ -13,30 +16,36 @@ import { readSigningRequest } from './certificates.js';
 
 const { JoinRequest, JoinResponse, RenewRequest, RenewResponse } = sluice.v1;
 
-interface Log {
-  warn(fields: object, message: string): void;
-}
-
 /** A sidecar renews its certificate once in many hours; a few more for one that restarts over and over. */
 const RENEWALS = 5;
 const RENEWAL_EVERY_MS = 600_000;
+/**
+ * Joins of one network that may fail at once, and how long one takes to come back, in milliseconds. Whoever goes on is answered
+ * late: then it can have only so many under way, and whoever brings a good token from there is let in all the same.
+ */
+const FAILURES = 20;
+const FAILURE_EVERY_MS = 1_000;
+const LATE_MS = 1_000;
 
 export class Enrolment {
   private readonly renewals = new Rates(RENEWALS, RENEWAL_EVERY_MS);
+  private readonly failures = new Rates(FAILURES, FAILURE_EVERY_MS);
 
   /** @param isThere whether the sidecar of an enrolment has its stream */
   constructor(
     private readonly authority: Authority,
     private readonly enrolments: EnrolmentStore,
     private readonly isThere: (enrolment: string) => boolean,
-    private readonly log: Log,
+    private readonly log: LimitedLog,
     private readonly onFailure: (error: unknown) => void,
   ) {}
 
   /** For those who have no certificate yet. */
   get joining(): StreamMethod<sluice.v1.JoinRequest> {
     const path = '/sluice.v1.Enrolment/Join';
-    return unary(path, JoinRequest, JoinResponse, (request, peer) => this.join(request, peer), this.onFailure);
+    const serve = (request: sluice.v1.JoinRequest, peer: Peer) =>
+      this.join(request, peer).catch((error: unknown) => this.failed(error, peer));
+    return unary(path, JoinRequest, JoinResponse, serve, this.onFailure);
   }
 
   /** For those who prove an enrolment already. */
@@ -46,13 +55,12 @@ export class Enrolment {
   }
 
   /** The certificate is made before the token is used up: a token is not lost to what cannot be signed. */
-  private async join(
-    { token, signing_request }: sluice.v1.JoinRequest,
-    { from }: Peer,
-  ): Promise<sluice.v1.IJoinResponse> {
-    const publicKey = await publicKeyOf(signing_request);
+  private async join({ token, signing_request }: sluice.v1.JoinRequest, peer: Peer): Promise<sluice.v1.IJoinResponse> {
+    const { address, from } = peer;
+    // Whoever brings none has us look at nothing else.
     const invited = await this.enrolments.invited(token);
-    if (invited.refused !== undefined) throw this.bad(invited, from);
+    if (invited.refused !== undefined) throw this.bad(invited, peer);
+    const publicKey = await publicKeyOf(signing_request);
     const id = EnrolmentStore.newId();
     const issued = await this.issue(id, invited.invitation, publicKey);
     const redeemed = await this.enrolments.redeem(token, { id, certificateEndsAt: issued.notAfter }, ({ id: holder }) =>
@@ -61,13 +69,17 @@ export class Enrolment {
     if (redeemed.refused === 'held') {
       const { namespace, name, id: holder, joinedAt } = redeemed.holder;
       const workload = keyOf({ namespace, name });
-      this.log.warn({ event: 'join-refused', workload, holder, from }, 'another sidecar speaks for the workload');
+      this.log.warn(
+        networkOf(address),
+        { event: 'join-refused', workload, holder, from },
+        'another sidecar speaks for the workload',
+      );
       throw new GrpcRefusal(
         STATUS.failedPrecondition,
         `workload ${workload} has a sidecar, enrolment ${holder}, which joined at ${joinedAt} and is connected; choose another --name, or evict it (DELETE /v1/enrolments/${holder})`,
       );
     }
-    if (redeemed.refused !== undefined) throw this.bad(redeemed, from);
+    if (redeemed.refused !== undefined) throw this.bad(redeemed, peer);
     const { namespace, name, identity } = redeemed.enrolment;
     return { certificate: this.certificate(issued, identity), namespace, name, enrolment: id };
   }
@@ -76,7 +88,7 @@ export class Enrolment {
     const enrolment = authorised(this.enrolments, peer);
     const { id, identity } = enrolment;
     if (!this.renewals.take(id, performance.now())) {
-      this.log.warn({ event: 'renewal-refused', enrolment: id, from: peer.from }, 'renewed too often');
+      this.log.warn(id, { event: 'renewal-refused', enrolment: id, from: peer.from }, 'renewed too often');
       throw new GrpcRefusal(
         STATUS.resourceExhausted,
         'the certificate was renewed too often just now; try again later',
@@ -89,9 +101,16 @@ export class Enrolment {
   }
 
   /** Whoever knocks learns only that the door stays shut. */
-  private bad({ refused, id }: BadToken, from: string): GrpcRefusal {
-    this.log.warn({ event: 'join-refused', joinToken: id, reason: refused, from }, 'join token refused');
+  private bad({ refused, id }: BadToken, { address, from }: Peer): GrpcRefusal {
+    const fields = { event: 'join-refused', joinToken: id, reason: refused, from };
+    this.log.warn(networkOf(address), fields, 'join token refused');
     return new GrpcRefusal(STATUS.permissionDenied, 'the join token is not good; ask for a new one');
+  }
+
+  /** What a caller is told whom nothing came of: at once, unless that is so over and over. */
+  private async failed(error: unknown, { address }: Peer): Promise<never> {
+    if (!this.failures.take(networkOf(address), performance.now())) await pause(LATE_MS, undefined, { ref: false });
+    throw error;
   }
 
   private issue(id: string, { identity }: Pick<Claims, 'identity'>, publicKey: x509.PublicKey) {

@@ -1,6 +1,7 @@
 /** Identity: who sidecars are, and how they come to be able to prove it. */
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { LOG, type Log } from '../log.js';
+import { LimitedLog } from '../rpc/limited-log.js';
 import { SidecarPorts } from '../rpc/ports.js';
 import { RpcModule } from '../rpc/rpc.module.js';
 import { EnrolmentStore } from '../store/enrolment-store.js';
@@ -26,7 +27,7 @@ import { securityEvent } from './security-events.js';
           authority,
           enrolments,
           (id) => ads.isThere(id),
-          log,
+          new LimitedLog(log),
           (err) => log.error({ err }, 'a certificate could not be issued'),
         ),
     },

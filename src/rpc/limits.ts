@@ -16,6 +16,8 @@ export interface Limits {
   /** Connections of those who have proven nothing: of all, and of one address. */
   readonly strangers: number;
   readonly strangersPerAddress: number;
+  /** How many connections may come from one network at once, and how long one takes to come back, in milliseconds. Absent: any. */
+  readonly arrivals?: { readonly burst: number; readonly everyMs: number };
   /** Connections of sidecars: of all, and of one. */
   readonly members: number;
   readonly connectionsPerMember: number;
@@ -38,6 +40,7 @@ export const joinLimits = (openFiles: number): Limits => ({
   callsPerConnection: 4,
   strangers: share(openFiles, 0.1, 1_024),
   strangersPerAddress: share(openFiles, 0.05, 512),
+  arrivals: { burst: 4_096, everyMs: 20 },
   members: 0,
   connectionsPerMember: 0,
   handshakeMs: 10_000,

@@ -7,8 +7,10 @@ import { ByteBudget } from './budget.js';
 import { Connection } from './connection.js';
 import type { Limits } from './limits.js';
 import type { StreamMethod } from './method.js';
+import { networkOf } from './network.js';
 import { memberOf, type Peer } from './peer.js';
 import { Places, type Place } from './places.js';
+import { Rates } from './rates.js';
 import { GrpcRefusal, STATUS } from './refusal.js';
 
 /** What a port shows and whom it believes, as PEM. */
@@ -42,6 +44,7 @@ export class GrpcPort {
   private readonly methods = new Map<string, StreamMethod<unknown>>();
   /** Who has come in and not shaken hands yet, by address and port. */
   private readonly arriving = new Map<string, Place>();
+  private readonly arrivalRates: Rates | undefined;
   private ticking: NodeJS.Timeout | undefined;
   private isShut = false;
   private whenEmpty: (() => void) | undefined;
@@ -50,6 +53,7 @@ export class GrpcPort {
     const { material, limits, trustDomain } = options;
     this.places = new Places(limits);
     this.budget = new ByteBudget(limits.portBytes);
+    this.arrivalRates = limits.arrivals && new Rates(limits.arrivals.burst, limits.arrivals.everyMs);
     this.server = createServer({
       ...contextOf(material),
       requestCert: trustDomain !== undefined,
@@ -124,6 +128,7 @@ export class GrpcPort {
   /** Before the handshake begins: who is not welcome must cost nothing. */
   private arrive(socket: Socket): void {
     const { address, from } = whereFrom(socket);
+    if (this.arrivalRates?.take(networkOf(address), performance.now()) === false) return void socket.destroy();
     const place = this.places.enter(address, () => socket.destroy());
     this.arriving.set(from, place);
     socket.on('error', () => undefined);

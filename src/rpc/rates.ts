@@ -5,6 +5,9 @@ interface Bucket {
   readonly at: number;
 }
 
+/** Of so many it is remembered what they did; who did so longest ago is forgotten first. */
+const MAX_KEYS = 10_000;
+
 export class Rates {
   private readonly buckets = new Map<string, Bucket>();
   private sweptAt = 0;
@@ -21,7 +24,10 @@ export class Rates {
     const { left, at } = this.buckets.get(key) ?? { left: this.burst, at: now };
     const filled = Math.min(this.burst, left + (now - at) / this.everyMs);
     if (filled < 1) return false;
+    this.buckets.delete(key);
     this.buckets.set(key, { left: filled - 1, at: now });
+    const [oldest] = this.buckets.keys();
+    if (this.buckets.size > MAX_KEYS && oldest !== undefined) this.buckets.delete(oldest);
     return true;
   }
 

@@ -278,6 +278,14 @@ describe('strangers', () => {
     expect(port.taken.strangers).toBeLessThanOrEqual(3);
   });
 
+  it('of one network come in at a rate, and the others are sent away before they shake hands', async () => {
+    const { number } = await serve({ arrivals: { burst: 2, everyMs: 3_600_000 } });
+    const [one, other] = [client(number), client(number)];
+    expect(await Promise.all([ask(one, 'a'), ask(other, 'b')])).toEqual(['a', 'b']);
+    await expect(ask(client(number), 'c')).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
+    expect(await ask(one, 'd')).toBe('d');
+  });
+
   it('take no place from members, and one member has only so many', () => {
     const places = new Places({ strangers: 2, strangersPerAddress: 2, members: 3, connectionsPerMember: 2 });
     const out: number[] = [];

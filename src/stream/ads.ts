@@ -2,10 +2,12 @@
 import { TYPE_ORDER } from '../compile/resource.js';
 import type { SpiffeId } from '../model/names.js';
 import { steadyNow } from '../model/steady-time.js';
+import type { LimitedLog } from '../rpc/limited-log.js';
 import type { Stream, StreamListener, StreamMethod } from '../rpc/method.js';
 import { callerOf, type Peer } from '../rpc/peer.js';
 import { FAILED, GrpcRefusal, STATUS } from '../rpc/refusal.js';
-import { SessionViolation, type DeltaResponse } from './delta.js';
+import { inOneLine } from '../rpc/words.js';
+import { SessionViolation, type DeltaRequest, type DeltaResponse } from './delta.js';
 import type { Engine } from './engine.js';
 import type { Session } from './session.js';
 import { decodeRequest, encodeResponse, type ReceivedRequest } from './wire.js';
@@ -41,11 +43,6 @@ export interface Roll {
   disconnected(connection: Connection): void;
 }
 
-export interface Log {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
 /** A stream that is open, as the server holds it. */
 interface Line {
   readonly call: Stream;
@@ -66,7 +63,7 @@ export class AdsService {
     private readonly engine: Engine,
     private readonly roll: Roll,
     private readonly gatekeeper: Gatekeeper,
-    private readonly log: Log,
+    private readonly log: LimitedLog,
   ) {
     engine.speakThrough((session, responses) => this.carry(session, responses));
     this.watch = setInterval(() => this.endSilent(steadyNow()), WATCH_MS).unref();
@@ -100,7 +97,8 @@ export class AdsService {
   async refuseDouble({ peer }: Pick<Stream, 'peer'>): Promise<void> {
     const holder = this.byEnrolment.get(callerOf(peer).enrolment);
     if (!holder || holder.call.peer === peer || !(await holder.call.probe())) return;
-    this.log.warn({ event: 'double', proxy: holder.connection.id, at: holder.call.peer.from, from: peer.from }, DOUBLE);
+    const { id, enrolment } = holder.connection;
+    this.log.warn(enrolment, { event: 'double', proxy: id, at: holder.call.peer.from, from: peer.from }, DOUBLE);
     throw new GrpcRefusal(
       STATUS.failedPrecondition,
       `${DOUBLE}: ${holder.connection.id} at ${holder.call.peer.from}; give each its own --name and state directory`,
@@ -156,19 +154,28 @@ export class AdsService {
     const before = this.roll.connected(connection);
     if (before)
       this.lines.get(before.session)?.call.end(new GrpcRefusal(STATUS.aborted, 'a newer stream took its place'));
-    this.log.info({ proxy: node.id, enrolment, identity, agent: node.agent, from: call.peer.from }, 'proxy connected');
+    const fields = { proxy: node.id, enrolment, identity, agent: node.agent, from: call.peer.from };
+    this.log.info(enrolment, fields, 'proxy connected');
     return line;
   }
 
   private receive(line: Line, request: ReceivedRequest): void {
-    const { id, session } = line.connection;
+    const { id, session, enrolment } = line.connection;
     if (!this.lines.has(session)) return;
     if (request.error && session.isWaitingFor(request))
-      this.log.warn({ proxy: id, type: request.type, refused: request.error }, 'proxy refused a resource');
+      this.log.warn(
+        enrolment,
+        { proxy: id, type: request.type, ...inShort(request.error) },
+        'proxy refused a resource',
+      );
     const [foreign] = line.hasTrespassed ? [] : this.engine.foreign(session, request);
     if (foreign !== undefined) {
       line.hasTrespassed = true;
-      this.log.warn({ proxy: id, asked: foreign.slice(0, 200) }, 'proxy asked for what is none of its business');
+      this.log.warn(
+        enrolment,
+        { proxy: id, asked: foreign.slice(0, 200) },
+        'proxy asked for what is none of its business',
+      );
     }
     this.answer(line, () => this.engine.receive(session, request));
   }
@@ -191,7 +198,7 @@ export class AdsService {
     if (error instanceof GrpcRefusal) call.end(error);
     else if (error instanceof SessionViolation) call.end(new GrpcRefusal(STATUS.invalidArgument, error.message));
     else {
-      this.log.warn({ err: error }, 'a stream failed');
+      this.log.warn(call.peer.member?.enrolment ?? call.peer.address, { err: error }, 'a stream failed');
       call.end(FAILED);
     }
   }
@@ -202,7 +209,7 @@ export class AdsService {
     if (this.byEnrolment.get(connection.enrolment) === line) this.byEnrolment.delete(connection.enrolment);
     this.engine.close(connection.session);
     this.roll.disconnected(connection);
-    this.log.info({ proxy: connection.id }, 'proxy disconnected');
+    this.log.info(connection.enrolment, { proxy: connection.id }, 'proxy disconnected');
   }
 
   private endSilent(now: number): void {
@@ -214,4 +221,15 @@ export class AdsService {
       call.end(new GrpcRefusal(STATUS.deadlineExceeded, `${what} within ${ACK_DEADLINE_MS / 1_000} s`));
     }
   }
+}
+
+/** How many refused resources a line of the log names, and how much of a name. */
+const NAMED = 5;
+const NAME_LENGTH = 200;
+
+/** What a client says of a refusal, as much of it as a line of the log bears. */
+function inShort({ message, resources = [] }: NonNullable<DeltaRequest['error']>): object {
+  const refused = resources.slice(0, NAMED).map(({ name, reason }) => ({ name: inOneLine(name, NAME_LENGTH), reason }));
+  const more = resources.length - refused.length;
+  return { says: message, refused, ...(more > 0 && { more }) };
 }

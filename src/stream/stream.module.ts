@@ -4,6 +4,7 @@ import { LOG, type Log } from '../log.js';
 import { keyOf } from '../model/document.js';
 import { authorised } from '../rpc/authorised.js';
 import type { Peer } from '../rpc/peer.js';
+import { LimitedLog } from '../rpc/limited-log.js';
 import { SidecarPorts } from '../rpc/ports.js';
 import { GrpcRefusal, STATUS } from '../rpc/refusal.js';
 import { RpcModule } from '../rpc/rpc.module.js';
@@ -22,7 +23,7 @@ import { Engine } from './engine.js';
       provide: AdsService,
       inject: [Engine, Fleet, EnrolmentStore, LOG],
       useFactory: (engine: Engine, fleet: Fleet, enrolments: EnrolmentStore, log: Log) =>
-        new AdsService(engine, fleet, gatekeeper(enrolments), log),
+        new AdsService(engine, fleet, gatekeeper(enrolments), new LimitedLog(log)),
     },
   ],
   exports: [AdsService],
