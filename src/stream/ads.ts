@@ -65,7 +65,7 @@ export class AdsService {
     private readonly gatekeeper: Gatekeeper,
     private readonly log: LimitedLog,
   ) {
-    engine.speakThrough((session, responses) => this.carry(session, responses));
+    engine.speakThrough((session, says) => this.carry(session, says));
     this.watch = setInterval(() => this.endSilent(steadyNow()), WATCH_MS).unref();
   }
 
@@ -180,9 +180,9 @@ export class AdsService {
     this.answer(line, () => this.engine.receive(session, request));
   }
 
-  private carry(session: Session, responses: readonly DeltaResponse[]): void {
+  private carry(session: Session, says: () => readonly DeltaResponse[]): void {
     const line = this.lines.get(session);
-    if (line) this.answer(line, () => responses);
+    if (line) this.answer(line, says);
   }
 
   /** Sends what the session says. A session that fails ends its own stream, and no other. */

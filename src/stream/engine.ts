@@ -33,8 +33,8 @@ export interface Published {
   readonly publication: Publication;
 }
 
-/** Carries what a session has to say of a change. */
-export type Speaker = (session: Session, responses: readonly DeltaResponse[]) => void;
+/** Carries what a session has to say of a change. A session may fail to say it: that is its own affair and no other's. */
+export type Speaker = (session: Session, says: () => readonly DeltaResponse[]) => void;
 
 export class Engine implements Shared {
   readonly audience = new Audience<Session>();
@@ -231,9 +231,11 @@ export class Engine implements Shared {
     const publications = this.untold;
     for (const session of this.concerned(publications)) {
       if (session.heard >= this.table.sequence || !this.sessions.has(session)) continue;
-      this.catchUp(session);
-      this.speak(session, session.speak(this.clock.now()));
-      this.noteProgress(session);
+      this.speak(session, () => {
+        this.catchUp(session);
+        return session.speak(this.clock.now());
+      });
+      if (this.sessions.has(session)) this.noteProgress(session);
       yield;
     }
     this.untold = [];

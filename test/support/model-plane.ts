@@ -90,7 +90,7 @@ export class ModelPlane {
     this.engine.onPublished(({ publication: { sequence, changed } }) => {
       for (const [type, names] of changed) for (const name of names) this.remember(type, name, sequence);
     });
-    this.engine.speakThrough((session, responses) => this.sidecars.get(session)?.hear(responses));
+    this.engine.speakThrough((session, says) => this.sidecars.get(session)?.hear(says()));
     this.fleet = new Fleet(this.roster, LEASE_MS, () => Date.now());
     const log = {
       floor: 1,

@@ -86,8 +86,8 @@ const engine = new Engine(new Compiler('sluice', 'sluice.local'), (error) => {
 });
 /** What sessions have said, to be answered. */
 let said: [Session, DeltaResponse][] = [];
-engine.speakThrough((session, responses) => {
-  for (const response of responses) said.push([session, response]);
+engine.speakThrough((session, says) => {
+  for (const response of says()) said.push([session, response]);
 });
 engine.start({ sequence, revision: 1, mesh });
 
