@@ -5,6 +5,7 @@ import type { Connection, Roll } from '../stream/ads.js';
 import type { Audience } from '../stream/audience.js';
 import type { Session } from '../stream/session.js';
 import type { Proxy, ProxyState } from './proxy.js';
+import { isWholeAt } from './receipt.js';
 import type { Effect } from './ring.js';
 
 /** A sidecar that has joined. */
@@ -163,21 +164,23 @@ export class Fleet implements Roll {
 
   /** Those that want any of what a revision changed, and those of whom it is not known. */
   concernedBy(effect: Effect, audience: Audience<Session>): Proxy[] {
-    const { names } = effect;
+    const { names, sequence, isVague } = effect;
+    const isBehind = ({ serves }: Session): boolean => isVague && !isWholeAt(sequence, serves);
     const sessions = this.sessionsConcernedBy(effect, audience);
     const concerned = new Set([...sessions].flatMap((session) => this.bySession.get(session) ?? []));
     for (const enrolment of this.away) {
-      const client = this.lastOf(enrolment)?.client;
-      if (!client || client.wantsAny(names)) concerned.add(enrolment);
+      const session = this.lastOf(enrolment);
+      if (!session || isBehind(session) || session.client.wantsAny(names)) concerned.add(enrolment);
     }
     return [...concerned].flatMap((enrolment) => this.get(enrolment) ?? []);
   }
 
   /** Those of `concernedBy` that have a stream. */
-  sessionsConcernedBy({ names, isVague }: Effect, audience: Audience<Session>): Set<Session> {
+  sessionsConcernedBy({ names, sequence, isVague }: Effect, audience: Audience<Session>): Set<Session> {
     const sessions = new Set<Session>();
     if (isVague)
-      for (const { session } of this.connections.values()) if (session.serves === undefined) sessions.add(session);
+      for (const { session } of this.connections.values())
+        if (!isWholeAt(sequence, session.serves)) sessions.add(session);
     for (const [type, some] of names) {
       for (const name of some) {
         for (const session of audience.of(name)) {

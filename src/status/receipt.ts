@@ -71,7 +71,7 @@ interface Evidence {
 /** How a proxy stands to what a revision changed. */
 export function standingOf({ client, serves }: Evidence, effect: Effect): Standing {
   const { names, sequence, isVague } = effect;
-  if (!client?.isIntroduced || (isVague && serves === undefined)) return 'pending';
+  if (!client?.isIntroduced || (isVague && !isWholeAt(sequence, serves))) return 'pending';
   let standing: Standing = 'serving';
   for (const [type, some] of names) {
     const proof = standingIn(client, type, some, sequence);
@@ -80,6 +80,10 @@ export function standingOf({ client, serves }: Evidence, effect: Effect): Standi
   }
   return standing;
 }
+
+/** Whether who serves that much has had the world whole at `sequence` or later. */
+export const isWholeAt = (sequence: number, serves: number | undefined): boolean =>
+  serves !== undefined && serves >= sequence;
 
 function standingIn(client: Client, type: TypeUrl, names: ReadonlySet<string>, sequence: number): Standing {
   let standing: Standing = 'serving';

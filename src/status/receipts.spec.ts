@@ -219,6 +219,60 @@ describe('a receipt', () => {
   });
 });
 
+describe('the receipt of a revision that is not remembered any more', () => {
+  const FEW = 3;
+  beforeEach(() => {
+    plane.close();
+    plane = new ModelPlane(false, FEW);
+  });
+  /** Makes so many revisions that concern nobody. */
+  const forget = async (count = FEW + 1): Promise<void> => {
+    for (let made = 0; made < count; made += 1) {
+      plane.write(putting(aService('unseen', made % 2 === 0 ? 80 : 8080)));
+      await vi.advanceTimersByTimeAsync(20);
+    }
+  };
+
+  it('does not take who has been away since before it for one that serves it', async () => {
+    plane.write(putting(aService('cart'), aSplit('cart', 'cart', { v1: 1 })));
+    const web = connected('shop/web', 'cart');
+    await vi.advanceTimersByTimeAsync(20);
+    web.disconnect();
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    const revision = plane.write(putting(aSplit('cart', 'cart', { v2: 1 })));
+    await forget();
+    expect(plane.ring.of(revision)).toBeUndefined();
+    expect(await plane.receipts.now(revision, 'count')).toMatchObject({ serving: 0, lost: [{ proxy: 'shop/web' }] });
+    const split = find(plane.worlds.current.mesh, refOf(aSplit('cart', 'cart', {})));
+    expect(plane.receipts.ofObject(refOf(aSplit('cart', 'cart', {})), split?.metadata.revision ?? 0).serving).toBe(0);
+    web.connect();
+    answerAll(web);
+    expect(await plane.receipts.now(revision, 'count')).toMatchObject({ affected: 1, serving: 1, lost: [] });
+  });
+
+  it('names who may still have what it took away', async () => {
+    const cart = aService('cart');
+    plane.write(putting(cart));
+    const [web, job] = [connected('shop/web', 'cart'), connected('shop/job', 'cart')];
+    await vi.advanceTimersByTimeAsync(20);
+    web.disconnect();
+    const revision = plane.write(removing(cart));
+    await vi.advanceTimersByTimeAsync(20);
+    await forget();
+    expect(await plane.receipts.now(revision)).toMatchObject({
+      affected: 2,
+      serving: 0,
+      laggards: [
+        { proxy: 'shop/job', reason: 'pending' },
+        { proxy: 'shop/web', reason: 'disconnected' },
+      ],
+    });
+    web.connect();
+    answerAll(web, job);
+    expect(await plane.receipts.now(revision)).toMatchObject({ serving: 0, affected: 0 });
+  });
+});
+
 describe('waiting for a receipt', () => {
   it('ends when the last of those that it concerns has acknowledged', async () => {
     plane.write(putting(aService('cart')));

@@ -151,7 +151,7 @@ export class Receipts {
   /** What is left of a revision that the ring does not know any more: the resources that what it put in place is a cause of. */
   private vague(revision: number, put: readonly Ref[]): Effect | undefined {
     if (revision > this.ring.head) return undefined;
-    return { revision, sequence: this.ring.beginning, names: this.namesOf(put), put, isVague: true };
+    return { revision, sequence: this.ring.heldSince(revision), names: this.namesOf(put), put, isVague: true };
   }
 
   private namesOf(refs: readonly Ref[]): Effect['names'] {

@@ -6,14 +6,14 @@ import type { Names } from '../stream/client.js';
 /** What is to be proven of a revision. */
 export interface Effect {
   readonly revision: number;
-  /** The first state of the world that holds it. */
+  /** The first state of the world that holds it, or a later one when that is not known any more. */
   readonly sequence: number;
   readonly names: Names;
   /** The objects that it put in place. */
   readonly put: readonly Ref[];
   /**
-   * True when it is not known any more what the revision took away: then a proxy must also have had the world whole once
-   * since the server started.
+   * True when it is not known any more what the revision took away: then a proxy must also have had the world whole at that
+   * state of it or a later one.
    */
   readonly isVague: boolean;
 }
@@ -28,6 +28,9 @@ export class Ring {
   private first: { readonly revision: number; readonly sequence: number } | undefined;
   /** Revisions and the sequences that hold them, both ascending, for the way back. */
   private newest: { readonly revision: number; readonly sequence: number } | undefined;
+
+  /** @param most how many revisions it remembers */
+  constructor(private readonly most = MAX_REVISIONS) {}
 
   record({ steps, publication: { sequence, changed } }: Published): void {
     for (const { revisions, world } of steps) {
@@ -54,6 +57,12 @@ export class Ring {
     return this.first?.sequence ?? 0;
   }
 
+  /** The first sequence that is known to hold a revision which is not remembered: the first there was, if it was made before that. */
+  heldSince(revision: number): number {
+    const [oldest] = this.effects.values();
+    return oldest && this.first && revision > this.first.revision ? oldest.sequence : this.beginning;
+  }
+
   /** The newest revision that the world held at `sequence`. */
   revisionAt(sequence: number): number {
     if (!this.first || !this.newest || sequence < this.first.sequence) return 0;
@@ -78,7 +87,7 @@ export class Ring {
     this.effects.set(effect.revision, effect);
     this.count += sizeOf(effect.names);
     for (const [revision, { names }] of this.effects) {
-      if (this.effects.size <= MAX_REVISIONS && this.count <= MAX_NAMES) break;
+      if (this.effects.size <= this.most && this.count <= MAX_NAMES) break;
       if (revision === effect.revision) break;
       this.effects.delete(revision);
       this.count -= sizeOf(names);

@@ -64,7 +64,7 @@ interface Past {
 
 export class ModelPlane {
   readonly engine: Engine;
-  readonly ring = new Ring();
+  readonly ring: Ring;
   readonly fleet: Fleet;
   readonly receipts: Receipts;
   readonly worlds: Worlds;
@@ -75,8 +75,12 @@ export class ModelPlane {
   private readonly past = new Map<string, Past[]>();
   private readonly sidecars = new Map<Session, Sidecar>();
 
-  /** @param isHurried whether a slice of the engine's time is over after each step, so that all else may come in between */
-  constructor(isHurried = false) {
+  /**
+   * @param isHurried whether a slice of the engine's time is over after each step, so that all else may come in between
+   * @param remembered how many revisions the ring remembers
+   */
+  constructor(isHurried = false, remembered?: number) {
+    this.ring = new Ring(remembered);
     this.worlds = new Worlds(TRUST_DOMAIN, [this.wishes, this.facts]);
     const fail = (error: unknown): never => {
       throw error;
