@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly limits: Limits;
   readonly budget: ByteBudget;
   readonly onFailure: (error: unknown) => void;
+  /** A clock that only goes forward, in milliseconds. */
+  readonly now: () => number;
   /** Whether the other end of the connection answers. */
   probe(): Promise<boolean>;
 }
@@ -42,11 +44,10 @@ export class Call implements Stream {
     private readonly method: StreamMethod<unknown>,
     headers: IncomingHttpHeaders,
     private readonly around: Surroundings,
-    now: number,
   ) {
     this.reader = new MessageReader(around.limits.messageBytes);
     this.outgoing = new Outgoing(http);
-    this.awaitedSince = now;
+    this.awaitedSince = around.now();
     const timeout = timeoutOf(headers['grpc-timeout']);
     if (timeout !== undefined) this.deadline = setTimeout(() => this.end(TOO_LATE), timeout).unref();
     // What is in the middle of a message when it ends is of no use; the end itself is told by "close".
@@ -150,7 +151,7 @@ export class Call implements Stream {
     if (this.isPaused) return;
     // The one that comes in small pieces has as long as the one that comes late.
     if (this.reader.held === 0) this.awaitedSince = undefined;
-    else this.awaitedSince ??= performance.now();
+    else this.awaitedSince ??= this.around.now();
     if (this.inputEnded) this.inputEnds();
   }
 

@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   /** What all connections of the port may hold. */
   readonly budget: ByteBudget;
   readonly onFailure: (error: unknown) => void;
+  /** A clock that only goes forward, in milliseconds. */
+  readonly now: () => number;
 }
 
 export class Connection {
@@ -45,13 +47,12 @@ export class Connection {
   private probing: Promise<boolean> | undefined;
   private silentTicks = 0;
 
-  /** @param now a clock that only goes forward, in milliseconds */
   constructor(
     private readonly socket: TLSSocket,
     { methods, budget, ...around }: ConnectionOptions,
-    now: number,
   ) {
     const { limits } = around;
+    const now = around.now();
     this.methods = methods;
     const probe = (): Promise<boolean> => this.probe();
     this.around = { ...around, budget: new ByteBudget(limits.connectionBytes, budget), probe };
@@ -80,11 +81,11 @@ export class Connection {
     if (refuseRequest(http, headers, (path) => this.methods.has(path))) return;
     const method = this.methods.get(String(headers[':path']));
     if (!method) return;
-    const call = new Call(http, method, headers, this.around, performance.now());
+    const call = new Call(http, method, headers, this.around);
     this.calls.add(call);
     http.once('close', () => {
       this.calls.delete(call);
-      this.idleSince = performance.now();
+      this.idleSince = this.around.now();
     });
   }
 

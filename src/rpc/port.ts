@@ -1,5 +1,4 @@
 /** A gRPC port of the server: TLS 1.3 alone, a certificate that can be replaced while it serves, and bounds on who may come in. */
-import { setInterval } from 'node:timers';
 import { createServer as createDoor, type Server as Door, type Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server } from 'node:tls';
 import { Arrivals } from './arrivals.js';
@@ -12,6 +11,7 @@ import { memberOf, type Peer } from './peer.js';
 import { Places, type Place } from './places.js';
 import { Rates } from './rates.js';
 import { GrpcRefusal, STATUS } from './refusal.js';
+import { systemTicks, type Ticks } from './ticks.js';
 
 /** What a port shows and whom it believes, as PEM. */
 export interface TlsMaterial {
@@ -26,10 +26,9 @@ export interface PortOptions {
   /** Given: a caller must prove an identity of it before it is heard. */
   readonly trustDomain?: string;
   readonly onFailure: (error: unknown) => void;
+  readonly ticks?: Ticks;
 }
 
-/** How often connections are looked at, in milliseconds. */
-const TICK_MS = 1_000;
 /** How long after the last stream was to end nobody is waited for any more. */
 const DRAIN_REST_MS = 2_000;
 
@@ -45,12 +44,14 @@ export class GrpcPort {
   /** Who has come in and not shaken hands yet, by address and port. */
   private readonly arriving = new Map<string, Place>();
   private readonly arrivalRates: Rates | undefined;
-  private ticking: NodeJS.Timeout | undefined;
+  private readonly ticks: Ticks;
+  private stopTicking: (() => void) | undefined;
   private isShut = false;
   private whenEmpty: (() => void) | undefined;
 
   constructor(private readonly options: PortOptions) {
-    const { material, limits, trustDomain } = options;
+    const { material, limits, trustDomain, ticks = systemTicks } = options;
+    this.ticks = ticks;
     this.places = new Places(limits);
     this.budget = new ByteBudget(limits.portBytes);
     this.arrivalRates = limits.arrivals && new Rates(limits.arrivals.burst, limits.arrivals.everyMs);
@@ -85,7 +86,7 @@ export class GrpcPort {
       this.door.once('error', reject);
       this.door.listen({ host, port }, () => {
         this.door.off('error', reject).on('error', this.options.onFailure);
-        this.ticking = setInterval(() => this.tick(), TICK_MS).unref();
+        this.stopTicking = this.ticks.each(() => this.tick());
         const address = this.door.address();
         resolve(typeof address === 'object' && address ? address.port : port);
       });
@@ -103,7 +104,7 @@ export class GrpcPort {
    */
   async drain(spreadMs: number): Promise<void> {
     this.shut();
-    const now = performance.now();
+    const now = this.ticks.elapsed();
     for (const connection of this.connections) connection.retire(STOPPING, now, Math.random() * spreadMs);
     if (this.connections.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -114,7 +115,7 @@ export class GrpcPort {
 
   /** Ends every call and lets go of the port. */
   close(): void {
-    clearInterval(this.ticking);
+    this.stopTicking?.();
     this.shut();
     for (const connection of this.connections) connection.destroy();
   }
@@ -128,7 +129,7 @@ export class GrpcPort {
   /** Before the handshake begins: who is not welcome must cost nothing. */
   private arrive(socket: Socket): void {
     const { address, from } = whereFrom(socket);
-    if (this.arrivalRates?.take(networkOf(address), performance.now()) === false) return void socket.destroy();
+    if (this.arrivalRates?.take(networkOf(address), this.ticks.elapsed()) === false) return void socket.destroy();
     const place = this.places.enter(address, () => socket.destroy());
     this.arriving.set(from, place);
     socket.on('error', () => undefined);
@@ -150,8 +151,9 @@ export class GrpcPort {
     const isWelcome = place && peer && mayStay && socket.alpnProtocol === 'h2' && !this.isShut;
     if (!isWelcome) return void socket.destroy();
     const { limits, onFailure } = this.options;
-    const options = { peer, limits, onFailure, methods: this.methods, budget: this.budget };
-    const connection = new Connection(socket, options, performance.now());
+    const now = (): number => this.ticks.elapsed();
+    const options = { peer, limits, onFailure, now, methods: this.methods, budget: this.budget };
+    const connection = new Connection(socket, options);
     this.connections.add(connection);
     socket.once('close', () => {
       this.connections.delete(connection);
@@ -170,7 +172,7 @@ export class GrpcPort {
   }
 
   private tick(): void {
-    const [now, wall] = [performance.now(), Date.now()];
+    const [now, wall] = [this.ticks.elapsed(), this.ticks.wall()];
     for (const connection of this.connections) connection.tick(now, wall);
   }
 }

@@ -1,129 +1,23 @@
 /** A port as clients find it: a real gRPC client, one that says what it likes over HTTP/2, and some that say nothing. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { Worker } from 'node:worker_threads';
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Authority } from '../identity/authority.js';
-import { controlPlaneId } from '../identity/certificates.js';
+import { ECHO, PortBench, ask, silent, statusOf, stream } from '../../test/support/port-bench.js';
 import { MessageReader, framed } from './frame.js';
-import { joinLimits, type Limits } from './limits.js';
-import { unary, type Stream, type StreamMethod } from './method.js';
 import { Places } from './places.js';
-import { GrpcPort, type TlsMaterial } from './port.js';
-import { GrpcRefusal, STATUS } from './refusal.js';
 
-const LIMITS: Limits = joinLimits(10_000);
-const text = {
-  decode: (bytes: Uint8Array) => Buffer.from(bytes).toString(),
-  encode: (value: string) => ({ finish: () => Buffer.from(value) }),
-};
-
-let directory: string;
-let material: TlsMaterial;
-const opened: { close(): void }[] = [];
+let bench: PortBench;
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'sluice-rpc-'));
-  const authority = await Authority.open(directory, 'sluice.local');
-  const names = [{ type: 'dns', value: 'localhost' } as const];
-  const { keyPem, chainPem } = await authority.issueWithKey(controlPlaneId('sluice.local'), names);
-  material = { key: keyPem, cert: chainPem, ca: authority.anchorsPem };
+  bench = await PortBench.create();
 });
-afterAll(() => rmSync(directory, { recursive: true }));
-afterEach(() => {
-  for (const one of opened.splice(0).reverse()) one.close();
-});
-
-const echo = unary(
-  '/test.Test/Echo',
-  text,
-  text,
-  async (said) => {
-    if (said.startsWith('no')) throw new GrpcRefusal(STATUS.failedPrecondition, `“${said}” is 100 % refused`);
-    if (said === 'fail') throw new Error('a secret');
-    return said;
-  },
-  () => undefined,
-);
-
-/** A stream that says nothing by itself; the test has its other end. */
-function silent(): StreamMethod<string> & { readonly stream: Promise<Stream>; readonly closed: Promise<void> } {
-  const stream = Promise.withResolvers<Stream>();
-  const closed = Promise.withResolvers<void>();
-  return {
-    path: '/test.Test/Silent',
-    decode: text.decode,
-    open: (call) => {
-      call.accept();
-      stream.resolve(call);
-      return { message: () => undefined, finished: () => call.end(), closed: () => closed.resolve() };
-    },
-    stream: stream.promise,
-    closed: closed.promise,
-  };
-}
-
-async function serve(limits: Partial<Limits> = {}, ...methods: readonly StreamMethod<unknown>[]) {
-  const port = new GrpcPort({ material, limits: { ...LIMITS, ...limits }, onFailure: () => undefined });
-  port.add(echo, ...methods);
-  const number = await port.listen({ host: '127.0.0.1', port: 0 });
-  opened.push(port);
-  return { port, number };
-}
-
-function client(number: number): grpc.Client {
-  const one = new grpc.Client(`127.0.0.1:${number}`, grpc.credentials.createSsl(Buffer.from(material.ca)), {
-    'grpc.ssl_target_name_override': 'localhost',
-    'grpc.use_local_subchannel_pool': 1,
-  });
-  opened.push(one);
-  return one;
-}
-
-const ask = (one: grpc.Client, said: string, path = '/test.Test/Echo'): Promise<string> =>
-  new Promise((resolve, reject) =>
-    one.makeUnaryRequest(
-      path,
-      (value: string) => Buffer.from(value),
-      (bytes) => bytes.toString(),
-      said,
-      (error, answer) => (error ? reject(error) : resolve(answer ?? '')),
-    ),
-  );
-
-function session(number: number): ClientHttp2Session {
-  const one = connectHttp2(`https://127.0.0.1:${number}`, { ca: material.ca, servername: 'localhost' });
-  one.on('error', () => undefined);
-  opened.push({ close: () => one.destroy() });
-  return one;
-}
-
-const HEADERS = { ':method': 'POST', ':path': '/test.Test/Echo', 'content-type': 'application/grpc' };
-
-/** The status with which a request over HTTP/2 ends that says `body` and leaves the rest open. */
-const statusOf = (http2: ClientHttp2Session, headers: object, body?: Uint8Array): Promise<string | undefined> =>
-  new Promise((resolve) => {
-    const request = http2.request({ ...HEADERS, ...headers });
-    request.on('error', () => undefined);
-    const tell = (fields: { 'grpc-status'?: unknown; ':status'?: unknown }): void => {
-      const status = fields['grpc-status'] ?? (fields[':status'] === 200 ? undefined : fields[':status']);
-      if (typeof status === 'string' || typeof status === 'number') resolve(String(status));
-    };
-    request
-      .on('response', tell)
-      .on('trailers', tell)
-      .on('close', () => resolve(undefined));
-    request.resume();
-    if (body) request.write(body);
-  });
+afterAll(() => bench.remove());
+afterEach(() => bench.clear());
 
 describe('a call', () => {
   it('is answered, refused in words that may be any, and told nothing of what fails', async () => {
-    const one = client((await serve()).number);
+    const one = bench.client((await bench.serve()).number);
     expect(await ask(one, 'hello')).toBe('hello');
     await expect(ask(one, 'no ✓')).rejects.toMatchObject({ code: 9, details: '“no ✓” is 100 % refused' });
     await expect(ask(one, 'fail')).rejects.toMatchObject({ code: 13, details: expect.not.stringContaining('secret') });
@@ -137,7 +31,7 @@ describe('a call', () => {
     ['with something else', { 'content-type': 'application/json' }, '415'],
     ['compressed', { 'grpc-encoding': 'gzip' }, '12'],
   ])('%s is refused', async (_, headers, status) => {
-    expect(await statusOf(session((await serve()).number), headers)).toBe(status);
+    expect(await statusOf(bench.session((await bench.serve()).number), headers)).toBe(status);
   });
 
   it.each([
@@ -145,17 +39,17 @@ describe('a call', () => {
     ['says that it is compressed', Buffer.from([1, 0, 0, 0, 1, 0]), '12'],
     ['is none', Buffer.from([7, 0, 0, 0, 0]), '13'],
   ])('whose message %s is refused, whatever follows', async (_, body, status) => {
-    expect(await statusOf(session((await serve()).number), {}, body)).toBe(status);
+    expect(await statusOf(bench.session((await bench.serve()).number), {}, body)).toBe(status);
   });
 
   it('that never comes to its end is ended, and so is one that never begins', async () => {
-    const http2 = session((await serve({ requestMs: 1 })).number);
+    const http2 = bench.session((await bench.serve({ requestMs: 1 })).number);
     const begun = statusOf(http2, {}, Buffer.from([0, 0, 0, 0, 9, 1]));
     expect(await Promise.all([begun, statusOf(http2, {})])).toEqual(['4', '4']);
   });
 
   it('for which there is no room among what has begun to arrive is refused', async () => {
-    const http2 = session((await serve({ connectionBytes: 100, callsPerConnection: 4 })).number);
+    const http2 = bench.session((await bench.serve({ connectionBytes: 100, callsPerConnection: 4 })).number);
     const half = Buffer.concat([Buffer.from([0, 0, 0, 0, 90]), Buffer.alloc(60)]);
     const outcomes = [statusOf(http2, {}, half), statusOf(http2, {}, half)];
     expect(await Promise.race(outcomes)).toBe('8');
@@ -165,8 +59,8 @@ describe('a call', () => {
 describe('a stream', () => {
   it('whose client does not read is told that it is behind, and then cut', async () => {
     const method = silent();
-    const { number } = await serve({ unsentBytes: 1_000_000 }, method);
-    const request = session(number).request({ ...HEADERS, ':path': method.path });
+    const { number } = await bench.serve({ unsentBytes: 1_000_000 }, [method]);
+    const request = bench.session(number).request({ ...ECHO, ':path': method.path });
     request.on('error', () => undefined);
     request.write(Buffer.alloc(5));
     const stream = await method.stream;
@@ -178,14 +72,8 @@ describe('a stream', () => {
 
   it('ends with the word that the server stops, when it does, and the port is empty then', async () => {
     const method = silent();
-    const { port, number } = await serve({}, method);
-    const call = client(number).makeBidiStreamRequest(
-      method.path,
-      (value: Buffer) => value,
-      (bytes) => bytes,
-    );
-    call.on('error', () => undefined).resume();
-    const ended = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
+    const { port, number } = await bench.serve({}, [method]);
+    const { ended } = stream(bench.client(number), method.path);
     await method.stream;
     await port.drain(10);
     expect(await ended).toMatchObject({ code: 14, details: expect.stringContaining('stopping') });
@@ -208,15 +96,15 @@ const standStill = (ms: number): void => void Atomics.wait(new Int32Array(new Sh
 describe('a connection', () => {
   it('that is about to come in when the port drains does not', async () => {
     const method = silent();
-    const { port, number } = await serve({}, method);
-    const held = session(number).request({ ...HEADERS, ':path': method.path });
+    const { port, number } = await bench.serve({}, [method]);
+    const held = bench.session(number).request({ ...ECHO, ':path': method.path });
     held.on('error', () => undefined).write(Buffer.alloc(5));
     await method.stream;
     const late = connectTcp(number, '127.0.0.1');
-    opened.push({ close: () => late.destroy() });
+    bench.later({ close: () => late.destroy() });
     await expect.poll(() => port.taken.strangers).toBe(2);
     const drained = port.drain(60_000);
-    const tls = connectTls({ socket: late, ca: material.ca, servername: 'localhost', ALPNProtocols: ['h2'] });
+    const tls = connectTls({ socket: late, ca: bench.material.ca, servername: 'localhost', ALPNProtocols: ['h2'] });
     const served = new Promise<boolean>((resolve) => {
       tls.on('data', () => resolve(true)).on('close', () => resolve(false));
       tls.on('error', () => undefined).write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
@@ -228,9 +116,9 @@ describe('a connection', () => {
 
   it('is held to be there when its answer lies unread because the server stood still', async () => {
     const method = silent();
-    const { number } = await serve({}, method);
-    const headers = { ...HEADERS, ':path': method.path };
-    const client = new Worker(OTHER_THREAD, { eval: true, workerData: { number, ca: material.ca, headers } });
+    const { number } = await bench.serve({}, [method]);
+    const headers = { ...ECHO, ':path': method.path };
+    const client = new Worker(OTHER_THREAD, { eval: true, workerData: { number, ca: bench.material.ca, headers } });
     try {
       const stream = await method.stream;
       const isThere = stream.probe();
@@ -245,8 +133,8 @@ describe('a connection', () => {
 
   it('that many ask after is asked once at a time, and keeps nothing of it', async () => {
     const method = silent();
-    const { number } = await serve({}, method);
-    const request = session(number).request({ ...HEADERS, ':path': method.path });
+    const { number } = await bench.serve({}, [method]);
+    const request = bench.session(number).request({ ...ECHO, ':path': method.path });
     request.on('error', () => undefined).write(Buffer.alloc(5));
     const warnings: Error[] = [];
     const note = (warning: Error) => void warnings.push(warning);
@@ -264,25 +152,25 @@ describe('a connection', () => {
 
 describe('strangers', () => {
   it('make room for one another, and the door stays open', async () => {
-    const { port, number } = await serve({ strangers: 3, strangersPerAddress: 3 });
+    const { port, number } = await bench.serve({ strangers: 3, strangersPerAddress: 3 });
     const idle = Array.from({ length: 3 }, () => connectTcp(number, '127.0.0.1'));
     const closed = (socket: Socket) => new Promise<Socket>((resolve) => socket.on('close', () => resolve(socket)));
     for (const socket of idle) {
       socket.on('error', () => undefined);
-      opened.push({ close: () => socket.destroy() });
+      bench.later({ close: () => socket.destroy() });
       await new Promise((resolve) => socket.on('connect', resolve));
     }
     const first = Promise.race(idle.map(closed));
-    expect(await ask(client(number), 'hello')).toBe('hello');
+    expect(await ask(bench.client(number), 'hello')).toBe('hello');
     expect(await first).toBe(idle[0]);
     expect(port.taken.strangers).toBeLessThanOrEqual(3);
   });
 
   it('of one network come in at a rate, and the others are sent away before they shake hands', async () => {
-    const { number } = await serve({ arrivals: { burst: 2, everyMs: 3_600_000 } });
-    const [one, other] = [client(number), client(number)];
+    const { number } = await bench.serve({ arrivals: { burst: 2, everyMs: 3_600_000 } });
+    const [one, other] = [bench.client(number), bench.client(number)];
     expect(await Promise.all([ask(one, 'a'), ask(other, 'b')])).toEqual(['a', 'b']);
-    await expect(ask(client(number), 'c')).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
+    await expect(ask(bench.client(number), 'c')).rejects.toMatchObject({ code: grpc.status.UNAVAILABLE });
     expect(await ask(one, 'd')).toBe('d');
   });
 
