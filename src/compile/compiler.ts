@@ -6,7 +6,7 @@
  * However a mesh came about, the table is the same as that of a compiler that was shown it from nothing.
  */
 import { keyOf, printRef, type Ref } from '../model/document.js';
-import { emptyMesh, find, type Mesh } from '../model/mesh.js';
+import { emptyMesh, find, withChanges, type Mesh } from '../model/mesh.js';
 import type { Change } from '../model/revision.js';
 import type { World } from '../model/world.js';
 import { DIALECTS, type Dialect } from './dialect.js';
@@ -15,6 +15,7 @@ import { Lingering } from './lingering.js';
 import { outboundName } from './outbound.js';
 import { policyProblems, splitProblems, type Problem } from './problems.js';
 import { Reach } from './reach.js';
+import { rehearsed, type Rehearsed } from './rehearsal.js';
 import { Relations } from './relations.js';
 import { inboundName, workloadOf } from './resource-names.js';
 import { TYPES, make, type Recipe, type TypeUrl } from './resource.js';
@@ -40,6 +41,8 @@ class Pass {
   /** By the printed reference of an object. */
   readonly problems = new Map<string, readonly Problem[]>();
   isMade = false;
+  /** Of a rehearsal: what puts back what is noted while it is made, last first. */
+  undo: (() => void)[] | undefined;
 
   constructor(
     readonly sequence: number,
@@ -135,6 +138,33 @@ export class Compiler implements ResourceTable {
     this.start(sequence, dependents);
   }
 
+  /**
+   * Makes what `changes` would come to, and puts nothing in force: between two calls of what is given back, and after the last of
+   * them, everything is as it was. Until then no pass may begin.
+   */
+  rehearse(changes: readonly Change[]): (goOn: () => boolean) => Rehearsed | undefined {
+    if (this.pass || this.lost) throw new Error('there is nothing to rehearse on');
+    const before = this.relations.mesh;
+    const after = withChanges(before, changes);
+    const refs = [...new Map(changes.map(({ ref }) => [printRef(ref), ref])).values()];
+    const pass = new Pass(this.published + 1, this.dependents(after, changes));
+    this.shift(before, refs);
+    pass.undo = [];
+    this.pass = pass;
+    const work = this.through(pass);
+    return (goOn) => {
+      this.shift(after, refs);
+      let isOver = true;
+      try {
+        while (!work.next().done) if (!goOn()) return void (isOver = false);
+        return rehearsed(pass, this.table, this.problems);
+      } finally {
+        this.shift(before, refs);
+        if (isOver) this.forgetRehearsal(pass);
+      }
+    };
+  }
+
   /** Makes one thing at least, and more while `goOn` says so; when all is made, that is in force, and here is what it changed. */
   step(goOn: () => boolean): Publication | undefined {
     const { pass, work } = this;
@@ -150,6 +180,17 @@ export class Compiler implements ResourceTable {
       this.lost = true;
       throw error;
     }
+  }
+
+  private forgetRehearsal({ undo = [] }: Pass): void {
+    for (const putBack of undo.reverse()) putBack();
+    this.pass = undefined;
+  }
+
+  private shift(mesh: Mesh, refs: readonly Ref[]): void {
+    this.lost = true;
+    this.relations.move(mesh, refs);
+    this.lost = false;
   }
 
   private finish(): Publication {
@@ -231,24 +272,30 @@ export class Compiler implements ResourceTable {
   private makeOutbounds(key: string, pass: Pass): void {
     const service = this.relations.mesh.Service.get(key);
     const recipes = (service ? outboundsOf(service, this.relations) : []).flatMap((outbound) => {
-      const accepted = this.lingering.note(key, outboundName(outbound), outbound.accepted, pass.sequence);
+      const accepted = this.accept(key, outboundName(outbound), outbound.accepted, pass);
       return this.dialect.outboundRecipes(outbound, accepted);
     });
     for (const recipe of recipes) this.follow(recipe, pass);
     const names = new Set(recipes.map(({ name }) => name));
     for (const { type, name } of this.outbounds.get(key) ?? []) {
       if (names.has(name)) continue;
-      if (type === TYPES.cluster) this.lingering.note(key, name, [], pass.sequence);
+      if (type === TYPES.cluster) this.accept(key, name, [], pass);
       this.note({ type, name, resource: undefined }, pass);
     }
     const made = recipes.map(({ type, name }) => ({ type, name }));
     pass.outbounds.set(key, made);
   }
 
+  private accept(service: string, cluster: string, accepted: readonly string[], { sequence, undo }: Pass) {
+    undo?.push(this.lingering.keep(cluster));
+    return this.lingering.note(service, cluster, accepted, sequence);
+  }
+
   private makeInbound(key: string, pass: Pass): void {
     const workload = this.relations.mesh.Workload.get(key);
     const inbound = workload?.spec.port === undefined ? undefined : inboundOf(workload, this.relations);
     const guarded = workload !== undefined && isGuarded(workload);
+    pass.undo?.push(this.reach.keep(key));
     const reached = this.reach.note(key, inbound && { guarded, policies: inbound.policies });
     for (const { metadata } of reached) pass.dependents.policies.add(keyOf(metadata));
     if (inbound && guarded) this.follow(this.dialect.inboundRecipe(inbound), pass);

@@ -38,6 +38,18 @@ export class Lingering {
     return gone.size > 0 ? [...accepted, ...gone.keys()].sort() : accepted;
   }
 
+  /** Gives what puts back what is noted of a cluster now. */
+  keep(cluster: string): () => void {
+    const [known, isWide] = [this.clusters.get(cluster), this.wide.has(cluster)];
+    const before = known && { ...known, gone: new Map(known.gone) };
+    return () => {
+      if (before) this.clusters.set(cluster, before);
+      else this.clusters.delete(cluster);
+      if (isWide) this.wide.add(cluster);
+      else this.wide.delete(cluster);
+    };
+  }
+
   /** Lets those go who went at `proven` or before. Gives the services (by their keys) that accept fewer now. */
   settle(proven: number): Set<string> {
     const narrower = new Set<string>();

@@ -31,6 +31,12 @@ export class Reach {
     return [...this.count(before, now, -1), ...this.count(now, before, 1)];
   }
 
+  /** Gives what puts back what is noted of a workload now. */
+  keep(workload: string): () => void {
+    const before = this.workloads.get(workload);
+    return () => void this.note(workload, before);
+  }
+
   /** Counts the policies of `one` that are not the other's as well. */
   private count(one: Protected | undefined, other: Protected | undefined, by: 1 | -1): AuthorizationPolicy[] {
     if (!one) return [];
