@@ -4,6 +4,7 @@ import { aService, aSplit, putting } from '../../test/support/model-documents.js
 import { ModelPlane } from '../../test/support/model-plane.js';
 import { TYPES } from '../compile/resource.js';
 import { spiffeId } from '../model/names.js';
+import { LimitedLog } from '../rpc/limited-log.js';
 import type { Stream, StreamListener } from '../rpc/method.js';
 import { FAILED, type GrpcRefusal } from '../rpc/refusal.js';
 import { AdsService, type Connection } from './ads.js';
@@ -22,7 +23,7 @@ describe('the aggregated stream', () => {
       connected: (connection: Connection) => void connections.set(connection.id, connection),
       disconnected: ({ id }: Connection) => void connections.delete(id),
     };
-    const log = { info: () => undefined, warn: () => undefined };
+    const log = new LimitedLog({ info: () => undefined, warn: () => undefined });
     ads = new AdsService(plane.engine, roll, { admit: () => undefined }, log);
   });
   afterEach(() => {
