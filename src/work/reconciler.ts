@@ -37,7 +37,7 @@ export class Loop<World, Wish> {
   /** Says that something may be different. */
   nudge(): void {
     this.isDue = true;
-    if (!this.closed) this.running ??= this.run().finally(() => (this.running = undefined));
+    if (!this.closed) this.running ??= this.run();
   }
 
   /** Has another look, and is done when all that it found has been seen to. */
@@ -60,6 +60,8 @@ export class Loop<World, Wish> {
       this.isDue = false;
       await this.once();
     }
+    // At once: a nudge of this very moment must find that nobody runs any more.
+    this.running = undefined;
   }
 
   /** One wish that fails keeps no other from being carried out; it comes up again with the next look. */
