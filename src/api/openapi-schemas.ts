@@ -6,7 +6,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { getMetadataStorage } from 'class-validator';
 import { KINDS } from '../model/kinds.js';
 import { parseDuration } from '../model/duration.js';
-import { RESERVED_NAMESPACE } from '../model/names.js';
+import { MAX_PORT_NAME, PORT_NAME, RESERVED_NAMESPACE } from '../model/names.js';
 import { LONGEST_WAIT } from '../model/wait.js';
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -19,6 +19,7 @@ const IPV4 = `${BYTE}(\\.${BYTE}){3}`;
 const GROUP = '[0-9a-fA-F]{1,4}';
 const IPV6 = `((${GROUP}:){7}${GROUP}|(${GROUP}:){1,6}:(${GROUP})?|::(${GROUP})?)`;
 const name = { type: 'string', maxLength: 63, pattern: `^${DNS_LABEL}$` };
+const portName = { type: 'string', maxLength: MAX_PORT_NAME, pattern: PORT_NAME.source };
 const identity = (trustDomain: string, end: string): string =>
   `^spiffe://${trustDomain.replaceAll('.', '\\.')}/ns/${end}$`;
 const labels = { maxProperties: 64, propertyNames: { pattern: `^(${DNS_LABEL}/)?${LABEL}$` } };
@@ -30,6 +31,8 @@ const only = (fields: readonly string[], word: 'oneOf' | 'anyOf'): Schema => ({
 /** What a rule means in JSON Schema, by its name. Rules that are not here say what their types say already. */
 const BY_RULE: Readonly<Record<string, (constraints: readonly unknown[], trustDomain: string) => Schema>> = {
   isName: () => name,
+  isPortName: () => portName,
+  isTargetPort: () => ({ oneOf: [{ type: 'integer', minimum: 1, maximum: 65_535 }, portName] }),
   isIpAddress: () => ({ anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }),
   isCidr: () => ({ pattern: `^(${IPV4}/(3[0-2]|[12]?[0-9])|${IPV6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$` }),
   isIdentity: (_, domain) => ({ pattern: identity(domain, `${DNS_LABEL}/sa/${DNS_LABEL}`) }),

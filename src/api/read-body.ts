@@ -52,7 +52,7 @@ class Reader {
     for (const [name, member] of Object.entries(value)) {
       const content = fields.get(name);
       if (content) instance[name] = this.field(content, member, [...path, name]);
-      else this.faults.push({ pointer: pointer(...path, name), detail: `there is no field "${quoted(name)}" here` });
+      else this.faults.push({ pointer: pointer(...path, name), detail: unknownField(name, fields.keys()) });
     }
     return instance;
   }
@@ -101,6 +101,15 @@ class Reader {
     this.faults.push({ pointer: at, detail });
   }
 }
+
+function unknownField(name: string, known: Iterable<string>): string {
+  const meant = [...known].find((field) => isNearly(field.toLowerCase(), name.toLowerCase()));
+  return `there is no field "${quoted(name)}" here${meant === undefined ? '' : `; there is "${meant}"`}`;
+}
+
+/** One of the two goes on where the other ends, or they differ in their capitals alone. */
+const isNearly = (a: string, b: string): boolean =>
+  Math.min(a.length, b.length) > 2 && (a.startsWith(b) || b.startsWith(a));
 
 const nameOf = (path: Path): string => {
   const last = path.at(-1);

@@ -2,7 +2,7 @@
 import { ValidateBy, type ValidationOptions } from 'class-validator';
 import { isCidr, isIpAddress } from '../model/addresses.js';
 import { parseDuration } from '../model/duration.js';
-import { isDnsLabel, isLabelKey, isLabelValue, parseSpiffeId } from '../model/names.js';
+import { isDnsLabel, isLabelKey, isLabelValue, isPortName, parseSpiffeId } from '../model/names.js';
 
 /**
  * A rule from a question and the sentence that answers "no" to it; `$property` stands for the field. What it means in JSON
@@ -12,6 +12,9 @@ const rule =
   (name: string, holds: (value: unknown) => boolean, message: string, constraints: unknown[] = []) =>
   (options?: ValidationOptions): PropertyDecorator =>
     ValidateBy({ name, constraints, validator: { validate: holds, defaultMessage: () => message } }, options);
+
+/** The last port that there is. */
+const MAX_PORT = 65_535;
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
@@ -35,7 +38,30 @@ export const IsWholeNumber = (from: number, to: number): PropertyDecorator =>
     [from, to],
   )();
 
-export const IsPortNumber = (): PropertyDecorator => IsWholeNumber(1, 65_535);
+export const ArePortNumbers = (): PropertyDecorator =>
+  rule(
+    'isWholeNumber',
+    (value) => typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_PORT,
+    `each of $property must be a whole number from 1 to ${MAX_PORT}`,
+    [1, MAX_PORT],
+  )({ each: true });
+
+export const IsPortNumber = (): PropertyDecorator => IsWholeNumber(1, MAX_PORT);
+
+export const IsPortName = rule(
+  'isPortName',
+  (value) => isText(value) && isPortName(value),
+  '$property must be at most 15 of a-z, 0-9 and single "-" between them, with a letter among them',
+);
+
+export const IsTargetPort = rule(
+  'isTargetPort',
+  (value) =>
+    isText(value)
+      ? isPortName(value)
+      : typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_PORT,
+  '$property must be the number of a workload port, from 1 to 65535, or its name: at most 15 of a-z, 0-9 and single "-"',
+);
 
 export const IsIdentity = rule(
   'isIdentity',

@@ -15,14 +15,18 @@ export function columnsOf({ kind }: Pick<Resource, 'kind'>, now: number): readon
   const byKind: Partial<Record<Kind | View, readonly Column<Json>[]>> = {
     Service: [
       name,
-      { heading: 'PORTS', cell: (item) => list(item, 'spec', 'ports').map(printPort).join(', ') },
+      { heading: 'PORTS', cell: (item) => list(item, 'spec', 'ports').map(printServicePort).join(', ') },
       { heading: 'SELECTOR', cell: printSelector },
       PROGRAMMED,
       created,
     ],
     Workload: [
       name,
-      { heading: 'ADDRESS', cell: printAddress },
+      column('ADDRESS', 'spec', 'address'),
+      {
+        heading: 'PORTS',
+        cell: (item) => list(item, 'spec', 'ports').map(printWorkloadPort).join(', ') || 'calls only',
+      },
       column('IDENTITY', 'spec', 'identity'),
       { heading: 'HEALTH', cell: (item) => toned(text(item, 'spec', 'health'), 'Healthy') },
       created,
@@ -130,7 +134,22 @@ const column = (heading: string, ...path: readonly string[]): Column<Json> => ({
 
 const toned = (word: string, good: string): Cell => (word === good ? word : { text: word, tone: 'red' });
 
-const printPort = (port: unknown): string => `${text(port, 'port')}/${text(port, 'protocol')}`;
+/** `web=80:http/HTTP`: what it is called, what callers name, which workload port that is, and what is spoken. */
+const printServicePort = (port: unknown): string => {
+  const target = text(port, 'targetPort');
+  return `${printNumber(port)}${target && `:${target}`}/${text(port, 'protocol')}`;
+};
+
+/** `http=9001@41001`: what it is called, what the program listens on, and where others reach it. */
+const printWorkloadPort = (port: unknown): string => {
+  const sidecarPort = text(port, 'sidecarPort');
+  return `${printNumber(port)}${sidecarPort && `@${sidecarPort}`}`;
+};
+
+const printNumber = (port: unknown): string => {
+  const name = text(port, 'name');
+  return `${name && `${name}=`}${text(port, 'port')}`;
+};
 
 const printLabels = (labels: unknown): string =>
   Object.entries((labels ?? {}) as Json)
@@ -140,12 +159,6 @@ const printLabels = (labels: unknown): string =>
 /** A service without a selector stands for the workloads that call themselves part of it. */
 const printSelector = (item: Json): string =>
   printLabels(member(item, 'spec', 'selector') ?? { [SERVICE_LABEL]: text(item, 'metadata', 'name') });
-
-function printAddress(item: Json): string {
-  const [address, port] = [text(item, 'spec', 'address'), text(item, 'spec', 'port')];
-  if (port === '') return `${address} (calls only)`;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
 
 /** Weights as shares, to a hundredth of a percent: `cart-v1 90%, cart-v2 10%`. */
 function printBackends(backends: readonly unknown[]): string {

@@ -29,14 +29,14 @@ describe('the table of', () => {
     const selector = { 'sluice.mesh/service': 'cart', version: 'v1' };
     const ports = [
       { port: 80, protocol: 'HTTP' },
-      { port: 8080, protocol: 'HTTP2' },
+      { name: 'rpc', port: 8080, targetPort: 'grpc', protocol: 'GRPC' },
     ];
     expect(print('Service', document('cart', { ports }), document('cart-v1', { selector, ports })))
       .toMatchInlineSnapshot(`
         "
-        NAME      PORTS                 SELECTOR                              PROGRAMMED   AGE
-        cart      80/HTTP, 8080/HTTP2   sluice.mesh/service=cart              True         60m
-        cart-v1   80/HTTP, 8080/HTTP2   sluice.mesh/service=cart,version=v1   True         60m
+        NAME      PORTS                         SELECTOR                              PROGRAMMED   AGE
+        cart      80/HTTP, rpc=8080:grpc/GRPC   sluice.mesh/service=cart              True         60m
+        cart-v1   80/HTTP, rpc=8080:grpc/GRPC   sluice.mesh/service=cart,version=v1   True         60m
         "
       `);
   });
@@ -46,16 +46,21 @@ describe('the table of', () => {
     expect(
       print(
         'Workload',
-        document('cart-v1', { address: '127.0.0.1', port: 9001, identity, health: 'Healthy' }),
-        document('six', { address: '::1', port: 9002, health: 'Unhealthy' }),
-        document('job', { address: '127.0.0.1', identity, health: 'Healthy' }),
+        document('cart-v1', {
+          address: '127.0.0.1',
+          ports: [{ name: 'http', port: 9001, sidecarPort: 41001 }, { port: 9102 }],
+          identity,
+          health: 'Healthy',
+        }),
+        document('six', { address: '::1', ports: [{ port: 9002 }], health: 'Unhealthy' }),
+        document('job', { address: '127.0.0.1', ports: [], identity, health: 'Healthy' }),
       ),
     ).toMatchInlineSnapshot(`
       "
-      NAME      ADDRESS                  IDENTITY                                HEALTH      AGE
-      cart-v1   127.0.0.1:9001           spiffe://sluice.local/ns/shop/sa/cart   Healthy     60m
-      six       [::1]:9002                                                       Unhealthy   60m
-      job       127.0.0.1 (calls only)   spiffe://sluice.local/ns/shop/sa/cart   Healthy     60m
+      NAME      ADDRESS     PORTS                   IDENTITY                                HEALTH      AGE
+      cart-v1   127.0.0.1   http=9001@41001, 9102   spiffe://sluice.local/ns/shop/sa/cart   Healthy     60m
+      six       ::1         9002                                                            Unhealthy   60m
+      job       127.0.0.1   calls only              spiffe://sluice.local/ns/shop/sa/cart   Healthy     60m
       "
     `);
   });
@@ -152,7 +157,7 @@ describe('the table of', () => {
 
   it('proxies', () => {
     const since = '2027-02-20T12:00:00.000Z';
-    const lastRefusal = { type: 'Listener', resource: 'inbound/shop/cart', reason: '10001 rules, at most 10000' };
+    const lastRefusal = { type: 'Listener', resource: 'inbound/shop/cart:9001', reason: '10001 rules, at most 10000' };
     expect(
       print(
         'Proxy',
@@ -165,7 +170,7 @@ describe('the table of', () => {
       "
       PROXY          STATE           AGE   SERVES   LAG   REFUSAL
       shop/cart-v1   connected       9d    7        0
-      shop/cart-v2   connected       9d    5        2     inbound/shop/cart: 10001 rules, at most 10000
+      shop/cart-v2   connected       9d    5        2     inbound/shop/cart:9001: 10001 rules, at most 10000
       shop/job       disconnected    4s
       shop/web       lost (spared)   4s
       "

@@ -5,8 +5,8 @@ import { anyEdit, anyMesh, changesOf, type Edit } from '../../test/support/arbit
 import { acceptedBy } from '../../test/support/printed-cluster.js';
 import { printRef, refOf, type Document } from '../model/document.js';
 import { documentsOf, meshOf, withChanges, type Mesh } from '../model/mesh.js';
-import { standsBehind } from '../model/service.js';
-import type { Workload } from '../model/workload.js';
+import { standsBehind, targetAt } from '../model/service.js';
+import type { Workload, WorkloadSpec } from '../model/workload.js';
 import { compile, snapshotOf, type Snapshot } from './compile.js';
 import { Compiler, type Publication } from './compiler.js';
 import { serviceName } from './resource-names.js';
@@ -124,22 +124,26 @@ describe('a compiler', () => {
 /** Who is called by the name of each cluster. */
 const called = (mesh: Mesh): (readonly [string, Workload[]])[] =>
   [...mesh.Service.values()].flatMap((service) => {
-    const workloads = [...mesh.Workload.values()].filter(
-      (workload) => workload.spec.port !== undefined && standsBehind(workload, service),
-    );
-    return service.spec.ports.map(({ port }) => [serviceName(service.metadata, port), workloads] as const);
+    const behind = [...mesh.Workload.values()].filter((workload) => standsBehind(workload, service));
+    return service.spec.ports.map((port) => {
+      const workloads = behind.filter((workload) => targetAt(port, workload) !== undefined);
+      return [serviceName(service.metadata, port.port), workloads] as const;
+    });
   });
 
 /** All in one namespace, and every workload guarded by a sidecar. */
 function crowded({ kind, metadata, spec }: Document): Document {
   if (kind === 'MeshSettings') return { kind, metadata, spec };
-  const guarded = { port: 9000, identity: `spiffe://sluice.local/ns/shop/sa/${metadata.name}` };
+  const guarded = { identity: `spiffe://sluice.local/ns/shop/sa/${metadata.name}` };
   return {
     kind,
     metadata: { ...metadata, namespace: 'shop' },
-    spec: kind === 'Workload' ? { ...guarded, ...(spec as object) } : spec,
+    spec: kind === 'Workload' ? { ...guarded, ...withPorts(spec as WorkloadSpec) } : spec,
   };
 }
+
+const withPorts = (spec: WorkloadSpec): WorkloadSpec =>
+  spec.ports.length > 0 ? spec : { ...spec, ports: [{ port: 9000 }] };
 
 const plain = ({ resources, problems }: Snapshot) => ({
   resources: [...resources.values()].flatMap((all) =>

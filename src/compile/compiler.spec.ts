@@ -93,7 +93,9 @@ describe('a change', () => {
 
   it('of a policy makes the listeners of those it protects again', () => {
     const subject = new Subject(...cart, aWorkload('web-1', { service: 'web' }));
-    expect(subject.put(aPolicy('cart', { target: { service: 'cart' } }))).toEqual(['Listener inbound/shop/cart-1']);
+    expect(subject.put(aPolicy('cart', { target: { service: 'cart' } }))).toEqual([
+      'Listener inbound/shop/cart-1:9000',
+    ]);
   });
 
   it('that changes nothing of what was made publishes nothing', () => {
@@ -107,7 +109,7 @@ describe('a change', () => {
       aWorkload('job', { labels: { app: 'job' } }),
       aPolicy('lost', { target: { service: 'missing' }, action: 'Deny' }),
     );
-    expect(subject.put(aService('web', { selector: { app: 'job' } }))).toContain('Listener inbound/shop/job');
+    expect(subject.put(aService('web', { selector: { app: 'job' } }))).toContain('Listener inbound/shop/job:9000');
   });
 
   it('that takes a service away leaves what stood behind it to the policies that remember it', () => {
@@ -116,30 +118,30 @@ describe('a change', () => {
     const workload = aWorkload('cart-1', { service: 'other', labels: { app: 'cart' } });
     const subject = new Subject(cart, policy, workload);
     const { compiler } = subject;
-    const before = compiler.get(TYPES.listener, 'inbound/shop/cart-1')?.version;
+    const before = compiler.get(TYPES.listener, 'inbound/shop/cart-1:9000')?.version;
     const remembering = { ...policy, metadata: { ...policy.metadata, protects: { app: 'cart' } } };
     subject.change([remembering], [cart]);
-    expect(compiler.get(TYPES.listener, 'inbound/shop/cart-1')?.version).toBe(before);
+    expect(compiler.get(TYPES.listener, 'inbound/shop/cart-1:9000')?.version).toBe(before);
     expect(compiler.problemsOf(refOf(policy))).toMatchObject([
       {
         reason: 'ServiceNotFound',
         message: expect.stringContaining('those that it had when it was deleted') as string,
       },
     ]);
-    expect(subject.put(policy)).toEqual(['Listener inbound/shop/cart-1']);
+    expect(subject.put(policy)).toEqual(['Listener inbound/shop/cart-1:9000']);
   });
 
   it('of the settings can be gone through in slices, and is in force whole at the end', () => {
     const subject = new Subject(...cart, aWorkload('cart-2', { service: 'cart' }));
     subject.begin(someSettings({ defaultMode: 'deny' }));
     const { compiler } = subject;
-    const before = compiler.get(TYPES.listener, 'inbound/shop/cart-1');
+    const before = compiler.get(TYPES.listener, 'inbound/shop/cart-1:9000');
     expect(compiler.step(() => false)).toBeUndefined();
-    expect(compiler.get(TYPES.listener, 'inbound/shop/cart-1')).toBe(before);
+    expect(compiler.get(TYPES.listener, 'inbound/shop/cart-1:9000')).toBe(before);
     expect(compiler.sequence).toBe(1);
     expect(printed(compiler.step(() => true) as Publication)).toEqual([
-      'Listener inbound/shop/cart-1',
-      'Listener inbound/shop/cart-2',
+      'Listener inbound/shop/cart-1:9000',
+      'Listener inbound/shop/cart-2:9000',
     ]);
     expect(compiler.sequence).toBe(2);
   });
@@ -157,9 +159,9 @@ describe('who may answer for a cluster', () => {
     expect(subject.put(second)).toEqual([
       'Cluster cart.shop:80',
       'ClusterLoadAssignment cart.shop:80',
-      'Listener inbound/shop/cart-2',
+      'Listener inbound/shop/cart-2:9000',
     ]);
-    expect(subject.remove(second)).toEqual(['ClusterLoadAssignment cart.shop:80', 'Listener inbound/shop/cart-2']);
+    expect(subject.remove(second)).toEqual(['ClusterLoadAssignment cart.shop:80', 'Listener inbound/shop/cart-2:9000']);
     expect(subject.cart).toEqual({ accepted: both, plaintext: false, endpoints: 1 });
     const went = subject.compiler.sequence;
     expect(subject.settle(went - 1)).toBeUndefined();

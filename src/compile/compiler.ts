@@ -13,13 +13,12 @@ import { DIALECTS, type Dialect } from './dialect.js';
 import { Dependents } from './dependents.js';
 import { Lingering } from './lingering.js';
 import { outboundName } from './outbound.js';
-import { policyProblems, splitProblems, type Problem } from './problems.js';
+import { policyProblems, serviceProblems, splitProblems, type Problem } from './problems.js';
 import { Reach } from './reach.js';
 import { rehearsed, type Rehearsed } from './rehearsal.js';
 import { Relations } from './relations.js';
-import { inboundName, workloadOf } from './resource-names.js';
 import { TYPES, make, type Recipe, type TypeUrl } from './resource.js';
-import { inboundOf, isGuarded, outboundsOf } from './resolve.js';
+import { hasSidecar, inboundsOf, isCalled, outboundsOf } from './resolve.js';
 import { Table, type Outcome, type ResourceName, type ResourceTable } from './table.js';
 
 /** The world, as far as it is compiled. */
@@ -36,8 +35,8 @@ export interface Publication {
 class Pass {
   readonly made: Outcome[] = [];
   readonly changed = new Map<TypeUrl, Set<string>>();
-  /** By the key of a service, the names of what is made for it. */
-  readonly outbounds = new Map<string, readonly ResourceName[]>();
+  /** What `Compiler.madeFor` becomes. */
+  readonly madeFor = new Map<string, readonly ResourceName[]>();
   /** By the printed reference of an object. */
   readonly problems = new Map<string, readonly Problem[]>();
   isMade = false;
@@ -54,8 +53,8 @@ export class Compiler implements ResourceTable {
   private readonly dialect: (typeof DIALECTS)[Dialect];
   private readonly table = new Table();
   private readonly lingering = new Lingering();
-  /** Names of what was made for a service, by its key. */
-  private readonly outbounds = new Map<string, readonly ResourceName[]>();
+  /** Names of what was made for a service or a workload, by its printed reference. */
+  private readonly madeFor = new Map<string, readonly ResourceName[]>();
   private problems = new Map<string, readonly Problem[]>();
   private relations: Relations;
   private reach = new Reach();
@@ -82,6 +81,10 @@ export class Compiler implements ResourceTable {
     return this.table.names(type);
   }
 
+  listenersOf(workload: string): readonly string[] {
+    return (this.madeFor.get(`Workload ${workload}`) ?? []).map(({ name }) => name);
+  }
+
   problemsOf(ref: Ref): readonly Problem[] {
     return this.problems.get(printRef(ref)) ?? [];
   }
@@ -98,8 +101,8 @@ export class Compiler implements ResourceTable {
     const dependents = new Dependents();
     dependents.add(this.relations, document, false);
     const names = [
-      ...[...dependents.services].flatMap((key) => this.outbounds.get(key) ?? []),
-      ...[...dependents.workloads].map(inboundResource),
+      ...[...dependents.services].flatMap((key) => this.madeFor.get(`Service ${key}`) ?? []),
+      ...[...dependents.workloads].flatMap((key) => this.madeFor.get(`Workload ${key}`) ?? []),
     ];
     const named = printRef(ref);
     return names.filter(({ type, name }) => this.get(type, name)?.causes.some((cause) => printRef(cause) === named));
@@ -226,12 +229,12 @@ export class Compiler implements ResourceTable {
     this.reach = new Reach();
     this.relations = Relations.of(mesh);
     dependents.addAll(this.relations);
-    for (const service of this.outbounds.keys()) dependents.services.add(service);
-    for (const name of this.names(TYPES.listener)) {
-      const workload = workloadOf(name);
-      if (workload !== undefined) dependents.workloads.add(workload);
+    for (const owner of this.madeFor.keys()) {
+      const [kind, key = ''] = owner.split(' ');
+      (kind === 'Service' ? dependents.services : dependents.workloads).add(key);
     }
     for (const { ref } of this.allProblems()) {
+      if (ref.kind === 'Service') dependents.services.add(keyOf(ref));
       if (ref.kind === 'TrafficSplit') dependents.splits.add(keyOf(ref));
       if (ref.kind === 'AuthorizationPolicy') dependents.policies.add(keyOf(ref));
     }
@@ -252,7 +255,7 @@ export class Compiler implements ResourceTable {
       yield;
     }
     for (const key of workloads) {
-      this.makeInbound(key, pass);
+      this.makeInbounds(key, pass);
       yield;
     }
     const { mesh } = this.relations;
@@ -270,20 +273,18 @@ export class Compiler implements ResourceTable {
   }
 
   private makeOutbounds(key: string, pass: Pass): void {
+    const owner = `Service ${key}`;
     const service = this.relations.mesh.Service.get(key);
-    const recipes = (service ? outboundsOf(service, this.relations) : []).flatMap((outbound) => {
+    const outbounds = service ? outboundsOf(service, this.relations) : [];
+    const recipes = outbounds.flatMap((outbound) => {
       const accepted = this.accept(key, outboundName(outbound), outbound.accepted, pass);
       return this.dialect.outboundRecipes(outbound, accepted);
     });
-    for (const recipe of recipes) this.follow(recipe, pass);
-    const names = new Set(recipes.map(({ name }) => name));
-    for (const { type, name } of this.outbounds.get(key) ?? []) {
-      if (names.has(name)) continue;
+    const gone = this.followAll(owner, recipes, pass);
+    for (const { type, name } of gone) {
       if (type === TYPES.cluster) this.accept(key, name, [], pass);
-      this.note({ type, name, resource: undefined }, pass);
     }
-    const made = recipes.map(({ type, name }) => ({ type, name }));
-    pass.outbounds.set(key, made);
+    pass.problems.set(owner, service ? serviceProblems(service, outbounds) : []);
   }
 
   private accept(service: string, cluster: string, accepted: readonly string[], { sequence, undo }: Pass) {
@@ -291,15 +292,31 @@ export class Compiler implements ResourceTable {
     return this.lingering.note(service, cluster, accepted, sequence);
   }
 
-  private makeInbound(key: string, pass: Pass): void {
+  private makeInbounds(key: string, pass: Pass): void {
     const workload = this.relations.mesh.Workload.get(key);
-    const inbound = workload?.spec.port === undefined ? undefined : inboundOf(workload, this.relations);
-    const guarded = workload !== undefined && isGuarded(workload);
+    const isGuarded = workload !== undefined && hasSidecar(workload);
+    const inbounds = workload && isCalled(workload) ? inboundsOf(workload, this.relations) : [];
+    const [first] = inbounds;
+    const ports = inbounds.map(({ port }) => port.port);
     pass.undo?.push(this.reach.keep(key));
-    const reached = this.reach.note(key, inbound && { guarded, policies: inbound.policies });
+    const reached = this.reach.note(key, first && { guarded: isGuarded, policies: first.policies, ports });
     for (const { metadata } of reached) pass.dependents.policies.add(keyOf(metadata));
-    if (inbound && guarded) this.follow(this.dialect.inboundRecipe(inbound), pass);
-    else this.note({ ...inboundResource(key), resource: undefined }, pass);
+    const recipes = isGuarded ? inbounds.map((inbound) => this.dialect.inboundRecipe(inbound)) : [];
+    this.followAll(`Workload ${key}`, recipes, pass);
+  }
+
+  /** Follows all recipes for `owner`, and takes away what there was for it and is not among them, which it gives. */
+  private followAll(owner: string, recipes: readonly Recipe[], pass: Pass): ResourceName[] {
+    for (const recipe of recipes) this.follow(recipe, pass);
+    // All that is made for one of them bears the same names in each type.
+    const names = new Set(recipes.map(({ name }) => name));
+    const gone = (this.madeFor.get(owner) ?? []).filter(({ name }) => !names.has(name));
+    for (const { type, name } of gone) this.note({ type, name, resource: undefined }, pass);
+    pass.madeFor.set(
+      owner,
+      recipes.map(({ type, name }) => ({ type, name })),
+    );
+    return gone;
   }
 
   private follow(recipe: Recipe, pass: Pass): void {
@@ -318,13 +335,13 @@ export class Compiler implements ResourceTable {
     else changed.set(type, new Set([name]));
   }
 
-  private publish({ sequence, made, changed, outbounds, problems }: Pass): Publication {
+  private publish({ sequence, made, changed, madeFor, problems }: Pass): Publication {
     this.pass = undefined;
     this.published = sequence;
     this.table.put(made);
-    for (const [service, names] of outbounds) {
-      if (names.length > 0) this.outbounds.set(service, names);
-      else this.outbounds.delete(service);
+    for (const [owner, names] of madeFor) {
+      if (names.length > 0) this.madeFor.set(owner, names);
+      else this.madeFor.delete(owner);
     }
     for (const [object, found] of problems) {
       if (found.length > 0) this.problems.set(object, found);
@@ -333,5 +350,3 @@ export class Compiler implements ResourceTable {
     return { sequence, changed };
   }
 }
-
-const inboundResource = (workload: string): ResourceName => ({ type: TYPES.listener, name: inboundName(workload) });

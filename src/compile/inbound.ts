@@ -1,11 +1,12 @@
-/** What guards a workload: who may connect, and which of their requests reach its program. */
+/** What guards a port of a workload: who may connect, and which of their requests reach its program. */
 import { envoy } from '../proto/messages.js';
 import type { Action, AuthorizationPolicy, Mode } from '../model/authorization-policy.js';
 import { keyOf } from '../model/document.js';
 import type { MeshSettings, MeshSettingsSpec } from '../model/mesh-settings.js';
-import type { Workload } from '../model/workload.js';
+import { reachedAt, type Workload, type WorkloadPort } from '../model/workload.js';
 import { any, encode } from './encoding.js';
 import { PATHS_NORMALISED, httpConnectionManager, httpFilters } from './http.js';
+import { portApart, rulesAt, type PortApart } from './port-rules.js';
 import { defaultRules, rbacFilter, rulesOf, type NamedRule } from './rbac.js';
 import { inboundName } from './resource-names.js';
 import { TYPES, recipe, type Recipe } from './resource.js';
@@ -15,9 +16,10 @@ const { Listener } = envoy.config.listener.v3;
 const { TrafficDirection } = envoy.config.core.v3;
 const { TlsInspector } = envoy.extensions.filters.listener.tls_inspector.v3;
 
-/** A workload with all that decides who may call it. */
+/** A port of a workload with all that decides who may call it. */
 export interface Inbound {
   readonly workload: Workload;
+  readonly port: WorkloadPort;
   /** The policies that protect it, by key. */
   readonly policies: readonly AuthorizationPolicy[];
   readonly settings: MeshSettingsSpec;
@@ -26,11 +28,11 @@ export interface Inbound {
   readonly trustDomain: string;
 }
 
-export const inboundRecipe = ({ workload, policies, settings, written, trustDomain }: Inbound): Recipe =>
+export const inboundRecipe = ({ workload, port, policies, settings, written, trustDomain }: Inbound): Recipe =>
   recipe(
     TYPES.listener,
-    inboundName(keyOf(workload.metadata)),
-    [workload.spec.address, workload.spec.port ?? 0, policies, settings, trustDomain],
+    inboundName(keyOf(workload.metadata), port.port),
+    [workload.spec.address, reachedAt(port), portApart(port.port, ...policies), policies, settings, trustDomain],
     [workload, ...policies, ...(written && !policies.some(closes) ? [written] : [])],
     inboundListener,
   );
@@ -38,12 +40,13 @@ export const inboundRecipe = ({ workload, policies, settings, written, trustDoma
 function inboundListener(
   name: string,
   address: string,
-  port: number,
+  reached: number,
+  port: PortApart,
   policies: readonly AuthorizationPolicy[],
   settings: MeshSettingsSpec,
   trustDomain: string,
 ): Uint8Array {
-  const guard = guardOf(policies, settings, trustDomain);
+  const guard = guardOf(policies, port, settings, trustDomain);
   const routes = [{ name, match: { prefix: '/' }, non_forwarding_action: {} }];
   const manager = httpConnectionManager(
     { stat_prefix: name, route_config: { virtual_hosts: [{ name, domains: ['*'], routes }] } },
@@ -60,7 +63,7 @@ function inboundListener(
   const plaintext = { name: 'plaintext', filter_chain_match: { transport_protocol: 'raw_buffer' }, filters };
   return encode(Listener, {
     name,
-    address: { socket_address: { address, port_value: port } },
+    address: { socket_address: { address, port_value: reached } },
     traffic_direction: TrafficDirection.INBOUND,
     listener_filters: [TLS_INSPECTOR],
     filter_chains: guard.admitsPlaintext ? [mutualTls, plaintext] : [mutualTls],
@@ -70,7 +73,7 @@ function inboundListener(
 const DOWNSTREAM_TLS = downstreamTls();
 const TLS_INSPECTOR = { name: 'envoy.filters.listener.tls_inspector', typed_config: any(TlsInspector, {}) };
 
-/** What a list of policies makes of a listener, whosever it is. */
+/** What a list of policies makes of a listener, whosever it is, at one port or at all that no rule speaks of. */
 interface Guard {
   readonly filters: Uint8Array;
   readonly readsPaths: boolean;
@@ -80,33 +83,46 @@ interface Guard {
 /** Workloads that are protected alike have the same list (see `Alike`). */
 const known = new WeakMap<
   readonly AuthorizationPolicy[],
-  { readonly guard: Guard; readonly settings: MeshSettingsSpec; readonly trustDomain: string }
+  { readonly guards: Map<PortApart, Guard>; readonly settings: MeshSettingsSpec; readonly trustDomain: string }
 >();
 
-function guardOf(policies: readonly AuthorizationPolicy[], settings: MeshSettingsSpec, trustDomain: string): Guard {
-  const found = known.get(policies);
-  if (found?.settings === settings && found.trustDomain === trustDomain) return found.guard;
-  const guard = {
-    filters: httpFilters(authorizationFilters(policies, settings, trustDomain)),
-    readsPaths: policies.some(readsPaths),
-    admitsPlaintext: admitsPlaintext(policies, settings),
+function guardOf(
+  policies: readonly AuthorizationPolicy[],
+  port: PortApart,
+  settings: MeshSettingsSpec,
+  trustDomain: string,
+): Guard {
+  let found = known.get(policies);
+  if (found?.settings !== settings || found.trustDomain !== trustDomain) {
+    found = { guards: new Map(), settings, trustDomain };
+    known.set(policies, found);
+  }
+  const { guards } = found;
+  const guard = guards.get(port) ?? {
+    filters: httpFilters(authorizationFilters(policies, port, settings, trustDomain)),
+    readsPaths: policies.some((policy) => readsPaths(policy, port)),
+    admitsPlaintext: admitsPlaintext(policies, port, settings),
   };
-  known.set(policies, { guard, settings, trustDomain });
+  guards.set(port, guard);
   return guard;
 }
 
-const readsPaths = ({ spec }: AuthorizationPolicy): boolean =>
-  spec.rules.some(({ to }) => to?.some(({ paths }) => paths !== undefined));
+const readsPaths = (policy: AuthorizationPolicy, port: PortApart): boolean =>
+  rulesAt(policy, port).some(({ to }) => to?.some(({ paths }) => paths !== undefined));
 
 /** A workload that such a policy protects is closed to all that none of them names; the default mode says nothing then. */
 const closes = ({ spec }: AuthorizationPolicy): boolean => spec.action === 'Allow' && spec.mode === 'Enforce';
 
 /** A plaintext caller is worth listening to only if some enforced rule could ever let one pass. */
-function admitsPlaintext(policies: readonly AuthorizationPolicy[], { defaultMode }: MeshSettingsSpec): boolean {
+function admitsPlaintext(
+  policies: readonly AuthorizationPolicy[],
+  port: PortApart,
+  { defaultMode }: MeshSettingsSpec,
+): boolean {
   const allows = policies.filter(closes);
   if (allows.length === 0) return ['audit', 'all-unauthenticated', 'cluster-unauthenticated'].includes(defaultMode);
-  return allows.some(({ spec }) =>
-    spec.rules.some(({ from }) => from.some((source) => 'anyone' in source && source.anyone === 'Everyone')),
+  return allows.some((policy) =>
+    rulesAt(policy, port).some(({ from }) => from.some((source) => 'anyone' in source && source.anyone === 'Everyone')),
   );
 }
 
@@ -116,15 +132,17 @@ function admitsPlaintext(policies: readonly AuthorizationPolicy[], { defaultMode
  */
 function authorizationFilters(
   policies: readonly AuthorizationPolicy[],
+  port: PortApart,
   settings: MeshSettingsSpec,
   trustDomain: string,
 ): envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter[] {
   const chosen = (action: Action, mode: Mode): readonly NamedRule[] | undefined => {
     const all = policies.filter(({ spec }) => spec.action === action && spec.mode === mode);
-    return all.length > 0 ? all.flatMap((policy) => rulesOf(policy, trustDomain)) : undefined;
+    return all.length > 0 ? all.flatMap((policy) => rulesOf(policy, port, trustDomain)) : undefined;
   };
-  const denied = chosen('Deny', 'Enforce');
-  const deniedInAudit = chosen('Deny', 'Audit');
+  // To deny nothing at this port is as if nothing were denied; an Allow that names nobody here closes it all the same.
+  const denied = someOf(chosen('Deny', 'Enforce'));
+  const deniedInAudit = someOf(chosen('Deny', 'Audit'));
   const allowed = chosen('Allow', 'Enforce');
   const allowedInAudit = chosen('Allow', 'Audit') ?? (!allowed && settings.defaultMode === 'audit' ? [] : undefined);
   return [
@@ -137,3 +155,6 @@ function authorizationFilters(
     }),
   ];
 }
+
+const someOf = (rules: readonly NamedRule[] | undefined): readonly NamedRule[] | undefined =>
+  rules && rules.length > 0 ? rules : undefined;

@@ -35,8 +35,12 @@ export interface Outbound {
   /** The split in force for the service, if there is one. */
   readonly split: TrafficSplit | undefined;
   readonly shares: readonly Share[];
-  /** The workloads behind the service that can be called, by name. */
+  /** The workloads behind the service that take calls to this port, by name. */
   readonly workloads: readonly Workload[];
+  /** Where each of them is reached. */
+  readonly reachedAt: readonly number[];
+  /** How many workloads stand behind the service that can be called at all. */
+  readonly behind: number;
   /** Who may answer for them: identities, and PLAINTEXT where some prove none. In order. */
   readonly accepted: readonly string[];
 }
@@ -46,14 +50,14 @@ export const outboundName = ({ service, port }: Outbound): string => serviceName
 
 /** @param accepted who may answer for the port's cluster: `outbound.accepted`, and who lingers there */
 export function outboundRecipes(outbound: Outbound, accepted: readonly string[]): Recipe[] {
-  const { service, port, split, shares, workloads } = outbound;
+  const { service, port, split, shares, workloads, reachedAt } = outbound;
   const name = outboundName(outbound);
   const author = split ?? service;
   return [
     recipe(TYPES.listener, name, [], [service], outboundListener),
     recipe(TYPES.route, name, [port.port, printRef(refOf(author)), shares], [service, author], routeTable),
     recipe(TYPES.cluster, name, [port.protocol, accepted], [service], clusterOf),
-    recipe(TYPES.endpoints, name, [workloads], [service, ...workloads], endpointsOf),
+    recipe(TYPES.endpoints, name, [workloads, reachedAt], [service, ...workloads], endpointsOf),
   ];
 }
 
@@ -118,7 +122,7 @@ function securityOf(accepted: readonly string[]): envoy.config.cluster.v3.IClust
 }
 
 const upstreamHttp = (protocol: Protocol): envoy.extensions.upstreams.http.v3.IHttpProtocolOptions =>
-  protocol === 'HTTP2'
+  protocol === 'HTTP2' || protocol === 'GRPC'
     ? { explicit_http_config: { http2_protocol_options: {} } }
     : { use_downstream_protocol_config: { http2_protocol_options: {} } };
 
@@ -128,7 +132,7 @@ const HEALTH: Record<Health, number> = {
   Draining: HealthStatus.DRAINING,
 };
 
-const endpointsOf = (name: string, workloads: readonly Workload[]): Uint8Array =>
+const endpointsOf = (name: string, workloads: readonly Workload[], reachedAt: readonly number[]): Uint8Array =>
   encode(ClusterLoadAssignment, {
     cluster_name: name,
     endpoints:
@@ -139,8 +143,8 @@ const endpointsOf = (name: string, workloads: readonly Workload[]): Uint8Array =
               // gRPC refuses a locality that is absent or weighs nothing.
               locality: {},
               load_balancing_weight: { value: 1 },
-              lb_endpoints: workloads.map(({ spec }) => ({
-                endpoint: { address: { socket_address: { address: spec.address, port_value: spec.port ?? 0 } } },
+              lb_endpoints: workloads.map(({ spec }, at) => ({
+                endpoint: { address: { socket_address: { address: spec.address, port_value: reachedAt[at] ?? 0 } } },
                 health_status: HEALTH[spec.health],
                 ...(spec.identity === undefined ? {} : { metadata: MUTUAL_TLS }),
               })),

@@ -39,7 +39,12 @@ describe('a policy', () => {
     [
       'has none for a workload that only calls',
       aPolicy('p', { target: { labels: { app: 'job' } } }),
-      [{ ...aWorkload('job', { labels: { app: 'job' } }), spec: { address: '127.0.0.1', health: 'Healthy' } }],
+      [
+        {
+          ...aWorkload('job', { labels: { app: 'job' } }),
+          spec: { address: '127.0.0.1', ports: [], health: 'Healthy' },
+        },
+      ],
       ['Programmed NoMatchingWorkload: None'],
     ],
     [
@@ -66,6 +71,18 @@ describe('a policy', () => {
       [cart, guarded],
       [],
     ],
+    [
+      'is warned of when it speaks of a port that nobody has',
+      aPolicy('p', { ...forCart, rules: [{ from: [{ anyone: 'Everyone' }], to: [{ ports: [9000, 9102] }] }] }),
+      [cart, guarded],
+      ['ResolvedRefs PortNotFound: Full'],
+    ],
+    [
+      'may speak of a port that one of many has',
+      aPolicy('p', { ...forCart, rules: [{ from: [{ anyone: 'Everyone' }], to: [{ ports: [9102] }] }] }),
+      [cart, guarded, aWorkload('cart-2', { service: 'cart' }, { ports: [{ port: 9102 }] })],
+      [],
+    ],
   ])('%s', (_, policy, others, expected) => expect(problems(policy, ...others)).toEqual(expected));
 
   it('says whom it names and nobody is', () => {
@@ -76,6 +93,39 @@ describe('a policy', () => {
       { message: `no workload of the mesh is in namespace "fornt" or ${anIdentity('wbe')}` },
     ]);
   });
+});
+
+describe('a service', () => {
+  const port = { port: 80, protocol: 'HTTP' } as const;
+  const several = aWorkload('cart-1', { service: 'cart' }, { ports: [{ port: 9001 }, { name: 'admin', port: 9102 }] });
+  it.each<[string, Document, Document[], string[]]>([
+    [
+      'has its effect before anybody stands behind it',
+      aService('cart', { ports: [{ ...port, targetPort: 1 }] }),
+      [],
+      [],
+    ],
+    ['finds the only port of a workload', cart, [guarded], []],
+    ['finds a port by its name', aService('cart', { ports: [{ ...port, targetPort: 'admin' }] }), [several], []],
+    [
+      'may be meant for some of those behind it',
+      aService('cart', { ports: [{ ...port, targetPort: 9000 }] }),
+      [several, aWorkload('cart-2', { service: 'cart' })],
+      [],
+    ],
+    ['has none where it is not said which port is meant', cart, [several], ['ResolvedRefs TargetPortNotFound: None']],
+    [
+      'has part of it where one of its ports leads nowhere',
+      aService('cart', {
+        ports: [
+          { ...port, targetPort: 'http' },
+          { ...port, port: 9102 },
+        ],
+      }),
+      [several],
+      ['ResolvedRefs TargetPortNotFound: Partial'],
+    ],
+  ])('%s', (_, service, others, expected) => expect(problems(service, ...others)).toEqual(expected));
 });
 
 describe('a split', () => {

@@ -1,8 +1,11 @@
 /** Says what keeps an object from having the effect that it seems to have: what it names and is not there, and whom it loses to. */
 import type { AuthorizationPolicy, Source } from '../model/authorization-policy.js';
 import { keyOf, refOf, type Ref } from '../model/document.js';
+import type { Service, ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
 import { askedFor } from './identities.js';
+import type { Outbound } from './outbound.js';
+import { portsNamed } from './port-rules.js';
 import type { Covered } from './reach.js';
 import { apexOf, type Relations } from './relations.js';
 
@@ -31,6 +34,22 @@ const unresolved = (effect: Problem['effect'], reason: string, message: string):
   reason,
   message,
 });
+
+/** Ports that lead nowhere, although somebody stands behind the service. Where nobody does, that is no slip of the pen. */
+export function serviceProblems(service: Service, outbounds: readonly Outbound[]): Problem[] {
+  const ref = refOf(service);
+  const lost = outbounds.filter(({ workloads, behind }) => behind > 0 && workloads.length === 0);
+  const effect = lost.length === outbounds.length ? 'None' : 'Partial';
+  return lost.map(({ port }) => ({ ref, ...unresolved(effect, 'TargetPortNotFound', lostMessage(port)) }));
+}
+
+function lostMessage({ port, targetPort }: ServicePort): string {
+  const lost = `calls to port ${port} find no endpoint`;
+  if (targetPort === undefined) {
+    return `every workload behind it has several ports and none of the number ${port}: name a targetPort; until then ${lost}`;
+  }
+  return `no workload behind it has a port ${typeof targetPort === 'string' ? `"${targetPort}"` : targetPort}; ${lost}`;
+}
 
 export function splitProblems(split: TrafficSplit, relations: Relations): Problem[] {
   const ref = refOf(split);
@@ -66,6 +85,7 @@ export function policyProblems(policy: AuthorizationPolicy, relations: Relations
   const findings = [
     ...targetFindings(policy, relations),
     ...coverageFindings(policy, covered),
+    ...portFindings(policy, covered),
     ...callerFindings(policy, relations),
   ];
   return findings.map((finding) => ({ ref, ...finding }));
@@ -91,7 +111,17 @@ function coverageFindings({ spec: { target } }: AuthorizationPolicy, { guarded, 
   return [{ ...none, reason: 'NoMatchingWorkload', message: `it protects nothing: no workload ${whom} can be called` }];
 }
 
-/** Callers that are named in the message; a policy may name thousands. */
+/** A rule for ports that nobody has is one for nothing. */
+function portFindings(policy: AuthorizationPolicy, { guarded, bare, ports }: Covered): Finding[] {
+  if (guarded + bare === 0) return [];
+  const nobodys = [...portsNamed(policy)].filter((port) => !ports.has(port)).sort((a, b) => a - b);
+  if (nobodys.length === 0) return [];
+  const more = nobodys.length > NAMED ? ` or ${nobodys.length - NAMED} more that it names` : '';
+  const message = `no workload that it protects has a port ${nobodys.slice(0, NAMED).join(' or ')}${more}`;
+  return [unresolved('Full', 'PortNotFound', message)];
+}
+
+/** Callers and ports that are named in a message; a policy may name thousands. */
 const NAMED = 5;
 
 /** For who wrote a Deny with a slip of the pen, this is the only way to notice. */

@@ -10,6 +10,7 @@ import {
 import type { DefaultMode, MeshSettingsSpec } from '../model/mesh-settings.js';
 import { byName } from '../model/names.js';
 import { encode, encodeApart, encodedAny, field, joined } from './encoding.js';
+import { portApart, ruleAt, type PortApart } from './port-rules.js';
 import { defaultRuleName, ruleName } from './resource-names.js';
 
 const { RBAC: Filter } = envoy.extensions.filters.http.rbac.v3;
@@ -52,25 +53,40 @@ const SHADOW_RULES = 2;
 /** A map is written in the order of its keys, or the same mesh would not give the same bytes. */
 const sorted = (rules: readonly NamedRule[]): NamedRule[] => [...rules].sort((a, b) => byName(a.name, b.name));
 
-/** A policy's rules are the same for all that it protects. */
+/** A policy's rules are the same for all that it protects, and at all ports of which it does not speak in particular. */
 const known = new WeakMap<
   AuthorizationPolicy,
-  { readonly trustDomain: string; readonly rules: readonly NamedRule[] }
+  { readonly trustDomain: string; readonly rules: Map<PortApart, readonly NamedRule[]> }
 >();
 
-/** The rules of a policy. */
-export function rulesOf(policy: AuthorizationPolicy, trustDomain: string): readonly NamedRule[] {
-  const found = known.get(policy);
-  if (found?.trustDomain === trustDomain) return found.rules;
-  const rules = policy.spec.rules.map((rule, index) =>
-    named(ruleName(policy.metadata, index), {
-      principals: rule.from.map((source) => principalOf(source, trustDomain)),
-      permissions: rule.to ? rule.to.map(permissionOf) : [{ any: true }],
-    }),
-  );
-  known.set(policy, { trustDomain, rules });
+/** The rules of a policy as far as they speak of `port`. */
+export function rulesOf(policy: AuthorizationPolicy, port: PortApart, trustDomain: string): readonly NamedRule[] {
+  let found = known.get(policy);
+  if (found?.trustDomain !== trustDomain) {
+    found = { trustDomain, rules: new Map() };
+    known.set(policy, found);
+  }
+  const apart = portApart(port, policy);
+  const rules = found.rules.get(apart) ?? namedRules(policy, apart, trustDomain);
+  found.rules.set(apart, rules);
   return rules;
 }
+
+function namedRules(policy: AuthorizationPolicy, port: PortApart, trustDomain: string): readonly NamedRule[] {
+  const rules = policy.spec.rules.flatMap((rule, index) => {
+    const here = ruleAt(rule, port);
+    if (!here) return [];
+    return named(ruleName(policy.metadata, index), {
+      principals: here.from.map((source) => principalOf(source, trustDomain)),
+      permissions: here.to ? here.to.map(permissionOf) : [{ any: true }],
+    });
+  });
+  const closesAlone = rules.length === 0 && policy.spec.rules.length > 0 && policy.spec.action === 'Allow';
+  return closesAlone ? [named(ruleName(policy.metadata, 0), NEVER)] : rules;
+}
+
+/** Matches nothing: a verdict that nothing allows names the policy that closes all the same. */
+const NEVER: XdsPolicy = { principals: [{ any: true }], permissions: [{ not_rule: { any: true } }] };
 
 const named = (name: string, policy: XdsPolicy): NamedRule => ({
   name,
@@ -115,6 +131,7 @@ function permissionOf({ methods, paths }: Operation): Permission {
     return pattern ? { url_path: { path: pattern } } : { not_rule: { any: true } };
   });
   const rules = [methodRules, pathRules].flatMap((oneOf) => (oneOf ? [anyOf(oneOf)] : []));
+  if (rules.length === 0) return { any: true };
   return rules.length === 1 && rules[0] ? rules[0] : { and_rules: { rules } };
 }
 

@@ -1,17 +1,21 @@
-/** How many workloads each policy protects, and how many of those have a sidecar that can enforce it. */
+/** How many workloads each policy protects, how many have a sidecar that can enforce it, and how many the ports of which it speaks. */
 import type { AuthorizationPolicy } from '../model/authorization-policy.js';
+import { portsNamed } from './port-rules.js';
 
 export interface Covered {
   /** Workloads with a sidecar. */
   guarded: number;
   /** Workloads that can be called and have none. */
   bare: number;
+  /** By each port that it speaks of: workloads that have it. */
+  readonly ports: Map<number, number>;
 }
 
 /** A workload as far as policies have to do with it. */
 export interface Protected {
   readonly guarded: boolean;
   readonly policies: readonly AuthorizationPolicy[];
+  readonly ports: readonly number[];
 }
 
 export class Reach {
@@ -19,7 +23,7 @@ export class Reach {
   private readonly workloads = new Map<string, Protected>();
 
   of(policy: AuthorizationPolicy): Readonly<Covered> {
-    return this.covered.get(policy) ?? { guarded: 0, bare: 0 };
+    return this.covered.get(policy) ?? nobody();
   }
 
   /** Notes what protects a workload now, if it can be called. Gives the policies of which another thing is to be said. */
@@ -27,7 +31,7 @@ export class Reach {
     const before = this.workloads.get(workload);
     if (now) this.workloads.set(workload, now);
     else this.workloads.delete(workload);
-    if (before?.guarded === now?.guarded && before?.policies === now?.policies) return [];
+    if (isAlike(before, now) && before?.policies === now?.policies) return [];
     return [...this.count(before, now, -1), ...this.count(now, before, 1)];
   }
 
@@ -40,19 +44,33 @@ export class Reach {
   /** Counts the policies of `one` that are not the other's as well. */
   private count(one: Protected | undefined, other: Protected | undefined, by: 1 | -1): AuthorizationPolicy[] {
     if (!one) return [];
-    const shared = new Set(one.guarded === other?.guarded ? other.policies : []);
-    return one.policies.filter(
-      (policy) => !shared.has(policy) && this.isNews(policy, one.guarded ? 'guarded' : 'bare', by),
-    );
+    const shared = new Set(isAlike(one, other) ? other?.policies : []);
+    return one.policies.filter((policy) => !shared.has(policy) && this.isNews(policy, one, by));
   }
 
   /** Counts one workload; says whether there were none before, or are none now. */
-  private isNews(policy: AuthorizationPolicy, which: keyof Covered, by: 1 | -1): boolean {
-    const covered = this.covered.get(policy) ?? { guarded: 0, bare: 0 };
+  private isNews(policy: AuthorizationPolicy, { guarded, ports }: Protected, by: 1 | -1): boolean {
+    const which = guarded ? 'guarded' : 'bare';
+    const covered = this.covered.get(policy) ?? nobody();
     const before = covered[which];
     covered[which] += by;
+    let isNews = before === 0 || covered[which] === 0;
+    for (const port of ports.filter((number) => portsNamed(policy).has(number))) {
+      const count = (covered.ports.get(port) ?? 0) + by;
+      if (count > 0) covered.ports.set(port, count);
+      else covered.ports.delete(port);
+      isNews ||= count === 0 || (count === 1 && by === 1);
+    }
     if (covered.guarded + covered.bare > 0) this.covered.set(policy, covered);
     else this.covered.delete(policy);
-    return before === 0 || covered[which] === 0;
+    return isNews;
   }
 }
+
+const nobody = (): Covered => ({ guarded: 0, bare: 0, ports: new Map() });
+
+/** Says whether the same is to be counted of both for each policy. */
+const isAlike = (one: Protected | undefined, other: Protected | undefined): boolean =>
+  one?.guarded === other?.guarded &&
+  one?.ports.length === other?.ports.length &&
+  (one?.ports.every((port, at) => port === other?.ports[at]) ?? true);

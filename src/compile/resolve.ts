@@ -2,9 +2,9 @@
 import { keyOf } from '../model/document.js';
 import { MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
 import { settingsOf } from '../model/mesh.js';
-import type { Service, ServicePort } from '../model/service.js';
+import { targetAt, type Service, type ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
-import type { Workload } from '../model/workload.js';
+import { reachedAt, type Workload } from '../model/workload.js';
 import type { Inbound } from './inbound.js';
 import { PLAINTEXT } from './lingering.js';
 import type { Outbound, Share } from './outbound.js';
@@ -14,17 +14,33 @@ import { serviceName } from './resource-names.js';
 /** What callers of `service` are told, port by port. */
 export function outboundsOf(service: Service, relations: Relations): Outbound[] {
   const [split] = relations.splitsOf(keyOf(service.metadata));
-  const workloads = relations.behind(service).filter(({ spec }) => spec.port !== undefined);
-  const accepted = [...new Set(workloads.map(({ spec }) => spec.identity ?? PLAINTEXT))].sort();
+  const behind = relations.behind(service).filter(isCalled);
   return service.spec.ports.map((port) => ({
     service,
     port,
     split,
     shares: sharesOf(service, port, split),
-    workloads,
-    accepted,
+    ...endpointsAt(port, behind),
+    behind: behind.length,
   }));
 }
+
+/** Who of `behind` takes the calls to a port, where, and who may answer for them. */
+function endpointsAt(port: ServicePort, behind: readonly Workload[]): EndpointsAt {
+  const workloads: Workload[] = [];
+  const places: number[] = [];
+  const accepted = new Set<string>();
+  for (const workload of behind) {
+    const target = targetAt(port, workload);
+    if (!target) continue;
+    workloads.push(workload);
+    places.push(reachedAt(target));
+    accepted.add(workload.spec.identity ?? PLAINTEXT);
+  }
+  return { workloads, reachedAt: places, accepted: [...accepted].sort() };
+}
+
+type EndpointsAt = Pick<Outbound, 'workloads' | 'reachedAt' | 'accepted'>;
 
 /** Where a service's traffic goes: by its split, or to what is directly behind it. */
 const sharesOf = ({ metadata }: Service, { port }: ServicePort, split: TrafficSplit | undefined): Share[] =>
@@ -33,18 +49,22 @@ const sharesOf = ({ metadata }: Service, { port }: ServicePort, split: TrafficSp
     weight,
   }));
 
-/** Says whether a sidecar guards `workload`: one without an identity has none, and one without a port is never called. */
-export const isGuarded = ({ spec }: Workload): boolean => spec.identity !== undefined && spec.port !== undefined;
+/** Says whether `workload` can be called: one without a port only calls. */
+export const isCalled = ({ spec }: Workload): boolean => spec.ports.length > 0;
 
-/** What decides who may call `workload`. */
-export function inboundOf(workload: Workload, relations: Relations): Inbound {
+/** Says whether a sidecar guards `workload`, if it can be called: one without an identity has none. */
+export const hasSidecar = ({ spec }: Workload): boolean => spec.identity !== undefined;
+
+/** What decides who may call `workload`, port by port. */
+export function inboundsOf(workload: Workload, relations: Relations): Inbound[] {
   const { mesh } = relations;
   const written = mesh.MeshSettings.get(MESH_SETTINGS_NAME);
-  return {
+  const common = {
     workload,
     policies: relations.protecting(workload),
     settings: settingsOf(mesh),
     ...(written && { written }),
     trustDomain: mesh.trustDomain,
   };
+  return workload.spec.ports.map((port) => ({ ...common, port }));
 }

@@ -7,12 +7,16 @@ export const serviceName = (service: { readonly namespace: string; readonly name
 
 const INBOUND = 'inbound/';
 
-/** The listener that guards a workload (by its key). */
-export const inboundName = (workload: string): string => `${INBOUND}${workload}`;
+/** The listener that guards a port of a workload (by its key). */
+export const inboundName = (workload: string, port: number): string => `${INBOUND}${workload}:${port}`;
 
-/** The key of the workload that a listener guards; undefined for one that guards none. */
-export const workloadOf = (listener: string): string | undefined =>
-  listener.startsWith(INBOUND) ? listener.slice(INBOUND.length) : undefined;
+/** Says whether a listener guards a workload, whichever. */
+export const isInbound = (listener: string): boolean => listener.startsWith(INBOUND);
+
+/** Says whether a listener guards a port of that workload. */
+export const guards = (listener: string, workload: string): boolean =>
+  listener.startsWith(`${INBOUND}${workload}:`) &&
+  /^[0-9]+$/.test(listener.slice(INBOUND.length + workload.length + 1));
 
 /** A rule as verdicts name it: the policy and the place of the rule in it, counted from 0. */
 export const ruleName = (policy: Pick<Ref, 'namespace' | 'name'>, index: number): string =>

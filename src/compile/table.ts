@@ -13,6 +13,8 @@ export interface ResourceTable {
   readonly sequence: number;
   get(type: TypeUrl, name: string): Resource | undefined;
   names(type: TypeUrl): Iterable<string>;
+  /** The listeners that guard the ports of a workload (by its key). */
+  listenersOf(workload: string): readonly string[];
 }
 
 /** What became of a name. */

@@ -6,6 +6,7 @@ import { LOG, type Log } from '../log.js';
 import { isLoopback } from '../model/addresses.js';
 import { pointer, type Fault } from '../model/fault.js';
 import { SERVICE_LABEL, parseSpiffeId, type SpiffeId } from '../model/names.js';
+import { portsInOrder } from '../model/workload.js';
 import { SidecarPorts } from '../rpc/ports.js';
 import { RpcModule } from '../rpc/rpc.module.js';
 import { SERVER_SETTINGS, type Settings } from '../settings.js';
@@ -20,6 +21,7 @@ import { StreamModule } from '../stream/stream.module.js';
 import { ProcessLeases } from '../work/lease.js';
 import { Worlds } from '../world/fold.js';
 import { WorldModule } from '../world/world.module.js';
+import { servicePortFaults, workloadPortFaults } from './port.faults.js';
 import { Presence } from './presence.js';
 import { Registration } from './registration.js';
 import { ServiceDto, type ServiceSpecDto } from './service.dto.js';
@@ -31,8 +33,16 @@ export const serviceDoor: Door<'Service', ServiceSpecDto> = {
   dto: ServiceDto,
   spec: ({ selector, ports }) => ({
     ...(selector && { selector }),
-    ports: ports.map(({ port, protocol = 'HTTP' }) => ({ port, protocol })).sort((a, b) => a.port - b.port),
+    ports: ports
+      .map(({ name, port, targetPort, protocol = 'HTTP' }) => ({
+        ...(name !== undefined && { name }),
+        port,
+        ...(targetPort !== undefined && { targetPort }),
+        protocol,
+      }))
+      .sort((a, b) => a.port - b.port),
   }),
+  faults: ({ ports }) => servicePortFaults(ports),
   example: {
     name: 'cart-v1',
     spec: { selector: { [SERVICE_LABEL]: 'cart', version: 'v1' }, ports: [{ port: 80, protocol: 'HTTP' }] },
@@ -43,18 +53,23 @@ export const workloadDoor: Door<'Workload', WorkloadSpecDto> = {
   kind: 'Workload',
   tag: 'Workloads',
   dto: WorkloadDto,
-  spec: ({ address, port, identity, health = 'Healthy' }) => ({
+  spec: ({ address, ports = [], identity, health = 'Healthy' }) => ({
     address,
-    ...(port !== undefined && { port }),
+    ports: portsInOrder(ports),
     ...(identity !== undefined && { identity: identity as SpiffeId }),
     health,
   }),
-  faults: workloadFaults,
-  example: { name: 'legacy-cart', spec: { address: '127.0.0.1', port: 9009, health: 'Healthy' } },
+  faults: (spec, context) => workloadFaults(spec, context),
+  example: { name: 'legacy-cart', spec: { address: '127.0.0.1', ports: [{ port: 9009 }], health: 'Healthy' } },
 };
 
+const workloadFaults = ({ ports, identity }: Partial<WorkloadSpecDto>, context: Context): Fault[] => [
+  ...workloadPortFaults(ports),
+  ...identityFaults(identity, context),
+];
+
 /** Nobody in this mesh can prove an identity of another trust domain. */
-function workloadFaults({ identity }: Partial<WorkloadSpecDto>, { trustDomain }: Context): Fault[] {
+function identityFaults(identity: unknown, { trustDomain }: Context): Fault[] {
   const domain = typeof identity === 'string' ? parseSpiffeId(identity)?.trustDomain : undefined;
   if (domain === undefined || domain === trustDomain) return [];
   return [

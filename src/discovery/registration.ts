@@ -15,6 +15,7 @@ import type { AdsService } from '../stream/ads.js';
 import type { Worlds } from '../world/fold.js';
 import type { Presence } from './presence.js';
 import { unreachable, type Vantage } from './reach.js';
+import { portsOf } from './reported-ports.js';
 
 const { ReportRequest, ReportResponse, LeaveRequest, LeaveResponse, Health: WireHealth } = sluice.v1;
 
@@ -118,19 +119,17 @@ export class Registration {
   }
 }
 
-function specOf(
-  { address, port, health }: sluice.v1.ReportRequest,
-  { identity }: Claims,
-  vantage: Vantage,
-): WorkloadSpec {
-  const known = HEALTH[health];
+function specOf(report: sluice.v1.ReportRequest, { identity }: Claims, vantage: Vantage): WorkloadSpec {
+  const { address } = report;
+  const health = HEALTH[report.health];
   // Of an address with a zone, nobody else can make sense.
-  if (!isIpAddress(address) || port > 65_535 || !known) {
-    throw new GrpcRefusal(STATUS.invalidArgument, 'a report needs an IP address, a port up to 65535 and a health');
+  if (!isIpAddress(address) || !health) {
+    throw new GrpcRefusal(STATUS.invalidArgument, 'a report needs an IP address and a health');
   }
-  const fault = unreachable(address, vantage);
-  if (fault !== undefined) throw new GrpcRefusal(STATUS.invalidArgument, fault);
-  return { address, ...(port > 0 && { port }), identity, health: known };
+  const ports = portsOf(report);
+  const fault = 'fault' in ports ? ports.fault : unreachable(address, vantage);
+  if ('fault' in ports || fault !== undefined) throw new GrpcRefusal(STATUS.invalidArgument, fault ?? '');
+  return { address, ports, identity, health };
 }
 
 /** What the database does not take now, it may take later. */

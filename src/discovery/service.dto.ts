@@ -3,13 +3,18 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ArrayUnique, IsIn } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
 import { ListOf, MayBeLeftOut } from '../api/fields.js';
-import { IsPortNumber, IsSelector } from '../api/rules.js';
+import { IsPortName, IsPortNumber, IsSelector, IsTargetPort } from '../api/rules.js';
 import { SERVICE_LABEL } from '../model/names.js';
-import { PROTOCOLS, type Protocol } from '../model/service.js';
+import { CARRIED, PROTOCOLS, type Protocol } from '../model/service.js';
 
 const MAX_PORTS = 100;
 
 export class ServicePortDto {
+  @ApiPropertyOptional({ description: 'What the port is called, unique in the service.', example: 'web' })
+  @MayBeLeftOut()
+  @IsPortName()
+  name?: string;
+
   @ApiProperty({
     type: 'integer',
     minimum: 1,
@@ -21,9 +26,20 @@ export class ServicePortDto {
   port!: number;
 
   @ApiPropertyOptional({
-    enum: PROTOCOLS,
+    oneOf: [{ type: 'integer' }, { type: 'string' }],
+    description:
+      'The workload port that takes the calls, by number or name. Absent: that of the same number; a workload that has one port alone takes them there.',
+    example: 'http',
+  })
+  @MayBeLeftOut()
+  @IsTargetPort()
+  targetPort?: number | string;
+
+  @ApiPropertyOptional({
+    enum: CARRIED,
     default: 'HTTP',
-    description: 'HTTP: HTTP/1.1 or HTTP/2, as the caller spoke. HTTP2: always HTTP/2, as gRPC servers want.',
+    description:
+      'HTTP: HTTP/1.1 or HTTP/2, as the caller spoke. HTTP2 and GRPC: always HTTP/2. TCP and TLS are refused until sidecars carry them.',
   })
   @MayBeLeftOut()
   @IsIn(PROTOCOLS)

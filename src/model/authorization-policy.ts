@@ -26,11 +26,13 @@ export type Anyone = (typeof ANYONE)[number];
 /** One way of naming callers. A rule lists several; any of them will do. */
 export type Source = { readonly identity: string } | { readonly namespace: string } | { readonly anyone: Anyone };
 
-/** One kind of request: some method of `methods` on some path of `paths`. An absent list stands for all. */
+/** One kind of request: some method of `methods` on some path of `paths` at some port of `ports`. An absent list stands for all. */
 export interface Operation {
   readonly methods?: readonly string[];
   /** `/exact` or `/prefix/*`, matched against the normalised path without its query. */
   readonly paths?: readonly string[];
+  /** Ports of the workload, as its program listens on them. */
+  readonly ports?: readonly number[];
 }
 
 export interface Rule {

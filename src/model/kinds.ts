@@ -46,6 +46,8 @@ export interface KindDefinition<D extends Document = Document> {
   readonly onlyName?: string;
   /** What an object names, in the order in which it does. Pure. */
   readonly references: (document: D) => readonly Reference[];
+  /** The spec of an object that was stored by an earlier version of this server, as it is said today. Absent: it always was. */
+  readonly upgrade?: (spec: unknown) => D['spec'];
 }
 
 export const KINDS: { readonly [K in Kind]: KindDefinition<DocumentOf[K]> } = {
@@ -55,6 +57,12 @@ export const KINDS: { readonly [K in Kind]: KindDefinition<DocumentOf[K]> } = {
   AuthorizationPolicy: authorizationPolicyKind,
   MeshSettings: meshSettingsKind,
 };
+
+/** An object as it was stored, in today's words. */
+export function upgraded<D extends Document>(document: D): D {
+  const { upgrade } = KINDS[document.kind];
+  return upgrade ? { ...document, spec: upgrade(document.spec) } : document;
+}
 
 /** What `document` names. */
 export const referencesOf = (document: Document): readonly Reference[] =>

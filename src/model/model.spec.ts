@@ -4,13 +4,57 @@ import { parseIdentityPattern, parsePathPattern } from './authorization-policy.j
 import { canonicalJson } from './canonical-json.js';
 import { parseDuration } from './duration.js';
 import { pointer } from './fault.js';
-import { isDnsLabel, isLabelKey, isLabelValue, isTrustDomain, parseSpiffeId } from './names.js';
+import { upgraded } from './kinds.js';
+import { isDnsLabel, isLabelKey, isLabelValue, isPortName, isTrustDomain, parseSpiffeId } from './names.js';
+import { targetAt, type ServicePort } from './service.js';
+import type { Workload, WorkloadPort } from './workload.js';
 
 describe('a name', () => {
   it.each(['a', 'cart', 'cart-v1', '0', 'a'.repeat(63)])('may be %s', (name) => expect(isDnsLabel(name)).toBe(true));
   it.each(['', '-a', 'a-', 'Cart', 'a.b', 'a_b', 'ä', 'a\n', 'a'.repeat(64)])('may not be %j', (name) =>
     expect(isDnsLabel(name)).toBe(false),
   );
+});
+
+describe('the name of a port', () => {
+  it.each(['http', 'h2c', '0a', 'a'.repeat(15), 'grpc-web-1'])('may be %s', (name) =>
+    expect(isPortName(name)).toBe(true),
+  );
+  it.each(['', '80', 'Http', '-a', 'a-', 'a--b', 'a_b', 'a.b', 'a\n', 'a'.repeat(16)])('may not be %j', (name) =>
+    expect(isPortName(name)).toBe(false),
+  );
+});
+
+describe('the calls to a port of a service', () => {
+  const port = (fields: Partial<ServicePort> = {}): ServicePort => ({ port: 80, protocol: 'HTTP', ...fields });
+  const http = { name: 'http', port: 9001, sidecarPort: 41_001 };
+  const [admin, eighty] = [{ name: 'admin', port: 9102 }, { port: 80 }];
+  it.each<[string, ServicePort, WorkloadPort[], WorkloadPort | undefined]>([
+    ['go to the only port that a workload has', port(), [http], http],
+    ['go to the port of the same number', port(), [eighty, http], eighty],
+    ['go nowhere where several ports could be meant', port(), [http, admin], undefined],
+    ['go to the number that is named', port({ targetPort: 9102 }), [http, admin], admin],
+    ['go nowhere where that number is not', port({ targetPort: 9103 }), [http], undefined],
+    ['go to the name that is named', port({ targetPort: 'http' }), [http, admin], http],
+    ['go nowhere where that name is not', port({ targetPort: 'web' }), [http], undefined],
+    ['go nowhere where a workload only calls', port(), [], undefined],
+  ])('%s', (_, from, ports, target) => {
+    expect(targetAt(from, { spec: { ports } } as unknown as Workload)).toBe(target);
+  });
+});
+
+describe('a stored workload of the time when it had one port', () => {
+  const stored = (spec: object) => upgraded({ kind: 'Workload', metadata: {}, spec } as unknown as Workload).spec;
+  it('has that port and no other', () => {
+    expect(stored({ address: '10.0.0.1', port: 80, health: 'Healthy' })).toEqual({
+      ...{ address: '10.0.0.1', ports: [{ port: 80 }], health: 'Healthy' },
+    });
+  });
+  it('only calls, if it had none', () => {
+    expect(stored({ address: '10.0.0.1', health: 'Healthy' })).toEqual({
+      ...{ address: '10.0.0.1', ports: [], health: 'Healthy' },
+    });
+  });
 });
 
 describe('a label', () => {

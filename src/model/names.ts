@@ -9,6 +9,13 @@ const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Says whether `text` is a DNS label: at most 63 of a-z, 0-9 and "-", beginning and ending with a letter or digit. */
 export const isDnsLabel = (text: string): boolean => DNS_LABEL.test(text);
 
+/** The name of a port, as the registry of services has them (RFC 6335 §5.1) and Kubernetes takes them. */
+export const MAX_PORT_NAME = 15;
+export const PORT_NAME = /^(?=[a-z0-9-]*[a-z])[a-z0-9]+(-[a-z0-9]+)*$/;
+
+/** Says whether `text` may name a port: at most 15 of a-z, 0-9 and single "-" between them, with a letter among them. */
+export const isPortName = (text: string): boolean => text.length <= MAX_PORT_NAME && PORT_NAME.test(text);
+
 /** Key/value marks on an object. Sorted by key wherever they are written out. */
 export type Labels = Readonly<Record<string, string>>;
 

@@ -2,18 +2,26 @@
 import { OWN_API, type Document } from './document.js';
 import type { KindDefinition } from './kinds.js';
 import { SERVICE_LABEL, selects, type Labels } from './names.js';
-import type { Workload } from './workload.js';
+import type { Workload, WorkloadPort } from './workload.js';
 
 /**
  * What the programs behind a port speak.
- * HTTP: HTTP/1.1 or HTTP/2, whichever the caller spoke. HTTP2: always HTTP/2 without TLS, as gRPC servers want.
+ * HTTP: HTTP/1.1 or HTTP/2, whichever the caller spoke. HTTP2: always HTTP/2 without TLS. GRPC: goes as HTTP2 does.
+ * TCP: bytes that nobody looks into. TLS: bytes whose SNI alone is read.
  */
-export const PROTOCOLS = ['HTTP', 'HTTP2'] as const;
+export const PROTOCOLS = ['HTTP', 'HTTP2', 'GRPC', 'TCP', 'TLS'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
+/** Those that sidecars carry. The others are refused at the door, rather than accepted and not obeyed. */
+export const CARRIED: readonly Protocol[] = ['HTTP', 'HTTP2', 'GRPC'];
+
 export interface ServicePort {
+  /** Unique in the service. */
+  readonly name?: string;
   /** The port that callers name; 80 when they name none. */
   readonly port: number;
+  /** The workload port that takes the calls, by number or by name. Absent: see `targetAt`. */
+  readonly targetPort?: number | string;
   readonly protocol: Protocol;
 }
 
@@ -30,6 +38,16 @@ export type Service = Document<'Service', ServiceSpec>;
 export const standsBehind = (workload: Workload, service: Service): boolean =>
   workload.metadata.namespace === service.metadata.namespace &&
   selects(service.spec.selector ?? { [SERVICE_LABEL]: service.metadata.name }, workload.metadata.labels);
+
+/**
+ * The port of a workload at which it takes the calls to a port of a service; undefined if it has none for them. Where no
+ * target is named, that is the port of the same number, and otherwise the only one that the workload has.
+ */
+export function targetAt({ port, targetPort }: ServicePort, { spec: { ports } }: Workload): WorkloadPort | undefined {
+  if (typeof targetPort === 'string') return ports.find(({ name }) => name === targetPort);
+  const same = ports.find((candidate) => candidate.port === (targetPort ?? port));
+  return same ?? (targetPort === undefined && ports.length === 1 ? ports[0] : undefined);
+}
 
 /** A service names nothing: its selector chooses among the workloads that there are. */
 export const serviceKind: KindDefinition<Service> = {

@@ -14,7 +14,7 @@ export class RefusalDto {
   @ApiProperty({ description: 'The type of the refused resource.', example: 'Listener' })
   type!: string;
 
-  @ApiProperty({ example: 'inbound/shop/cart' })
+  @ApiProperty({ example: 'inbound/shop/cart:9001' })
   resource!: string;
 
   @ApiProperty({ description: 'What the proxy says is wrong with it.' })

@@ -1,9 +1,9 @@
 /** An AuthorizationPolicy as it passes over HTTP. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, Matches, ValidateBy } from 'class-validator';
+import { ArrayUnique, IsIn, Matches, ValidateBy } from 'class-validator';
 import { documentDto } from '../api/document.dto.js';
 import { ListOf, MayBeLeftOut, Nested, ValuesOf } from '../api/fields.js';
-import { HasOneOf, HasSomeOf, IsName, IsSelector } from '../api/rules.js';
+import { ArePortNumbers, HasOneOf, HasSomeOf, IsName, IsSelector } from '../api/rules.js';
 import {
   ACTIONS,
   ANYONE,
@@ -20,6 +20,7 @@ import {
 /** Bounds of one policy. A workload is protected by the rules of many. */
 const MAX_RULES = 200;
 const MAX_PER_RULE = 200;
+const MAX_PORTS_PER_OPERATION = 64;
 
 const IsIdentityPattern = (): PropertyDecorator =>
   ValidateBy({
@@ -106,6 +107,19 @@ export class OperationDto {
   @ValuesOf({ min: 1, max: MAX_PER_RULE })
   @ArePathPatterns()
   paths?: string[];
+
+  @ApiPropertyOptional({
+    type: 'integer',
+    isArray: true,
+    uniqueItems: true,
+    description:
+      'At any of these ports of the workload, as its program listens on them. Absent: all. An Allow policy closes the other ports too.',
+    example: [9102],
+  })
+  @ValuesOf({ min: 1, max: MAX_PORTS_PER_OPERATION })
+  @ArrayUnique({ message: '$property must not name a port twice' })
+  @ArePortNumbers()
+  ports?: number[];
 }
 
 export class RuleDto {
@@ -113,7 +127,7 @@ export class RuleDto {
   @ListOf(() => SourceDto, { min: 1, max: MAX_PER_RULE, description: 'Who; any of these.' })
   from!: SourceDto[];
 
-  @HasSomeOf(['methods', 'paths'], { each: true })
+  @HasSomeOf(['methods', 'paths', 'ports'], { each: true })
   @ListOf(() => OperationDto, {
     optional: true,
     min: 1,

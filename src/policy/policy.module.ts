@@ -2,10 +2,11 @@
 import { Module } from '@nestjs/common';
 import { documentController } from '../api/document.controller.js';
 import type { Door } from '../api/document-door.js';
-import type { Rule, Source, Target } from '../model/authorization-policy.js';
+import type { Operation, Rule, Source, Target } from '../model/authorization-policy.js';
 import {
   AuthorizationPolicyDto,
   type AuthorizationPolicySpecDto,
+  type OperationDto,
   type RuleDto,
   type SourceDto,
   type TargetDto,
@@ -48,9 +49,15 @@ const sourceOf = ({ identity, namespace, anyone }: SourceDto): Source =>
       ? { namespace }
       : { anyone: anyone ?? 'Authenticated' };
 
+const operationOf = ({ methods, paths, ports }: OperationDto): Operation => ({
+  ...(methods && { methods }),
+  ...(paths && { paths }),
+  ...(ports && { ports }),
+});
+
 const ruleOf = ({ from, to }: RuleDto): Rule => ({
   from: from.map(sourceOf),
-  ...(to && { to: to.map(({ methods, paths }) => ({ ...(methods && { methods }), ...(paths && { paths }) })) }),
+  ...(to && { to: to.map(operationOf) }),
 });
 
 @Module({ controllers: [documentController(authorizationPolicyDoor), MeshSettingsController] })

@@ -4,11 +4,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { anyEdit } from '../../test/support/arbitrary-mesh.js';
 import { LEASE_MS, ModelPlane, type Sidecar } from '../../test/support/model-plane.js';
 import { Compiler } from '../compile/compiler.js';
-import { TYPE_ORDER, TYPES, USERS } from '../compile/resource.js';
+import { TYPE_ORDER, USERS } from '../compile/resource.js';
+import { mayHave } from '../stream/scope.js';
 import { isHopeless, isMet, type LostMode, type Receipt } from './receipt.js';
 
 const SIDECARS = ['shop/web', 'shop/cart-v1', 'front/job'];
-const NAMES = ['cart.shop:80', 'cart-v1.shop:80', 'web.front:80', 'cart.shop:8080', 'inbound/shop/cart-v1'];
+const NAMES = ['cart.shop:80', 'cart-v1.shop:80', 'web.front:80', 'cart.shop:8080', 'inbound/shop/cart-v1:9000'];
 /** Much longer than anything that is waited for. */
 const LONGEST_WAIT_MS = 600_000;
 /** More than it takes to publish what waits, to answer that, and to look at what came of it. */
@@ -48,7 +49,7 @@ function expectTrue(plane: ModelPlane, sidecars: readonly Sidecar[], receipt: Re
     if (named.includes(sidecar.id)) continue;
     for (const [type, names] of effect.names) {
       for (const name of names) {
-        if (!sidecar.wantedOf(type).has(name) || (name.startsWith('inbound/') && !name.endsWith(sidecar.id))) continue;
+        if (!sidecar.wantedOf(type).has(name) || !mayHave(sidecar.id, name)) continue;
         const held = sidecar.heldOf(type).get(name);
         const message = `revision ${receipt.revision}: ${sidecar.id} is not named, and holds ${held} of ${type} ${name}`;
         expect(plane.isInForce(type, name, held, effect.sequence), message).toBe(true);
@@ -153,7 +154,7 @@ describe('receipts', () => {
             for (const type of TYPE_ORDER) {
               const isKept = USERS[type].some((user) => client.stateOf(user).refused.size > 0);
               for (const name of sidecar.wantedOf(type)) {
-                const isForeign = type === TYPES.listener && name.startsWith('inbound/') && !name.endsWith(sidecar.id);
+                const isForeign = !mayHave(sidecar.id, name);
                 const wanted = isForeign ? undefined : whole.get(type, name);
                 if (wanted ? sidecar.refuses(wanted) : isKept) continue;
                 expect(sidecar.heldOf(type).get(name), `${sidecar.id} ${type} ${name}`).toBe(wanted?.version);

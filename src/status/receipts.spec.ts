@@ -389,7 +389,7 @@ describe('the status of an object', () => {
   it('shows why a proxy refuses what was made of it, and what there is not', async () => {
     plane.report(putting(aWorkload('web')));
     const web = connected('shop/web');
-    web.ask(TYPES.listener, ['inbound/shop/web'], []);
+    web.ask(TYPES.listener, ['inbound/shop/web:9000'], []);
     answerAll(web);
     await vi.advanceTimersByTimeAsync(20);
     web.refuses = () => true;
@@ -399,7 +399,7 @@ describe('the status of an object', () => {
     expect(conditions(policy)['Programmed']).toMatchObject({
       status: 'False',
       reason: 'Refused',
-      message: expect.stringContaining('shop/web: it refused inbound/shop/web') as string,
+      message: expect.stringContaining('shop/web: it refused inbound/shop/web:9000') as string,
     });
     await vi.advanceTimersByTimeAsync(20);
     plane.write(putting(policy));

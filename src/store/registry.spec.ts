@@ -30,7 +30,7 @@ const fact = (name: string, health: Health = 'Healthy', reportedAt = '2026-01-01
   namespace: 'shop',
   name,
   labels: { app: name },
-  spec: { address: '10.0.0.1', port: 80, health },
+  spec: { address: '10.0.0.1', ports: [{ port: 80 }], health },
   reportedAt,
 });
 
@@ -56,7 +56,7 @@ describe('a fact', () => {
           createdAt: '2026-01-01T00:00:00.000Z',
           updatedAt: '2026-01-01T00:00:00.000Z',
         },
-        spec: { address: '10.0.0.1', port: 80, health: 'Healthy' },
+        spec: { address: '10.0.0.1', ports: [{ port: 80 }], health: 'Healthy' },
       },
     ]);
     expect(log.head).toBe(0);

@@ -4,7 +4,7 @@ import { keyOf } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Labels } from '../model/names.js';
 import type { Change } from '../model/revision.js';
-import type { Workload, WorkloadSpec } from '../model/workload.js';
+import { upgradedWorkload, type Workload, type WorkloadSpec } from '../model/workload.js';
 import type { Database } from './database.js';
 import { FactRow } from './entities.js';
 import type { SqlRevisionLog } from './revision-log.js';
@@ -222,5 +222,5 @@ const rowOf = ({ labels, spec, ...columns }: KeptFact) => ({
 const factOf = ({ labels, spec, ...columns }: FactRow): KeptFact => ({
   ...columns,
   labels: JSON.parse(labels) as Labels,
-  spec: JSON.parse(spec) as WorkloadSpec,
+  spec: upgradedWorkload(JSON.parse(spec) as WorkloadSpec),
 });

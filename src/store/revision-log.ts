@@ -4,6 +4,7 @@
  */
 import { In, LessThan, MoreThan, type EntityManager } from 'typeorm';
 import { printRef, type Document, type Ref } from '../model/document.js';
+import { upgraded } from '../model/kinds.js';
 import { notKept, type Change, type Revision } from '../model/revision.js';
 import type { Database } from './database.js';
 import { FactRow, ObjectRow, RevisionRow } from './entities.js';
@@ -67,7 +68,7 @@ export class SqlRevisionLog implements RevisionLog {
   /** The objects as they stand after the newest revision. */
   async documents(): Promise<Document[]> {
     const rows = await this.database.read((manager) => manager.find(ObjectRow));
-    return rows.map(({ document }) => JSON.parse(document) as Document);
+    return rows.map(({ document }) => upgraded(JSON.parse(document) as Document));
   }
 
   get head(): number {
@@ -245,7 +246,14 @@ function fitting(sizes: readonly number[]): number {
   return over < 0 ? sizes.length : over;
 }
 
-const revisionOf = (row: RevisionRow): Revision => ({ ...row, changes: JSON.parse(row.changes) as Change[] });
+const revisionOf = (row: RevisionRow): Revision => ({
+  ...row,
+  changes: (JSON.parse(row.changes) as Change[]).map((change) => ({
+    ...change,
+    ...(change.before && { before: upgraded(change.before) }),
+    ...(change.after && { after: upgraded(change.after) }),
+  })),
+});
 
 const KEY = ['kind', 'namespace', 'name'];
 

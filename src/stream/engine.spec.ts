@@ -75,8 +75,8 @@ describe('the engine', () => {
   it('gives a sidecar its own listener, by name or by wildcard, and that of no other', () => {
     plane.report(putting(aWorkload('web'), aWorkload('cart')));
     const web = connected('shop/web');
-    web.ask(TYPES.listener, ['*', 'inbound/shop/cart'], []);
-    expect(heard(web).sort()).toEqual(['-inbound/shop/cart', 'inbound/shop/web']);
+    web.ask(TYPES.listener, ['*', 'inbound/shop/cart:9000'], []);
+    expect(heard(web).sort()).toEqual(['-inbound/shop/cart:9000', 'inbound/shop/web:9000']);
     while (web.inbox.length > 0) web.answer(0);
     plane.report(putting(aWorkload('cart', '10.0.0.7')));
     expect(heard(web)).toEqual([]);

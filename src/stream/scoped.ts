@@ -1,5 +1,4 @@
-/** All that there is as one sidecar sees it: what it may not have does not exist, and "everything" is what is its own. */
-import { inboundName } from '../compile/resource-names.js';
+/** All that there is as one sidecar sees it: what it may not have does not exist, and "everything" is what is its own then. */
 import { TYPES, type Resource, type TypeUrl } from '../compile/resource.js';
 import type { ResourceTable } from '../compile/table.js';
 import type { DeltaRequest } from './delta.js';
@@ -33,7 +32,11 @@ export class Scoped implements Shared, ResourceTable {
   }
 
   names(type: TypeUrl): Iterable<string> {
-    return this.everything.filter((name) => this.get(type, name));
+    return type === TYPES.listener ? this.listenersOf(this.workload) : [];
+  }
+
+  listenersOf(workload: string): readonly string[] {
+    return workload === this.workload ? this.all.table.listenersOf(workload) : [];
   }
 
   /** Those of the names that a request asks for that are none of its sidecar's business. */
@@ -47,12 +50,7 @@ export class Scoped implements Shared, ResourceTable {
     const asksForAll = subscribe.includes(WILDCARD) || (first && subscribe.length + unsubscribe.length === 0);
     if (!asksForAll || unsubscribe.includes(WILDCARD)) return request;
     const named = subscribe.filter((name) => name !== WILDCARD);
-    const own = type === TYPES.listener ? this.everything : [];
+    const own = type === TYPES.listener ? this.listenersOf(this.workload) : [];
     return { ...request, subscribe: [...named, ...own, WILDCARD], unsubscribe: [...unsubscribe, WILDCARD] };
-  }
-
-  /** All that is meant by "everything": its own listener. */
-  private get everything(): readonly string[] {
-    return [inboundName(this.workload)];
   }
 }

@@ -40,8 +40,8 @@ const joined = async (name: string): Promise<JoinedClient> => {
 
 const workloads = async (): Promise<Map<string, number>> => {
   const { body } = await sluice.rest.get('/v1/namespaces/shop/workloads?limit=1000');
-  const { items } = body as { items: { metadata: { name: string }; spec: { port: number } }[] };
-  return new Map(items.map(({ metadata, spec }) => [metadata.name, spec.port]));
+  const { items } = body as { items: { metadata: { name: string }; spec: { ports: [{ port: number }] } }[] };
+  return new Map(items.map(({ metadata, spec }) => [metadata.name, spec.ports[0].port]));
 };
 
 interface KeptRevision {
@@ -100,7 +100,7 @@ describe('a control plane that is killed while it writes', () => {
       };
       const report = (client: JoinedClient, count: Count) => async (): Promise<boolean> => {
         const port = (count.tried += 1);
-        await client.report({ port });
+        await client.report({ ports: [{ port }] });
         count.kept = port;
         return killed === undefined;
       };

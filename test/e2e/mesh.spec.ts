@@ -285,7 +285,7 @@ describe('a sidecar', () => {
       callDirectly(inbound ?? '', { certificate: job.certificate, key: job.key, trustAnchors: doors.trustAnchors });
     expect((await callCart()).status).toBe(200);
     await until('what it has is on disk', () =>
-      readFileSync(join(cart.stateDir, 'last-config.bin'), 'latin1').includes('inbound/shop/cart'),
+      readFileSync(join(cart.stateDir, 'last-config.bin'), 'latin1').includes(`inbound/shop/cart:${cart.port}`),
     );
     await cart.stop();
     await sluice.rest.put(allow('cart', 'cart', 'web'));
@@ -300,7 +300,7 @@ describe('a sidecar', () => {
     await sluice.rest.put(service('cart'));
     const web = await sluice.workload('web', { service: 'web' });
     const job = await sluice.workload('job', { onlyCalls: true });
-    await sluice.workload('cart', { service: 'cart', env: { SLUICE_MAX_RULES: '2' } });
+    const cart = await sluice.workload('cart', { service: 'cart', env: { SLUICE_MAX_RULES: '2' } });
     await sluice.rest.put(allow('cart', 'cart', 'web'), { wait: '100%' });
     expect((await job.call('http://cart.shop/')).status).toBe(403);
     const refused = await sluice.rest.put(allow('cart', 'cart', 'web', 'job', 'ada'), { wait: '100%', timeout: '20s' });
@@ -311,9 +311,9 @@ describe('a sidecar', () => {
     const shown = await sluice.rest.get('/v1/namespaces/shop/authorization-policies/cart');
     const programmed = shown.body.status.conditions.find(({ type }: { type: string }) => type === 'Programmed');
     expect(programmed).toMatchObject({ status: 'False', reason: 'Refused' });
-    expect(programmed.message).toMatch(/shop\/cart: it refused inbound\/shop\/cart: .*3.*2/);
+    expect(programmed.message).toMatch(/shop\/cart: it refused inbound\/shop\/cart:\d+: .*3.*2/);
     expect((await sluice.rest.get('/v1/proxies/shop/cart')).body.lastRefusal).toMatchObject({
-      resource: 'inbound/shop/cart',
+      resource: `inbound/shop/cart:${cart.port}`,
     });
     const mended = await sluice.rest.put(allow('cart', 'cart', 'web', 'job'), { wait: '100%', timeout: '20s' });
     expect(mended.body.receipt).toMatchObject({ affected: 1, serving: 1 });

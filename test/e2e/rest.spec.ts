@@ -21,6 +21,9 @@ const split = (v1: unknown, v2: unknown) => ({
   },
 });
 const policy = (rules: unknown) => ({ spec: { target: { service: 'cart' }, action: 'Allow', rules } });
+const servicePorts = (...ports: readonly object[]) => ({
+  spec: { ports: ports.map((fields, at) => ({ port: 80 + at, ...fields })) },
+});
 const LONG = 'a'.repeat(5_000);
 const newest = async (): Promise<number> => (await rest.call('GET', '/v1/revisions?limit=1')).body.items[0].number;
 
@@ -171,7 +174,7 @@ describe('a document', () => {
     });
     expect(body.document.spec.mode).toBe('Enforce');
     const workload = await rest.call('PUT', `${shop}/workloads/defaults`, { body: { spec: { address: '10.0.0.1' } } });
-    expect(workload.body.document.spec).toEqual({ address: '10.0.0.1', health: 'Healthy' });
+    expect(workload.body.document.spec).toEqual({ address: '10.0.0.1', ports: [], health: 'Healthy' });
   });
 });
 
@@ -344,15 +347,70 @@ describe('what is not a valid document', () => {
       { '/spec/ports/0/port': 'from 1 to 65535' },
     ],
     [
+      'two names alike',
+      'services/x',
+      servicePorts({ name: 'a' }, { name: 'a' }),
+      { '/spec/ports/1/name': '"a" already' },
+    ],
+    ['a name that no port has', 'services/x', servicePorts({ name: '80' }), { '/spec/ports/0/name': 'a letter' }],
+    [
+      'a target that is no port',
+      'services/x',
+      servicePorts({ targetPort: 0 }),
+      { '/spec/ports/0/targetPort': 'from 1' },
+    ],
+    [
+      'a target of no name',
+      'services/x',
+      servicePorts({ targetPort: 'a_b' }),
+      { '/spec/ports/0/targetPort': 'its name' },
+    ],
+    [
+      'what is not carried yet',
+      'services/x',
+      servicePorts({ protocol: 'TCP' }),
+      { '/spec/ports/0/protocol': 'not carry' },
+    ],
+    [
+      'the one port that a workload once had',
+      'workloads/x',
+      { spec: { address: '::1', port: 1 } },
+      { '/spec/port': 'there is "ports"' },
+    ],
+    [
+      'two ports that are reached at one',
+      'workloads/x',
+      { spec: { address: '::1', ports: [{ port: 1, sidecarPort: 2 }, { port: 2 }] } },
+      { '/spec/ports/1/port': 'reached at 2 already' },
+    ],
+    [
+      'too many ports',
+      'workloads/x',
+      { spec: { address: '::1', ports: Array.from({ length: 17 }, (_, at) => ({ port: at + 1 })) } },
+      { '/spec/ports': '16' },
+    ],
+    [
+      'a rule for a port that is none',
+      'authorization-policies/x',
+      policy([{ from: [{ namespace: 'shop' }], to: [{ ports: [0] }] }]),
+      { '/spec/rules/0/to/0/ports': 'from 1 to 65535' },
+    ],
+    [
+      'a rule for a port twice',
+      'authorization-policies/x',
+      policy([{ from: [{ namespace: 'shop' }], to: [{ ports: [1, 1] }] }]),
+      { '/spec/rules/0/to/0/ports': 'twice' },
+    ],
+    [
       'a host name for an address',
       'workloads/x',
-      { spec: { address: 'localhost', port: 1 } },
+      { spec: { address: 'localhost', ports: [{ port: 1 }] } },
       { '/spec/address': 'IP address' },
     ],
     [
       'an address with a zone, which only one machine knows',
       'workloads/x',
-      { spec: { address: 'fe80::1%eth0', port: 1 } },
+      { spec: { address: 'fe80::1%eth0', ports: [{ port: 1 }] } },
       { '/spec/address': 'without a zone' },
     ],
     [

@@ -130,7 +130,7 @@ describe('a report', () => {
     const client = await joined('cart-a', { service: 'cart', labels: { version: 'v1' } });
     const newest = async () => (await rest.call('GET', '/v1/revisions?limit=1')).body.items[0].number as number;
     const before = await newest();
-    const { revision } = await client.report({ address: '127.0.0.1', port: 9_101 });
+    const { revision } = await client.report({ address: '127.0.0.1', ports: [{ port: 9_101 }] });
     expect(Number(revision)).toBe(before);
     const document = await workload('cart-a');
     expect(document).toMatchObject({
@@ -139,9 +139,9 @@ describe('a report', () => {
         revision: 0,
         labels: { version: 'v1', 'sluice.mesh/service': 'cart' },
       },
-      spec: { address: '127.0.0.1', port: 9_101, identity: client.spiffeId, health: 'Healthy' },
+      spec: { address: '127.0.0.1', ports: [{ port: 9_101 }], identity: client.spiffeId, health: 'Healthy' },
     });
-    await client.report({ address: '127.0.0.1', port: 9_101 });
+    await client.report({ address: '127.0.0.1', ports: [{ port: 9_101 }] });
     expect((await workload('cart-a')).metadata).toEqual(document.metadata);
     expect(await newest()).toBe(before);
   });
@@ -156,7 +156,8 @@ describe('a report', () => {
   it.each([
     { address: 'localhost' },
     { address: '' },
-    { port: 70_000 },
+    { ports: [{ port: 70_000 }] },
+    { ports: [{ port: 1 }], port: 1 },
     { health: sluice.v1.Health.HEALTH_UNSPECIFIED },
   ])('is refused with %j', async (fields) => {
     const client = await joined('faulty');
@@ -248,7 +249,7 @@ describe('a stream', () => {
     const client = await joined('proof', { service: 'proof' });
     await client.report({});
     const stream = opened(client);
-    const name = 'inbound/shop/proof';
+    const name = 'inbound/shop/proof:9000';
     begin(stream, client, [name]);
     const first = await stream.next();
     expect(first.resources.map((resource) => resource.name)).toEqual([name]);
@@ -270,7 +271,7 @@ describe('a stream', () => {
     const client = await joined('stubborn', { service: 'stubborn' });
     await client.report({});
     const stream = opened(client);
-    const name = 'inbound/shop/stubborn';
+    const name = 'inbound/shop/stubborn:9000';
     begin(stream, client, [name]);
     const first = await stream.next();
     stream.send({ type_url: TYPES.listener, response_nonce: first.nonce });
@@ -301,7 +302,7 @@ describe('a stream', () => {
     });
     const programmed = (await rest.call('GET', path)).body.status.conditions.at(-1);
     expect(programmed).toMatchObject({ type: 'Programmed', status: 'False', reason: 'Refused' });
-    expect(programmed.message).toContain('shop/stubborn: it refused inbound/shop/stubborn: too many rules');
+    expect(programmed.message).toContain('shop/stubborn: it refused inbound/shop/stubborn:9000: too many rules');
     await rest.call('DELETE', path);
     await until(async () => expect(await proxy('stubborn')).not.toHaveProperty('lastRefusal'));
   });
@@ -444,7 +445,7 @@ describe('an enrolment', () => {
     const account = { serviceAccount: 'replicas' };
     const [one, other] = [await joined('replica-1', account), await joined('replica-2', account)];
     expect(one.spiffeId).toBe(other.spiffeId);
-    await other.report({ port: 9_002 });
+    await other.report({ ports: [{ port: 9_002 }] });
     await expect(one.report({ name: 'replica-2' })).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
     const stream = opened(one);
     stream.send({ type_url: TYPES.cluster, node: { id: 'shop/replica-2' } });
@@ -476,13 +477,13 @@ describe('an enrolment', () => {
     const second = await joined('replaced');
     expect(await listed(first.enrolment)).toMatchObject({ ended: 'replaced' });
     await expect(first.report({})).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
-    await second.report({ port: 9_003 });
-    expect(await workload('replaced')).toMatchObject({ spec: { port: 9_003 } });
+    await second.report({ ports: [{ port: 9_003 }] });
+    expect(await workload('replaced')).toMatchObject({ spec: { ports: [{ port: 9_003 }] } });
   });
 
   it('is not two: who has a copy of its key neither takes its stream nor reports for it', async () => {
     const first = await joined('copied');
-    await first.report({ port: 9_004 });
+    await first.report({ ports: [{ port: 9_004 }] });
     begin(opened(first), first);
     await isConnected('copied');
     const copy = first.copy(rest);
@@ -490,8 +491,10 @@ describe('an enrolment', () => {
     const stream = opened(copy);
     begin(stream, copy);
     expect(await stream.ended).toMatchObject({ code: grpc.status.FAILED_PRECONDITION });
-    await expect(copy.report({ port: 9_005 })).rejects.toMatchObject({ code: grpc.status.FAILED_PRECONDITION });
-    expect(await workload('copied')).toMatchObject({ spec: { port: 9_004 } });
+    await expect(copy.report({ ports: [{ port: 9_005 }] })).rejects.toMatchObject({
+      code: grpc.status.FAILED_PRECONDITION,
+    });
+    expect(await workload('copied')).toMatchObject({ spec: { ports: [{ port: 9_004 }] } });
     expect(await proxy('copied')).toMatchObject({ state: 'connected' });
   });
 

@@ -44,8 +44,22 @@ def keep_rules(body):
         for field, key in (("backends", "service"), ("ports", "port")):
             if isinstance(spec.get(field), list):
                 spec[field] = once(spec[field], key)
+        if isinstance(spec.get("ports"), list):
+            tell_apart(spec["ports"])
         if spec.get("action") == "Deny" and spec.get("rules") == []:
             spec["action"] = "Allow"
+
+
+def tell_apart(ports):
+    """No two ports bear one name, or are reached at one number."""
+    names, reached = set(), {port["port"] for port in ports}
+    for port in ports:
+        if port.get("name") in names:
+            del port["name"]
+        names.add(port.get("name"))
+        if port.get("sidecarPort") in reached:
+            del port["sidecarPort"]
+        reached.add(port.get("sidecarPort"))
 
 
 def once(items, key):

@@ -7,8 +7,8 @@ import { DEFAULT_MODES } from '../../src/model/mesh-settings.js';
 import { documentsOf, find, meshOf, type Mesh } from '../../src/model/mesh.js';
 import { SERVICE_LABEL } from '../../src/model/names.js';
 import type { Change } from '../../src/model/revision.js';
-import { PROTOCOLS } from '../../src/model/service.js';
-import { HEALTHS } from '../../src/model/workload.js';
+import { CARRIED } from '../../src/model/service.js';
+import { HEALTHS, portsInOrder } from '../../src/model/workload.js';
 
 const namespace = fc.constantFrom('shop', 'front');
 const name = fc.constantFrom('cart', 'cart-v1', 'cart-v2', 'web', 'job');
@@ -17,27 +17,35 @@ const label = fc.record(
   { requiredKeys: [] },
 );
 const selector = label.filter((labels) => Object.keys(labels).length > 0);
-const port = fc.constantFrom(80, 8080);
+const port = fc.constantFrom(80, 8080, 9000);
+const portName = fc.constantFrom('http', 'admin');
 const identity = fc.tuple(namespace, name).map(([ns, account]) => `spiffe://sluice.local/ns/${ns}/sa/${account}`);
 
 const serviceSpec = fc.record(
   {
     selector,
-    ports: fc.uniqueArray(fc.record({ port, protocol: fc.constantFrom(...PROTOCOLS) }), {
-      minLength: 1,
-      selector: (one) => one.port,
-    }),
+    ports: fc.uniqueArray(
+      fc.record(
+        { port, targetPort: fc.oneof(port, portName), protocol: fc.constantFrom(...CARRIED) },
+        { requiredKeys: ['port', 'protocol'] },
+      ),
+      { minLength: 1, selector: (one) => one.port },
+    ),
   },
   { requiredKeys: ['ports'] },
 );
 const workloadSpec = fc.record(
   {
     address: fc.constantFrom('127.0.0.1', '10.0.0.1', 'fd00::1'),
-    port: fc.integer({ min: 1, max: 65_535 }),
+    ports: fc
+      .uniqueArray(fc.record({ name: portName, port, sidecarPort: port }, { requiredKeys: ['port'] }), {
+        selector: (one) => one.port,
+      })
+      .map(portsInOrder),
     identity,
     health: fc.constantFrom(...HEALTHS),
   },
-  { requiredKeys: ['address', 'health'] },
+  { requiredKeys: ['address', 'ports', 'health'] },
 );
 const splitSpec = fc.record({
   service: name,
@@ -55,6 +63,7 @@ const operation = fc.record(
   {
     methods: fc.array(fc.constantFrom('GET', 'POST'), { minLength: 1 }),
     paths: fc.array(fc.constantFrom('/', '/items/*', '/a!b'), { minLength: 1 }),
+    ports: fc.uniqueArray(port, { minLength: 1 }),
   },
   { requiredKeys: [] },
 );

@@ -122,7 +122,14 @@ export class JoinedClient {
   report(fields: Partial<sluice.v1.IReportRequest>): Promise<sluice.v1.IReportResponse> {
     const { ReportRequest, ReportResponse, Health } = sluice.v1;
     const { namespace, name } = this;
-    const value = { namespace, name, address: '127.0.0.1', port: 9_000, health: Health.HEALTH_HEALTHY, ...fields };
+    const value = {
+      namespace,
+      name,
+      address: '127.0.0.1',
+      ports: [{ port: 9_000 }],
+      health: Health.HEALTH_HEALTHY,
+      ...fields,
+    };
     return unary(this.client, '/sluice.v1.Registration/Report', { type: ReportRequest, value }, ReportResponse);
   }
 

@@ -43,7 +43,7 @@ export function aWorkload(
   const all = service === undefined ? labels : { [SERVICE_LABEL]: service, ...labels };
   return document('Workload', metadata('Workload', name, all), {
     address: '127.0.0.1',
-    port: 9000,
+    ports: [{ port: 9000 }],
     health: 'Healthy',
     ...(bare ? {} : { identity: anIdentity(name) }),
     ...spec,

@@ -33,7 +33,7 @@ export const aWorkload = (name: string, address = '127.0.0.1', service = name): 
   document(
     'Workload',
     name,
-    { address, port: 9_000, identity: `spiffe://sluice.local/ns/shop/sa/${name}`, health: 'Healthy' },
+    { address, ports: [{ port: 9_000 }], identity: `spiffe://sluice.local/ns/shop/sa/${name}`, health: 'Healthy' },
     { [SERVICE_LABEL]: service },
   );
 

@@ -1,6 +1,7 @@
 /** A table of resources that is written by hand: for sessions that are tried without a compiler. */
 import type { Publication } from '../../src/compile/compiler.js';
-import { TYPE_ORDER, type Resource, type TypeUrl } from '../../src/compile/resource.js';
+import { guards } from '../../src/compile/resource-names.js';
+import { TYPES, TYPE_ORDER, type Resource, type TypeUrl } from '../../src/compile/resource.js';
 import type { ResourceTable } from '../../src/compile/table.js';
 import { Audience } from '../../src/stream/audience.js';
 import type { Session, Shared } from '../../src/stream/session.js';
@@ -27,6 +28,10 @@ export class ModelTable implements ResourceTable, Shared {
 
   names(type: TypeUrl): Iterable<string> {
     return this.resources.get(type)?.keys() ?? [];
+  }
+
+  listenersOf(workload: string): string[] {
+    return [...this.names(TYPES.listener)].filter((name) => guards(name, workload));
   }
 
   /** Puts exactly `all` in place, and says what changed. Sessions are still to be told. */

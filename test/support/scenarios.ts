@@ -38,13 +38,13 @@ export interface Call {
   readonly it: string;
   /** `namespace/name` of the calling workload, or `outside`: a plaintext caller without a sidecar. */
   readonly from: string;
-  /** A URL that the caller's sidecar routes, or `namespace/name` of a workload that is called directly. */
+  /** A URL that the caller's sidecar routes, or `namespace/name` of a workload that is called directly, with `:port` if it has several. */
   readonly to: string;
   readonly method?: string;
   readonly path?: string;
   readonly times?: number;
   readonly expect: {
-    /** How many requests each workload answered. */
+    /** How many requests each workload answered, by `namespace/name`, with `:port` if it has several. */
     readonly reaches?: Readonly<Record<string, number>>;
     /** How many requests the sidecars answered, by status. */
     readonly answers?: Readonly<Record<string, number>>;

@@ -51,7 +51,7 @@ export const workload = (service: number, replica: number, health = 'Healthy'): 
     'Workload',
     namespace,
     `${app}-${replica}`,
-    { address, port: 8080, identity: identity(namespace, app), health },
+    { address, ports: [{ port: 8080 }], identity: identity(namespace, app), health },
     labels,
   );
 };

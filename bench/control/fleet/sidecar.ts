@@ -154,7 +154,6 @@ export class PretendedSidecar {
       namespace: NAMESPACE,
       name: this.name,
       address: '127.0.0.1',
-      port: 0,
       health: Health.HEALTH_HEALTHY,
     };
     client.makeUnaryRequest(

@@ -67,7 +67,12 @@ const workload = (of: string, at: number) =>
   document(
     'Workload',
     `${of}-${at}`,
-    { address: `10.0.${at}.1`, port: 9_000, identity: `spiffe://sluice.local/ns/shop/sa/${of}`, health: 'Healthy' },
+    {
+      address: `10.0.${at}.1`,
+      ports: [{ port: 9_000 }],
+      identity: `spiffe://sluice.local/ns/shop/sa/${of}`,
+      health: 'Healthy',
+    },
     { 'sluice.mesh/service': of },
   );
 

@@ -1,0 +1,31 @@
+/** What policies say of one port of a workload: rules may speak of some ports alone. Pure. */
+import type { AuthorizationPolicy, Rule } from '../model/authorization-policy.js';
+
+const known = new WeakMap<AuthorizationPolicy, ReadonlySet<number>>();
+
+/** The ports that `policy` speaks of in particular. */
+export function portsNamed(policy: AuthorizationPolicy): ReadonlySet<number> {
+  const found = known.get(policy);
+  if (found) return found;
+  const ports = new Set(policy.spec.rules.flatMap(({ to = [] }) => to.flatMap((operation) => operation.ports ?? [])));
+  known.set(policy, ports);
+  return ports;
+}
+
+/** A port that some rule speaks of in particular; undefined stands for all others, which are guarded alike. */
+export type PortApart = number | undefined;
+
+/** `port` as `policies` see it. */
+export const portApart = (port: PortApart, ...policies: readonly AuthorizationPolicy[]): PortApart =>
+  port !== undefined && policies.some((policy) => portsNamed(policy).has(port)) ? port : undefined;
+
+/** `rule` as far as it speaks of `port`; undefined when it speaks of other ports alone. */
+export function ruleAt(rule: Rule, port: PortApart): Rule | undefined {
+  const to = rule.to?.filter(({ ports }) => !ports || (port !== undefined && ports.includes(port)));
+  if (to?.length === rule.to?.length) return rule;
+  return to && to.length > 0 ? { ...rule, to } : undefined;
+}
+
+/** The rules of `policy` that speak of `port`. */
+export const rulesAt = ({ spec }: AuthorizationPolicy, port: PortApart): Rule[] =>
+  spec.rules.flatMap((rule) => ruleAt(rule, port) ?? []);
