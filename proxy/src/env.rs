@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{program::Exposed, service_links::is_service_link, users::Wish, xds::decode::Limits};
+use crate::{
+    program::{AppPort, Exposed},
+    service_links::is_service_link,
+    users::Wish,
+    xds::decode::Limits,
+};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +29,11 @@ pub struct Settings {
     pub join_addr: String,
     /// `host:port` of everything else.
     pub xds_addr: String,
-    /// Where the program listens. None: it only calls.
-    pub app_port: Option<u16>,
+    /// Where the program listens. Nowhere: it only calls.
+    pub app_ports: Vec<AppPort>,
     /// What is done about a program that can be called past its sidecar.
     pub exposed_program: Exposed,
-    /// Where callers are listened to.
+    /// Where callers of the first of these are listened to; those of each further one at the next port.
     pub inbound_listen: SocketAddr,
     /// The IP that callers are told.
     pub advertise_address: IpAddr,
@@ -75,9 +80,17 @@ pub const SETTINGS: &[Setting] = &[
     setting("SLUICE_TRUST_ANCHORS", "", "PEM of the mesh's trust anchors, or a file with it; not needed once joined"),
     setting("SLUICE_JOIN_ADDR", "127.0.0.1:8445", "where the control plane takes newcomers"),
     setting("SLUICE_XDS_ADDR", "127.0.0.1:8444", "where the control plane serves members"),
-    setting("SLUICE_APP_PORT", "", "port of the program on 127.0.0.1 or [::1]; without it, the program only calls"),
+    setting(
+        "SLUICE_APP_PORT",
+        "",
+        "ports of the program on 127.0.0.1 or [::1], as 9001 or http=9001,metrics=9102; without it, the program only calls",
+    ),
     setting("SLUICE_EXPOSED_PROGRAM", "warn", "warn, or refuse to call a program that others reach past its sidecar"),
-    setting("SLUICE_INBOUND_LISTEN", "127.0.0.1:0", "where callers are listened to"),
+    setting(
+        "SLUICE_INBOUND_LISTEN",
+        "127.0.0.1:0",
+        "where callers of the first of these are listened to; those of each further one at the next port, or any if it is 0",
+    ),
     setting("SLUICE_ADVERTISE_ADDRESS", "", "the IP that callers are told; without it, that of SLUICE_INBOUND_LISTEN"),
     setting("SLUICE_OUTBOUND_LISTEN", "127.0.0.1:0", "where the program's calls are listened to; loopback only"),
     setting("SLUICE_ADMIN_LISTEN", "127.0.0.1:0", "where /livez, /readyz, /config and /metrics are; loopback only"),
@@ -138,7 +151,7 @@ impl Settings {
             trust_anchors: reader.optional("SLUICE_TRUST_ANCHORS", "PEM"),
             join_addr: reader.host_and_port("SLUICE_JOIN_ADDR"),
             xds_addr: reader.host_and_port("SLUICE_XDS_ADDR"),
-            app_port: reader.port("SLUICE_APP_PORT"),
+            app_ports: reader.app_ports("SLUICE_APP_PORT"),
             exposed_program: reader.exposed("SLUICE_EXPOSED_PROGRAM"),
             inbound_listen,
             advertise_address: advertised.unwrap_or(inbound_listen.ip()),
@@ -158,6 +171,10 @@ impl Settings {
             max_requests: reader.count("SLUICE_MAX_REQUESTS"),
             max_memory: reader.bytes("SLUICE_MAX_MEMORY"),
         };
+        let room = usize::from(u16::MAX - settings.inbound_listen.port()) + 1;
+        if settings.inbound_listen.port() != 0 && room < settings.app_ports.len() {
+            reader.fault("SLUICE_INBOUND_LISTEN", "leaves no ports for all of SLUICE_APP_PORT");
+        }
         if reader.faults.is_empty() { Ok(settings) } else { Err(reader.faults) }
     }
 }
@@ -208,12 +225,15 @@ impl Reader {
         address
     }
 
-    fn port(&mut self, name: &str) -> Option<u16> {
-        let port = self.optional(name, "a port");
-        if port == Some(0) {
-            self.fault(name, "0 is not a port");
+    fn app_ports(&mut self, name: &str) -> Vec<AppPort> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Vec::new();
         }
-        port
+        AppPort::read_all(&text).unwrap_or_else(|what| {
+            self.fault(name, &format!("{text:?} {what}"));
+            Vec::new()
+        })
     }
 
     fn count(&mut self, name: &str) -> usize {

@@ -1,8 +1,16 @@
-//! Whether the program does its work: one success says yes, three failures in a row say no. It is asked whether it accepts
+//! Whether the program does its work, port by port: one success says yes, three failures in a row say no. It is asked whether it accepts
 //! connections; but the system does that for a program that is frozen, too. So when real calls wait and nothing comes back,
 //! it is asked for an answer, whatever that is.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -69,10 +77,6 @@ impl Answers {
         let failures = self.failures.saturating_add(1);
         Self { failures, accepts: self.accepts && failures < FAILURES, owes }
     }
-
-    fn health(self) -> Health {
-        if self.accepts { Health::Healthy } else { Health::Unhealthy }
-    }
 }
 
 /// What is looked for, and where it is told when it is found.
@@ -93,9 +97,34 @@ impl Sought {
     }
 }
 
-/// Looks for the program and asks it for ever, and says in `health` what comes of it. What is wrong with it is logged when
+/// How the program fares at each of its ports, and what that comes to: it does its work when it does so at all of them.
+#[derive(Clone, Debug)]
+pub struct Fitness {
+    well: Arc<[AtomicBool]>,
+    whole: watch::Sender<Health>,
+}
+
+impl Fitness {
+    /// Of a program with so many ports, told in `whole`.
+    pub fn of(ports: usize, whole: watch::Sender<Health>) -> Self {
+        Self { well: (0..ports).map(|_| AtomicBool::new(false)).collect(), whole }
+    }
+
+    /// Takes in how it fares at the port in `place`.
+    fn note(&self, place: usize, is_well: bool) {
+        self.well[place].store(is_well, Ordering::Relaxed);
+        // Whoever is the last to have the sender sees what the others have noted before.
+        self.whole.send_if_modified(|known| {
+            let all = self.well.iter().all(|well| well.load(Ordering::Relaxed));
+            let health = if all { Health::Healthy } else { Health::Unhealthy };
+            std::mem::replace(known, health) != health
+        });
+    }
+}
+
+/// Looks for the program at its port in `place` and asks it for ever, and says in `fitness` what comes of it. What is wrong with it is logged when
 /// that changes.
-pub async fn watch_program(sought: Sought, asks: Asks, calls: Calls, health: watch::Sender<Health>) {
+pub async fn watch_program(sought: Sought, asks: Asks, calls: Calls, fitness: Fitness, place: usize) {
     let mut answers = Answers::default();
     loop {
         let owes = answers.owes || calls.silent_for() >= asks.suspicious;
@@ -118,7 +147,7 @@ pub async fn watch_program(sought: Sought, asks: Asks, calls: Calls, health: wat
             say(&next, &known);
             sought.program.swap(Arc::new(next));
         }
-        health.send_if_modified(|known| std::mem::replace(known, answers.health()) != answers.health());
+        fitness.note(place, answers.accepts);
         sleep(if answers.accepts { asks.every.0 } else { asks.every.1 }).await;
     }
 }
@@ -194,7 +223,25 @@ mod tests {
         for (history, accepts) in cases {
             let after = |answers: Answers, answer| answers.after(answer == '+', false);
             let answers = history.chars().fold(Answers::default(), after);
-            assert_eq!(answers.health() == Health::Healthy, accepts, "{history}");
+            assert_eq!(answers.accepts, accepts, "{history}");
+        }
+    }
+
+    #[test]
+    fn a_program_does_its_work_when_it_does_so_at_all_of_its_ports() {
+        let (whole, told) = watch::channel(Health::Unhealthy);
+        let fitness = Fitness::of(2, whole);
+        for (place, well, expected) in [
+            (0, true, Health::Unhealthy),
+            (1, true, Health::Healthy),
+            (1, true, Health::Healthy),
+            (0, false, Health::Unhealthy),
+            (1, false, Health::Unhealthy),
+            (0, true, Health::Unhealthy),
+            (1, true, Health::Healthy),
+        ] {
+            fitness.note(place, well);
+            assert_eq!(*told.borrow(), expected, "port {place} is well: {well}");
         }
     }
 }

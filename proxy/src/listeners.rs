@@ -1,20 +1,20 @@
 //! The sockets of a sidecar, and the file that says where they are.
 
-use std::{io, net::SocketAddr, process};
+use std::{collections::BTreeMap, io, net::SocketAddr, process};
 
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::{durable, env::Settings, state_dir::StateDir};
+use crate::{durable, env::Settings, program::AppPort, state_dir::StateDir};
 
 /// Who starts a sidecar waits for this file.
 const ADDRESSES: &str = "addresses.json";
 
 /// What a sidecar listens on.
 pub struct Listeners {
-    /// For callers; none: the program only calls.
-    pub inbound: Option<TcpListener>,
+    /// For callers: one for each port of the program, in the order of the settings.
+    pub inbound: Vec<TcpListener>,
     /// For the program's calls.
     pub outbound: TcpListener,
     /// For people.
@@ -40,10 +40,10 @@ pub enum NoListener {
 }
 
 /// Where the sockets are.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Addresses {
-    /// For callers; none: the program only calls.
-    pub inbound: Option<SocketAddr>,
+    /// For callers, by the port of the program that they call.
+    pub inbound: BTreeMap<u16, SocketAddr>,
     /// For the program's calls.
     pub outbound: SocketAddr,
     /// For people.
@@ -53,13 +53,17 @@ pub struct Addresses {
 impl Listeners {
     /// Takes them all. Where any port will do, it is the one of `before` if that is free: others still call it there.
     pub async fn bind(settings: &Settings, before: Option<Addresses>) -> Result<Self, NoListener> {
-        let inbound = match settings.app_port {
-            Some(_) => {
-                let before = before.and_then(|before| before.inbound);
-                Some(bind("SLUICE_INBOUND_LISTEN", settings.inbound_listen, before).await?)
+        let before = before.as_ref();
+        let mut inbound = Vec::new();
+        let mut place = settings.inbound_listen;
+        for AppPort { port, .. } in &settings.app_ports {
+            let before = before.and_then(|before| before.inbound.get(port)).copied();
+            inbound.push(bind("SLUICE_INBOUND_LISTEN", place, before).await?);
+            if place.port() != 0 {
+                // That there are so many, the settings have seen to.
+                place.set_port(place.port().wrapping_add(1));
             }
-            None => None,
-        };
+        }
         Ok(Self {
             inbound,
             outbound: bind("SLUICE_OUTBOUND_LISTEN", settings.outbound_listen, before.map(|before| before.outbound))
@@ -68,10 +72,11 @@ impl Listeners {
         })
     }
 
-    /// Where they are.
-    pub fn addresses(&self) -> io::Result<Addresses> {
+    /// Where they are, of a program with these ports.
+    pub fn addresses(&self, app_ports: &[AppPort]) -> io::Result<Addresses> {
+        let inbound = app_ports.iter().zip(&self.inbound).map(|(app, listener)| Ok((app.port, listener.local_addr()?)));
         Ok(Addresses {
-            inbound: self.inbound.as_ref().map(TcpListener::local_addr).transpose()?,
+            inbound: inbound.collect::<io::Result<_>>()?,
             outbound: self.outbound.local_addr()?,
             admin: self.admin.local_addr()?,
         })

@@ -11,7 +11,7 @@ use crate::{
     backoff::Backoff,
     chance,
     link::{Connections, is_unknown_there, reason},
-    proto::{Health, LeaveRequest, ReportRequest, registration_client::RegistrationClient},
+    proto::{Health, LeaveRequest, ReportRequest, WorkloadPort, registration_client::RegistrationClient},
     standing::{Said, Standing},
 };
 
@@ -27,8 +27,8 @@ pub struct Workload {
     pub name: String,
     /// Where callers reach it.
     pub address: IpAddr,
-    /// Where callers reach it; 0: it only calls.
-    pub port: u16,
+    /// What callers call there; nothing: it only calls.
+    pub ports: Vec<WorkloadPort>,
 }
 
 /// Reports for ever.
@@ -77,8 +77,10 @@ async fn report(channel: &Channel, workload: &Workload, health: Health) -> Resul
         namespace: workload.namespace.clone(),
         name: workload.name.clone(),
         address: workload.address.to_string(),
-        port: workload.port.into(),
         health: health.into(),
+        ports: workload.ports.clone(),
+        // What sidecars said that knew of one port alone.
+        ..ReportRequest::default()
     });
     request.set_timeout(DEADLINE);
     Ok(RegistrationClient::new(channel.clone()).report(request).await?.into_inner().revision)

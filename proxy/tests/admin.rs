@@ -1,6 +1,6 @@
 //! What people and probes are told on the admin port, and who is told nothing.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{Request, Version};
 use serde_json::Value;
@@ -32,7 +32,7 @@ async fn port(leaf: &Leaf) -> std::net::SocketAddr {
         standing: Arc::default(),
         config: Arc::default(),
         report: Arc::default(),
-        program: None,
+        program: BTreeMap::new(),
         users: Users::any(),
         metrics: Arc::default(),
     };

@@ -221,9 +221,8 @@ async fn what_nobody_reads_is_given_up_when_memory_runs_short() {
     const MOST: u64 = 128 * MIB;
     let program = holding().await;
     let world = World::new().await;
-    world.snapshot.send_replace(vec![open().made("shop/cart")]);
     let mut command = world.command(&[]);
-    command.env("SLUICE_APP_PORT", program.port().to_string()).env("SLUICE_MAX_MEMORY", "128Mi");
+    world.guard(&mut command, &[(program, open())]).env("SLUICE_MAX_MEMORY", "128Mi");
     let sidecar = world.start(&mut command).await;
     sidecar.ready().await;
     let inbound = sidecar.addresses.inbound.unwrap();

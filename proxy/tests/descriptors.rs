@@ -10,7 +10,7 @@ use crate::support::{
     eventually,
     http::{Client, named},
     process::{World, fails},
-    resources::{Speaks, cluster, endpoints, routes, service},
+    resources::{Door, Speaks, cluster, endpoints, routes, service},
 };
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn connections_that_say_nothing_leave_room_for_work() {
         all.push(endpoints(name, &[cart]));
     });
     let mut command = world.command_by("ulimit -n 300; exec \"$0\" \"$@\"", &[]);
-    let sidecar = world.start(command.env("SLUICE_APP_PORT", cart.port().to_string())).await;
+    let sidecar = world.start(world.guard(&mut command, &[(cart, Door::to_members())])).await;
     sidecar.ready().await;
     let line = sidecar.says("SLUICE_MAX_CONNECTIONS").await;
     assert!(line.contains("\"descriptors\":300") && line.contains("\"connections\":25"), "{line}");

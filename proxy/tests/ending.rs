@@ -37,11 +37,11 @@ impl Ending {
         .await;
         let world = World::new().await;
         let allow = vec![("p/q/0".into(), policy(anyone(), anything()))];
-        world.snapshot.send_replace(vec![Door { allow, plaintext: true, ..Door::default() }.made("shop/cart")]);
+        let door = Door { allow, plaintext: true, ..Door::default() };
         let script =
             format!("while [ ! -e {} ]; do sleep 0.02; done; exit 5", world.directory.path().join("end").display());
         let mut command = world.command(&["--", "sh", "-c", &script]);
-        let sidecar = world.start(command.env("SLUICE_APP_PORT", slow.port().to_string())).await;
+        let sidecar = world.start(world.guard(&mut command, &[(slow, door)])).await;
         sidecar.ready().await;
         eventually("health", async || world.control.told().healths().contains(&Health::Healthy).then_some(())).await;
         Self { world, sidecar, finish, came }

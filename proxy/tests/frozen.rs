@@ -11,7 +11,7 @@ use std::{
 
 use http::{Method, Response, Version};
 use sluice_proxy::{
-    health::{Asks, Sought, watch_program},
+    health::{Asks, Fitness, Sought, watch_program},
     program::Exposed,
     proto::Health,
 };
@@ -41,7 +41,8 @@ async fn a_frozen_program_is_found_out_by_the_calls_that_wait_for_it() {
         Sought::new(address.port(), Exposed::Warn),
         asks(),
         mesh.cart.calls.clone(),
-        health,
+        Fitness::of(1, health),
+        0,
     ));
     soon("health", seen.wait_for(|&health| health == Health::Healthy)).await.unwrap();
     let outbound = mesh.web.outbound;
@@ -71,8 +72,9 @@ async fn a_program_that_takes_its_time_is_well() {
     .await;
     let mesh = Mesh::new(slow, Door::to_members()).await;
     let (health, seen) = watch::channel(Health::Unhealthy);
-    let watching =
-        tokio::spawn(watch_program(Sought::new(slow.port(), Exposed::Warn), asks(), mesh.cart.calls.clone(), health));
+    let sought = Sought::new(slow.port(), Exposed::Warn);
+    let fitness = Fitness::of(1, health);
+    let watching = tokio::spawn(watch_program(sought, asks(), mesh.cart.calls.clone(), fitness, 0));
     let outbound = mesh.web.outbound;
     let call = tokio::spawn(async move { Client::plain(outbound, Version::HTTP_11).await.get("http://cart/").await });
     eventually("some questions", async || (asked.load(Ordering::Relaxed) > 5).then_some(())).await;

@@ -87,7 +87,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["identity::verify"],
         "it is the way to the control plane, whoever goes it; it tells in words who was met there",
     ),
-    ("listeners", &["durable", "env", "state_dir"], "it takes sockets and says where they are"),
+    ("listeners", &["durable", "env", "program", "state_dir"], "it takes sockets and says where they are"),
     ("log", &[], "it writes lines"),
     ("main", &["app", "env", "log"], "it is a shell"),
     ("metrics", &[], "it counts what it is told"),

@@ -20,6 +20,7 @@ mod refusals;
 mod renewal;
 mod resends;
 mod scenarios;
+mod several_ports;
 mod standstill;
 mod support;
 mod terminal;

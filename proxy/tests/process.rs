@@ -32,7 +32,7 @@ async fn bad_settings_are_told_all_at_once() {
     assert_eq!(code, Some(64));
     assert_eq!(
         text,
-        "sluice-proxy: SLUICE_WHAT: there is no such setting\nsluice-proxy: SLUICE_APP_PORT: \"none\" is not a port\n"
+        "sluice-proxy: SLUICE_WHAT: there is no such setting\nsluice-proxy: SLUICE_APP_PORT: \"none\" is not ports like 9001 or http=9001,metrics=9102\n"
     );
     let (code, text) = fails(&mut world.command(&["node", "cart.js"])).await;
     assert_eq!((code, text.as_str()), (Some(64), "sluice-proxy: node is not understood; see --help\n"));
@@ -139,7 +139,7 @@ async fn a_sidecar_that_the_control_plane_does_not_know_any_more_serves_is_not_r
     let world = World::new().await;
     let program = named("cart").await;
     let mut command = world.command(&[]);
-    let sidecar = world.start(command.env("SLUICE_APP_PORT", program.port().to_string())).await;
+    let sidecar = world.start(world.guard(&mut command, &[(program, Door::to_members())])).await;
     sidecar.ready().await;
     let healthy = || world.control.told().healths().iter().filter(|&&health| health == Health::Healthy).count();
     eventually("a report", async || (healthy() > 0).then_some(())).await;
@@ -150,7 +150,7 @@ async fn a_sidecar_that_the_control_plane_does_not_know_any_more_serves_is_not_r
     };
     assert_eq!(eventually("the news", unknown).await, 503);
     let doors: Value = serde_json::from_str(&sidecar.look("/config").await.1).unwrap();
-    assert!(doors["inbound"]["mutualTls"].is_object(), "what is held is served");
+    assert!(doors["inbound"][0]["mutualTls"].is_object(), "what is held is served");
     let reports = healthy();
     world.control.evicted.send_replace(false);
     sidecar.ready().await;
@@ -226,9 +226,9 @@ async fn what_the_program_leaves_behind_is_buried() {
 #[tokio::test]
 async fn nobody_waits_for_who_reads_the_log() {
     let world = World::new().await;
-    let port = named("cart").await.port().to_string();
+    let doors = [(named("cart").await, Door::to_members())];
     let mut sidecar =
-        world.start_unheard(world.command(&[]).env("SLUICE_APP_PORT", port).env("SLUICE_LOG", "trace")).await;
+        world.start_unheard(world.guard(&mut world.command(&[]), &doors).env("SLUICE_LOG", "trace")).await;
     sidecar.ready().await;
     // A pipe holds 64 KiB.
     for _ in 0..200 {
@@ -268,14 +268,16 @@ async fn it_ends_without_a_loss() {
         "p/q/0".into(),
         crate::support::resources::policy(crate::support::resources::anyone(), crate::support::resources::anything()),
     )];
-    world.snapshot.send_replace(vec![Door { allow: anyone, plaintext: true, ..Door::default() }.made("shop/cart")]);
+    let door = Door { allow: anyone, plaintext: true, ..Door::default() };
     let file = world.directory.path().join("heard");
     let mut command = world.command(&["--", "sh", "-c", &listening_script(&file)]);
-    let mut sidecar = world.start(command.env("SLUICE_APP_PORT", slow.port().to_string())).await;
+    let mut sidecar = world.start(world.guard(&mut command, &[(slow, door)])).await;
     sidecar.ready().await;
     eventually("health", async || world.control.told().healths().contains(&Health::Healthy).then_some(())).await;
     let reports = world.control.told().reports;
-    assert_eq!(reports[0].port, u32::from(sidecar.addresses.inbound.unwrap().port()));
+    let [port] = &*reports[0].ports else { panic!("{reports:?}") };
+    let reached_at = sidecar.addresses.inbound.unwrap().port();
+    assert_eq!((port.port, port.sidecar_port), (slow.port().into(), reached_at.into()));
     assert_eq!((reports[0].address.as_str(), reports[0].health()), ("127.0.0.1", Health::Unhealthy));
     let inbound = sidecar.addresses.inbound.unwrap();
     let call = tokio::spawn(async move { Client::plain(inbound, Version::HTTP_11).await.get("http://cart/").await });
@@ -319,7 +321,7 @@ async fn a_sidecar_outlives_the_control_plane_and_comes_back_to_it() {
         ]);
     });
     let mut command = world.command(&[]);
-    let mut sidecar = world.start(command.env("SLUICE_APP_PORT", legacy.port().to_string())).await;
+    let mut sidecar = world.start(world.guard(&mut command, &[(legacy, Door::to_members())])).await;
     sidecar.ready().await;
     let call = async |sidecar: &Running| {
         Client::plain(sidecar.addresses.outbound, Version::HTTP_11).await.get("http://cart/").await.status
@@ -340,13 +342,13 @@ async fn a_sidecar_outlives_the_control_plane_and_comes_back_to_it() {
 
     let mut command = world.command(&[]);
     command.env("SLUICE_JOIN_ADDR", ports[0].to_string()).env("SLUICE_XDS_ADDR", ports[1].to_string());
-    let mut sidecar = world.start(command.env("SLUICE_APP_PORT", legacy.port().to_string())).await;
+    let mut sidecar = world.start(world.guard(&mut command, &[(legacy, Door::to_members())])).await;
     sidecar.ready().await;
     assert_eq!(call(&sidecar).await, 200, "started again without a control plane");
     let (_, config) = sidecar.look("/config").await;
     let config: Value = serde_json::from_str(&config).unwrap();
     assert_eq!(config["controlPlane"]["connected"], false);
-    assert_eq!(config["inbound"]["mutualTls"]["allow"][0]["rule"], "default/all-authenticated");
+    assert_eq!(config["inbound"][0]["mutualTls"]["allow"][0]["rule"], "default/all-authenticated");
     assert_eq!(config["identity"]["id"], "spiffe://sluice.local/ns/shop/sa/cart");
 
     world.control = Arc::new(ControlPlane::start_as(&world.pki, How { ports, ..How::default() }).await);

@@ -17,11 +17,16 @@ fn open() -> Door {
     Door { allow, plaintext: true, ..Door::default() }
 }
 
-/// What is said of the program.
+/// What is said of the program at its only port.
 async fn told(sidecar: &Running) -> Value {
     let (status, text) = sidecar.look("/readyz").await;
     assert_eq!(status, 200, "whether the program runs does not decide whether its sidecar does: {text}");
-    serde_json::from_str::<Value>(&text).unwrap()["program"].clone()
+    only(&text)
+}
+
+fn only(text: &str) -> Value {
+    let told: Value = serde_json::from_str(text).unwrap();
+    told["program"].as_object().unwrap().values().next().unwrap().clone()
 }
 
 async fn call(sidecar: &Running) -> u16 {
@@ -35,9 +40,8 @@ async fn a_program_is_found_on_either_loopback() {
         let Ok(listener) = TcpListener::bind(place).await else { continue };
         let address = program_on(listener, |_| async { http::Response::new(full("hello")) });
         let world = World::new().await;
-        world.snapshot.send_replace(vec![open().made("shop/cart")]);
         let mut command = world.command(&[]);
-        let sidecar = world.start(command.env("SLUICE_APP_PORT", address.port().to_string())).await;
+        let sidecar = world.start(world.guard(&mut command, &[(address, open())])).await;
         sidecar.ready().await;
         eventually("health", async || world.control.told().healths().contains(&Health::Healthy).then_some(())).await;
         assert_eq!(call(&sidecar).await, 200, "{address}");
@@ -48,16 +52,17 @@ async fn a_program_is_found_on_either_loopback() {
 
 #[tokio::test]
 async fn why_a_program_is_not_found_is_told() {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let port = nobody.port();
     let world = World::new().await;
-    let sidecar = world.start(world.command(&[]).env("SLUICE_APP_PORT", port.to_string())).await;
+    let sidecar = world.start(world.guard(&mut world.command(&[]), &[(nobody, open())])).await;
     sidecar.ready().await;
     let expected =
         format!("it does not answer on 127.0.0.1:{port} (connection refused) or [::1]:{port} (connection refused)");
     eventually("the reason", async || (told(&sidecar).await["fault"] == expected.as_str()).then_some(())).await;
     sidecar.says(&expected).await;
     let (_, config) = sidecar.look("/config").await;
-    assert_eq!(serde_json::from_str::<Value>(&config).unwrap()["program"]["fault"], expected);
+    assert_eq!(only(&config)["fault"], expected);
 }
 
 #[tokio::test]
@@ -66,9 +71,8 @@ async fn a_program_that_others_reach_is_told_and_refused_if_so_wished() {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = program_on(listener, |_| async { http::Response::new(full("hello")) });
         let world = World::new().await;
-        world.snapshot.send_replace(vec![open().made("shop/cart")]);
         let mut command = world.command(&[]);
-        command.env("SLUICE_APP_PORT", address.port().to_string()).env("SLUICE_EXPOSED_PROGRAM", setting);
+        world.guard(&mut command, &[(address, open())]).env("SLUICE_EXPOSED_PROGRAM", setting);
         let sidecar = world.start(&mut command).await;
         sidecar.ready().await;
         let open_at = async || (told(&sidecar).await["openAt"][0] == address.to_string()).then_some(());
@@ -90,8 +94,8 @@ async fn a_program_that_others_reach_is_told_and_refused_if_so_wished() {
 #[tokio::test]
 async fn a_program_on_loopback_is_open_to_nobody() {
     let world = World::new().await;
-    let port = named("cart").await.port().to_string();
-    let sidecar = world.start(world.command(&[]).env("SLUICE_APP_PORT", port)).await;
+    let program = named("cart").await;
+    let sidecar = world.start(world.guard(&mut world.command(&[]), &[(program, open())])).await;
     sidecar.ready().await;
     sidecar.says("the program is found").await;
     assert_eq!(told(&sidecar).await["openAt"], serde_json::json!([]));

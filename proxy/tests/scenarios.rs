@@ -97,18 +97,36 @@ struct Metadata {
 #[derive(Default, Deserialize)]
 struct Spec {
     address: Option<IpAddr>,
-    port: Option<u16>,
+    // Those of a service are none of its business.
+    #[serde(default)]
+    ports: Vec<Port>,
     identity: Option<String>,
 }
 
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Port {
+    port: u16,
+    sidecar_port: Option<u16>,
+}
+
 struct Workload {
-    address: Option<SocketAddr>,
+    address: Option<IpAddr>,
+    ports: Vec<Port>,
     identity: Option<SpiffeId>,
+}
+
+/// A port of a workload, by its `namespace/name`.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    workload: &'a str,
+    port: u16,
 }
 
 /// A whole mesh, as seen by everybody in it at once.
 struct World {
     config: Config,
+    /// By `namespace/name:port`.
     doors: BTreeMap<String, Arc<Listener>>,
     workloads: BTreeMap<String, Workload>,
 }
@@ -156,7 +174,8 @@ impl World {
         let documents: Vec<Document> = serde_saphyr::from_multiple(&mesh).unwrap();
         for Document { metadata, spec, .. } in documents.into_iter().filter(|document| document.kind == "Workload") {
             let workload = Workload {
-                address: spec.port.map(|port| SocketAddr::new(spec.address.unwrap(), port)),
+                address: spec.address,
+                ports: spec.ports,
                 identity: spec.identity.map(|text| SpiffeId::parse(&text).unwrap()),
             };
             world.workloads.insert(format!("{}/{}", metadata.namespace, metadata.name), workload);
@@ -184,11 +203,11 @@ impl World {
         for turn in 0..call.times {
             let caller = self.workloads.get(&call.from).and_then(|workload| workload.identity.clone());
             match call.to.strip_prefix("http://") {
-                None => self.arrive(&call.to, caller.as_ref(), call, &mut came),
+                None => self.arrive(self.named(&call.to), caller.as_ref(), call, &mut came),
                 Some(authority) => {
                     let namespace = call.from.split('/').next().unwrap();
                     match self.send(authority, namespace, turn, &mut turns, &call.path) {
-                        Ok(workload) => self.arrive(&workload, caller.as_ref(), call, &mut came),
+                        Ok(place) => self.arrive(place, caller.as_ref(), call, &mut came),
                         Err(status) => *came.answers.entry(status).or_default() += 1,
                     }
                 }
@@ -205,7 +224,7 @@ impl World {
         turn: u64,
         turns: &mut BTreeMap<String, u64>,
         path: &str,
-    ) -> Result<String, u16> {
+    ) -> Result<Place<'_>, u16> {
         let authority = authority::canonical(called, namespace).ok_or(502_u16)?;
         // All that there is has been told: what is unknown does not exist.
         let route = match self.config.destination(&authority, path) {
@@ -224,20 +243,39 @@ impl World {
         let next = turns.entry(backend.to_string()).or_default();
         let endpoint = endpoints.pick(*next).ok_or(503_u16)?;
         *next += 1;
-        let (name, workload) =
-            self.workloads.iter().find(|(_, other)| other.address == Some(endpoint.address)).unwrap();
+        let (name, workload, port) = self.at(endpoint.address);
         match (cluster.security(endpoint), &workload.identity) {
             (Security::MutualTls(names), Some(identity)) => assert!(names.contains(identity), "{name} proves another"),
             (Security::Plaintext, None) => {}
             other => panic!("{name} is called in another way than it listens: {other:?}"),
         }
-        Ok(name.clone())
+        Ok(Place { workload: name, port })
+    }
+
+    /// Who is reached there, and at which port.
+    fn at(&self, address: SocketAddr) -> (&str, &Workload, u16) {
+        let is_there = |port: &&Port| port.sidecar_port.unwrap_or(port.port) == address.port();
+        let here = self.workloads.iter().filter(|(_, other)| other.address == Some(address.ip()));
+        let mut found =
+            here.filter_map(|(name, other)| Some((&**name, other, other.ports.iter().find(is_there)?.port)));
+        found.next().unwrap_or_else(|| panic!("nobody is reached at {address}"))
+    }
+
+    /// What a row calls directly: `namespace/name`, with `:port` if it has several.
+    fn named<'a>(&'a self, to: &'a str) -> Place<'a> {
+        match to.split_once(':') {
+            Some((workload, port)) => Place { workload, port: port.parse().unwrap() },
+            None => Place { workload: to, port: self.workloads[to].ports[0].port },
+        }
     }
 
     /// What the called workload's sidecar does, if there is one.
-    fn arrive(&self, workload: &str, caller: Option<&SpiffeId>, call: &Call, came: &mut Expectation) {
-        let Some(door) = self.doors.get(workload) else {
-            *came.reaches.entry(workload.to_owned()).or_default() += 1;
+    fn arrive(&self, place: Place<'_>, caller: Option<&SpiffeId>, call: &Call, came: &mut Expectation) {
+        let Place { workload, port } = place;
+        let whole = format!("{workload}:{port}");
+        let reached = if self.workloads[workload].ports.len() > 1 { &whole } else { workload };
+        let Some(door) = self.doors.get(&whole) else {
+            *came.reaches.entry(reached.to_owned()).or_default() += 1;
             return;
         };
         let chain = if caller.is_some() { &door.mutual_tls } else { &door.plaintext };
@@ -260,7 +298,7 @@ impl World {
         match verdict {
             Verdict::Allowed(rule) => {
                 came.rule = Some(rule.to_string());
-                *came.reaches.entry(workload.to_owned()).or_default() += 1;
+                *came.reaches.entry(reached.to_owned()).or_default() += 1;
                 return;
             }
             Verdict::Denied(rule) => came.rule = Some(rule.to_string()),

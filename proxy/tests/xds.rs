@@ -40,7 +40,7 @@ struct Listening {
 impl Listening {
     fn to(control: &ControlPlane, pki: &Pki, directory: &Path) -> Self {
         let outlook = Arc::new(Outlook::default());
-        let mirror = Mirror::new(Some(WEB), Limits::default());
+        let mirror = Mirror::new(&[WEB], Limits::default());
         let copy = Copy::within(directory);
         let client = Client::new("shop/web".into(), mirror, copy, outlook.clone(), Arc::new(Metrics::default()));
         let us = Arc::new(Published::new(pki.credentials("shop/web")));
@@ -168,10 +168,10 @@ async fn an_ack_follows_the_swap() {
         open = !open;
         let door = Door { plaintext: open, ..Door::to_members() }.made("shop/web");
         stream.teach(Kind::Listener, &[&door], &[]).await;
-        assert_eq!(listening.config().inbound.as_ref().unwrap().plaintext.is_some(), open);
+        assert_eq!(listening.config().door(0).unwrap().plaintext.is_some(), open);
     }
     stream.teach(Kind::Listener, &[], &[WEB]).await;
-    assert_eq!(listening.config().inbound, None, "taken away");
+    assert_eq!(listening.config().door(0), None, "taken away");
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn what_cannot_be_obeyed_is_refused_and_the_last_good_one_stays() {
     assert_eq!(refusal.resources, [refused]);
     assert_eq!(detail.message, format!("{CART}: {reason}"));
     assert_eq!(listening.config().services, before.services, "the old one stays");
-    assert!(listening.config().inbound.is_some(), "what is good goes into force");
+    assert!(listening.config().door(0).is_some(), "what is good goes into force");
     assert_eq!(listening.outlook.report.now().refused["listener"][CART].reason, reason);
 
     drop(stream);
@@ -287,7 +287,7 @@ async fn the_copy_on_disk_serves_before_and_without_the_control_plane() {
     let address = control.members;
     drop(control);
     let outlook = Arc::new(Outlook::default());
-    let mirror = Mirror::new(Some(WEB), Limits::default());
+    let mirror = Mirror::new(&[WEB], Limits::default());
     let copy = Copy::within(directory.path());
     let client = Client::new("shop/web".into(), mirror, copy, outlook.clone(), Arc::new(Metrics::default()));
     let us = Arc::new(Published::new(pki.credentials("shop/web")));
@@ -297,7 +297,7 @@ async fn the_copy_on_disk_serves_before_and_without_the_control_plane() {
     let listening = Listening { outlook, _tasks: tasks };
     eventually("the copy in force, without a control plane", async || listening.route().is_some().then_some(())).await;
     assert_eq!(listening.route().as_deref(), Some("cart.shop:80=1"));
-    assert!(listening.config().inbound.is_some());
+    assert!(listening.config().door(0).is_some());
     let control = ControlPlane::start_as(&pki, How { ports, ..How::default() }).await;
     let opening = control.stream().await.opening().await;
     let held: Vec<usize> = opening.iter().map(|request| request.initial_resource_versions.len()).collect();
@@ -315,9 +315,9 @@ async fn the_copy_on_disk_is_not_served_to_whom_the_control_plane_answers() {
     assert_eq!(opening[2].resource_names_subscribe, [CART, WEB], "what was called before as well");
     stream.teach(Kind::Listener, &[], &[CART]).await;
     assert_eq!(listening.config().services.get(CART), Some(&Answer::Absent));
-    assert!(listening.config().inbound.is_none(), "what was in force once says nothing now");
+    assert!(listening.config().door(0).is_none(), "what was in force once says nothing now");
     drop(stream);
-    eventually("the copy in force, for want of an answer", async || listening.config().inbound.clone()).await;
+    eventually("the copy in force, for want of an answer", async || listening.config().door(0).cloned()).await;
 }
 
 #[tokio::test]
@@ -329,7 +329,7 @@ async fn what_was_acknowledged_is_never_rolled_back_from_disk() {
     stream.opening().await;
     let closed = Door::to("shop/web-from-job", &id("shop/job")).made("shop/web");
     stream.teach(Kind::Listener, &[&closed], &[]).await;
-    let in_force = listening.config().inbound.clone().unwrap();
+    let in_force = listening.config().door(0).cloned().unwrap();
     // The rest of what it asks for is never answered: the first snapshot stays incomplete.
     let copy = Copy::within(scene.directory.path());
     let on_disk = async || {
@@ -340,7 +340,7 @@ async fn what_was_acknowledged_is_never_rolled_back_from_disk() {
     assert_eq!(eventually("the newer one on disk", on_disk).await, [1, 1, 2, 1], "beside what nothing was heard of");
     drop(stream);
     eventually("the copy in force, where nothing was heard", async || listening.route()).await;
-    assert_eq!(listening.config().inbound.as_ref(), Some(&in_force), "and not where something was");
+    assert_eq!(listening.config().door(0), Some(&in_force), "and not where something was");
     let opening = scene.control.stream().await.opening().await;
     assert_eq!(opening[2].initial_resource_versions[WEB], closed.version());
 }
@@ -378,7 +378,7 @@ async fn the_copy_on_disk_is_the_last_good_one_where_the_newest_is_refused() {
     stream.send(Kind::Listener, &[&bad], &[]).await;
     let opening = scene.control.stream().await.opening().await;
     assert!(opening[2].initial_resource_versions.contains_key(WEB));
-    assert!(listening.config().inbound.is_some());
+    assert!(listening.config().door(0).is_some());
 }
 
 #[tokio::test]
@@ -441,7 +441,7 @@ mod mirror {
 
     /// A mirror that holds the way in to cart, on an open stream.
     fn mirror() -> Mirror {
-        let mut mirror = Mirror::new(None, Limits::default());
+        let mut mirror = Mirror::new(&[], Limits::default());
         mirror.open();
         mirror.call([CART.into()].into());
         mirror.receive(response(Kind::Listener, "1", &[&service(CART)], &[]));
@@ -508,7 +508,7 @@ mod mirror {
 
     #[test]
     fn a_service_that_was_refused_keeps_nobody_waiting() {
-        let mut mirror = Mirror::new(None, Limits::default());
+        let mut mirror = Mirror::new(&[], Limits::default());
         mirror.open();
         mirror.call([CART.into()].into());
         let step = mirror.receive(response(Kind::Listener, "1", &[&broken(service(CART))], &[]));
@@ -569,7 +569,7 @@ mod mirror {
         mirror.receive(response(Kind::Endpoints, "4", &[&endpoints], &[]));
         let mut saved = mirror.save(&[]);
         let restore = |saved| {
-            let mut other = Mirror::new(None, Limits::default());
+            let mut other = Mirror::new(&[], Limits::default());
             other.call([CART.into()].into());
             other.restore(saved).config.unwrap()
         };

@@ -21,12 +21,22 @@ describe('labels', () => {
   });
 });
 
+describe('ports', () => {
+  it('are collected', () => {
+    expect(readPort('9102', readPort('http=9001'))).toEqual([{ name: 'http', port: 9001 }, { port: 9102 }]);
+    expect(readPort('65535')).toEqual([{ port: 65_535 }]);
+  });
+
+  it.each(['', '0', '65536', '80x', '-1', 'http=', 'http', '=80', 'HTTP=80', 'a=b=1'])('refuses "%s"', (text) =>
+    expect(() => readPort(text)).toThrow(/must be/),
+  );
+});
+
 describe.each([
   ['a name', readName, ['cart', 'cart-v1', '9'], ['', 'Cart', '-a', 'a.b', 'a'.repeat(64)]],
   ['a duration', readDuration, ['500ms', '30s', '5m'], ['', '30', 's', '1.5s', '-1s']],
   ['a time to wait', readTimeout, ['0s', '500ms', '30s', '10m', '600s'], ['', '30', '20m', '601s', '1h', '99999999d']],
   ['a target', readTarget, ['1%', '100%', '1', '250'], ['', '0', '0%', '101%', '50.5%', '%', '-1']],
-  ['a port', readPort, ['1', '65535'], ['', '0', '65536', '80x', '-1']],
   ['a limit', readLimit, ['1', '5000'], ['', '0', 'all', '-1']],
 ])('%s', (_, read: (text: string) => unknown, good, bad) => {
   it.each(good)('may be %s', (text) => expect(String(read(text))).toBe(text));

@@ -1,8 +1,9 @@
 /** Reads the values of options. Each answers with what was meant, or with a sentence that says what would be right. */
 import { InvalidArgumentError } from 'commander';
 import { parseDuration } from '../model/duration.js';
-import { isDnsLabel, isLabelKey, isLabelValue, SERVICE_LABEL, type Labels } from '../model/names.js';
+import { isDnsLabel, isLabelKey, isLabelValue, isPortName, SERVICE_LABEL, type Labels } from '../model/names.js';
 import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
+import type { AppPort } from './run-plan.js';
 
 const refuse = (sentence: string): never => {
   throw new InvalidArgumentError(sentence);
@@ -33,10 +34,19 @@ export const readTarget = (text: string): string => {
     : refuse('It must be a share of the proxies from 1% to 100%, or a number of them, such as 3.');
 };
 
-export const readPort = (text: string): number =>
-  /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535
-    ? Number(text)
-    : refuse('It must be a port from 1 to 65535.');
+/** One more `port`, or `name=port`. */
+export function readPort(text: string, ports: readonly AppPort[] = []): readonly AppPort[] {
+  const [, name, port = '0'] = /^(?:([^=]*)=)?(\d{1,5})$/.exec(text) ?? [];
+  if (Number(port) < 1 || Number(port) > 65_535) {
+    return refuse('It must be a port from 1 to 65535, with its name before it if it has one: http=9001.');
+  }
+  if (name === undefined) return [...ports, { port: Number(port) }];
+  return isPortName(name)
+    ? [...ports, { name, port: Number(port) }]
+    : refuse(
+        'The name of a port must be at most 15 of a-z, 0-9 and single "-" between them, with a letter among them.',
+      );
+}
 
 export const readLimit = (text: string): number =>
   /^\d{1,9}$/.test(text) && Number(text) >= 1 ? Number(text) : refuse('It must be a whole number from 1.');

@@ -91,7 +91,11 @@ function addRun(program: Command, env: Environment): void {
     .argument('[command...]', 'the program and its arguments; none for a sidecar alone')
     .passThroughOptions()
     .option('-s, --service <name>', 'the service that it is part of; none for a program that only calls', readName)
-    .option('-p, --port <port>', 'the port of the program on 127.0.0.1; none for one that only calls', readPort)
+    .option(
+      '-p, --port <[name=]port>',
+      'a port of the program on 127.0.0.1; may be repeated; none for one that only calls',
+      readPort,
+    )
     .addOption(namespaceOption('the namespace').default(DEFAULT_NAMESPACE))
     .option(
       '--name <name>',
@@ -104,7 +108,10 @@ function addRun(program: Command, env: Environment): void {
       readName,
     )
     .option('-l, --label <key=value>', 'a label of the workload; may be repeated', readLabel)
-    .option('--inbound-listen <host:port>', 'where others reach it; by default a free port of 127.0.0.1')
+    .option(
+      '--inbound-listen <host:port>',
+      'where others reach it, at its first port and then the next ones; by default free ports of 127.0.0.1',
+    )
     .option('--outbound-listen <host:port>', 'where the program sends its calls; by default a free port of 127.0.0.1')
     .option('--admin-listen <host:port>', 'health, metrics and configuration; by default a free port of 127.0.0.1')
     .option('--xds <host:port>', 'where configuration streams from; by default port 8444 of the control plane')

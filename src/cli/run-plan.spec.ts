@@ -21,7 +21,7 @@ function planOf(given: RunRequest): RunPlan {
 
 describe('the plan of a run', () => {
   it('takes everything from the service, and names the replica by host and port', () => {
-    expect(planOf(request({ service: 'cart', port: 9001, label: { version: 'v1' } }))).toEqual({
+    expect(planOf(request({ service: 'cart', port: [{ port: 9001 }], label: { version: 'v1' } }))).toEqual({
       namespace: 'shop',
       request: { name: 'cart-e6b25', service: 'cart', serviceAccount: 'cart', labels: { version: 'v1' } },
       stateDir: '/srv/sluice/workloads/shop/cart-e6b25',
@@ -51,9 +51,16 @@ describe('the plan of a run', () => {
   });
 
   it('gives replicas different names, and the same replica always the same', () => {
-    const named = (port: number) => planOf(request({ service: 'cart', port })).request?.name;
+    const named = (port: number) => planOf(request({ service: 'cart', port: [{ port }] })).request?.name;
     expect(named(9001)).not.toBe(named(9002));
     expect(named(9001)).toBe(named(9001));
+  });
+
+  it('tells the sidecar of every port, and names the replica by the first', () => {
+    const port = [{ name: 'http', port: 9001 }, { port: 9102 }];
+    const { environment, request: join } = planOf(request({ service: 'cart', port }));
+    expect(environment).toMatchObject({ SLUICE_APP_PORT: 'http=9001,9102' });
+    expect(join?.name).toBe(planOf(request({ service: 'cart', port: [{ port: 9001 }] })).request?.name);
   });
 
   it('hands over the environment of the caller without anything of the client, above all no token', () => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import { isDnsLabel, type Labels } from '../model/names.js';
+import { MAX_WORKLOAD_PORTS } from '../model/workload.js';
 import { SETTINGS, isServiceLink } from '../settings.js';
 import { CLIENT_VARIABLES, type ClientSettings, type Environment } from './client-settings.js';
 import type { JoinRequest } from './token.js';
@@ -12,7 +13,7 @@ export interface RunOptions {
   readonly name?: string;
   readonly serviceAccount?: string;
   readonly label?: Labels;
-  readonly port?: number;
+  readonly port?: readonly AppPort[];
   readonly inboundListen?: string;
   readonly outboundListen?: string;
   readonly adminListen?: string;
@@ -20,6 +21,12 @@ export interface RunOptions {
   readonly join?: string;
   readonly stateDir?: string;
   readonly joinTokenFile?: string;
+}
+
+/** A port of the program, with the name that services may call it by. */
+export interface AppPort {
+  readonly name?: string;
+  readonly port: number;
 }
 
 /** What is asked, and what is so. */
@@ -60,11 +67,16 @@ const OF_OTHERS: readonly string[] = [
 
 /** The plan, or what is wrong with what is asked, a sentence each. */
 export function planRun({ options, command, settings, env, hostname }: RunRequest): RunPlan | readonly string[] {
-  const faults = [...unknownVariables(env), ...nameFaults(options, command), ...tokenFaults(options)];
+  const faults = [
+    ...unknownVariables(env),
+    ...nameFaults(options, command),
+    ...portFaults(options),
+    ...tokenFaults(options),
+  ];
   if (faults.length > 0) return faults;
-  const { namespace, service, port, label } = options;
+  const { namespace, service, port: ports = [], label } = options;
   const base = service ?? options.name ?? nameOfCommand(command);
-  const name = options.name ?? `${shortened(base)}-${fingerprint(`${hostname}:${port ?? ''}`)}`;
+  const name = options.name ?? `${shortened(base)}-${fingerprint(`${hostname}:${ports[0]?.port ?? ''}`)}`;
   const stateDir = resolve(options.stateDir ?? join(settings.home, 'workloads', namespace, name));
   const joinTokenFile = resolve(options.joinTokenFile ?? join(stateDir, 'join-token'));
   const told: Record<string, string | undefined> = {
@@ -72,7 +84,7 @@ export function planRun({ options, command, settings, env, hostname }: RunReques
     SLUICE_TRUST_ANCHORS: resolve(settings.trustAnchors),
     SLUICE_XDS_ADDR: options.xds ?? `${settings.url.hostname}:${PORTS.xds}`,
     SLUICE_JOIN_ADDR: options.join ?? `${settings.url.hostname}:${PORTS.join}`,
-    SLUICE_APP_PORT: port === undefined ? undefined : String(port),
+    SLUICE_APP_PORT: ports.length === 0 ? undefined : ports.map(printPort).join(','),
     SLUICE_INBOUND_LISTEN: options.inboundListen,
     SLUICE_OUTBOUND_LISTEN: options.outboundListen,
     SLUICE_ADMIN_LISTEN: options.adminListen,
@@ -94,6 +106,8 @@ export function planRun({ options, command, settings, env, hostname }: RunReques
   };
 }
 
+const printPort = ({ name, port }: AppPort): string => (name === undefined ? String(port) : `${name}=${port}`);
+
 /** Everything that is not ours, and of ours only what is the sidecar's: above all, never a token of the API. */
 const inherited = (env: Environment): Record<string, string> =>
   defined(Object.fromEntries(Object.entries(env).filter(([name]) => !isOurs(name) || OF_THE_SIDECAR.test(name))));
@@ -113,6 +127,15 @@ function unknownVariables(env: Environment): string[] {
 function nameFaults({ service, name }: RunOptions, command: readonly string[]): string[] {
   if (service !== undefined || name !== undefined || isDnsLabel(nameOfCommand(command))) return [];
   return ['give --service, or --name for a program that is only a caller'];
+}
+
+function portFaults({ port: ports = [] }: RunOptions): string[] {
+  const isDouble = (values: readonly unknown[]): boolean => new Set(values).size < values.length;
+  const faults: string[] = [];
+  if (ports.length > MAX_WORKLOAD_PORTS) faults.push(`--port may be given ${MAX_WORKLOAD_PORTS} times at most`);
+  if (isDouble(ports.map(({ port }) => port))) faults.push('--port names a port twice');
+  if (isDouble(ports.flatMap(({ name }) => name ?? []))) faults.push('--port gives one name to two ports');
+  return faults;
 }
 
 /** A token says who the sidecar will be, so that nothing else can say it too. */

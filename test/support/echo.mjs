@@ -1,10 +1,10 @@
-// A program for tests: answers every request, HTTP/1.1 or HTTP/2 on one port, with who it is and what it saw.
+// A program for tests: answers every request, HTTP/1.1 or HTTP/2 on each of its ports, with who it is and what it saw.
 import { createServer as createHttp1 } from 'node:http';
 import { createServer as createHttp2 } from 'node:http2';
 import { createServer } from 'node:net';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0');
-const port = Number(process.argv[2]);
+const ports = process.argv.slice(2).map(Number);
 
 async function answer(request, response) {
   const chunks = [];
@@ -15,6 +15,7 @@ async function answer(request, response) {
   response.end(
     JSON.stringify({
       workload: process.env.SLUICE_WORKLOAD ?? null,
+      port: request.socket.localPort,
       version: httpVersion,
       method,
       path: url,
@@ -27,7 +28,7 @@ async function answer(request, response) {
 const http1 = createHttp1(answer);
 const http2 = createHttp2(answer);
 
-createServer((socket) => {
+const take = (socket) => {
   socket.on('error', () => socket.destroy());
   socket.once('readable', () => {
     const first = socket.read();
@@ -36,4 +37,6 @@ createServer((socket) => {
     const server = first.subarray(0, PREFACE.length).equals(PREFACE.subarray(0, first.length)) ? http2 : http1;
     server.emit('connection', socket);
   });
-}).listen(port, '127.0.0.1');
+};
+
+for (const port of ports) createServer(take).listen(port, '127.0.0.1');

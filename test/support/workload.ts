@@ -10,8 +10,10 @@ export interface WorkloadOptions {
   readonly service?: string;
   readonly serviceAccount?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** The program and its arguments, given its port. By default one that echoes what it is asked. */
-  readonly program?: (port: number) => readonly string[];
+  /** The program and its arguments, given its ports. By default one that echoes what it is asked. */
+  readonly program?: (...ports: readonly [number, ...number[]]) => readonly string[];
+  /** Its ports and the names that they have. By default (or where there are none) one, on a free port. */
+  readonly ports?: readonly { readonly name?: string; readonly port: number }[];
   /** It is not called by anybody, and its sidecar does not listen for callers. */
   readonly onlyCalls?: boolean;
   /** More environment for sidecar and program. */
@@ -21,7 +23,10 @@ export interface WorkloadOptions {
 /** Where a sidecar listens, as `host:port`. */
 export interface Addresses {
   readonly pid: number;
+  /** For callers of its first port; null: it only calls. */
   readonly inbound: string | null;
+  /** For callers of each of its ports. */
+  readonly doors: Readonly<Record<string, string>>;
   readonly outbound: string;
   readonly admin: string;
 }
@@ -41,7 +46,7 @@ export class Workload implements AsyncDisposable {
   /** `namespace/name`. */
   readonly id: string;
   readonly stateDir: string;
-  /** The port of the program itself. */
+  /** The first port of the program itself. */
   port = 0;
   /** The sidecar. Its program is its child. */
   sidecar!: RunningProcess;
@@ -62,26 +67,36 @@ export class Workload implements AsyncDisposable {
   /** Starts sidecar and program, and is done when the sidecar is ready. The port of the program stays the same. */
   async start(): Promise<void> {
     const { service, serviceAccount, labels = {}, onlyCalls = false, env } = this.options;
-    const program = this.options.program ?? ((port: number) => [process.execPath, ECHO, String(port)]);
+    const program = this.options.program ?? ((...all) => [process.execPath, ECHO, ...all.map(String)]);
     this.stopped = false;
-    this.port ||= await freePort();
+    this.port ||= this.options.ports?.[0]?.port ?? (await freePort());
+    const { ports: given = [] } = this.options;
+    const ports = given.length > 0 ? given : [{ port: this.port }];
     if (this.stopped as boolean) throw new Hopeless(`${this.id} was stopped before it was started`);
     const flags: readonly (readonly [string, string | undefined])[] = [
       ['--namespace', this.namespace],
       ['--name', this.name],
       ['--service', service],
       ['--service-account', serviceAccount],
-      ['--port', onlyCalls ? undefined : String(this.port)],
+      ...ports.map(({ name, port }) => {
+        const text = name === undefined ? String(port) : `${name}=${port}`;
+        return ['--port', onlyCalls ? undefined : text] as const;
+      }),
       ...Object.entries(labels).map(([key, value]) => ['--label', `${key}=${value}`] as const),
     ];
     const args = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
     const { command, environment } = this.surroundings;
-    this.sidecar = new RunningProcess(this.id, [...command, ...args, '--', ...program(this.port)], {
-      env: { ...environment, SLUICE_DRAIN_TIMEOUT: '5s', ...env },
-    });
+    this.sidecar = new RunningProcess(
+      this.id,
+      [...command, ...args, '--', ...program(this.port, ...ports.slice(1).map(({ port }) => port))],
+      {
+        env: { ...environment, SLUICE_DRAIN_TIMEOUT: '5s', ...env },
+      },
+    );
     this.addresses = await this.sidecar.until('it listens', () => this.readAddresses());
     await this.sidecar.until('it is ready', async () => (await this.admin('/readyz')).status === 200);
-    if (!onlyCalls) await this.sidecar.until('its program listens', () => answers(this.port));
+    if (onlyCalls) return;
+    for (const { port } of ports) await this.sidecar.until('its program listens', () => answers(port));
   }
 
   async stop(signal?: NodeJS.Signals): Promise<Exit> {
@@ -132,8 +147,11 @@ export class Workload implements AsyncDisposable {
 
   /** Undefined until this very sidecar has written them: the file may be that of an earlier one. */
   private readAddresses(): Addresses | undefined {
-    const addresses = JSON.parse(readFileSync(join(this.stateDir, 'addresses.json'), 'utf8')) as Addresses;
-    return addresses.pid === this.sidecar.pid ? addresses : undefined;
+    const text = readFileSync(join(this.stateDir, 'addresses.json'), 'utf8');
+    const { inbound: doors, ...rest } = JSON.parse(text) as Omit<Addresses, 'inbound' | 'doors'> & {
+      inbound: Addresses['doors'];
+    };
+    return rest.pid === this.sidecar.pid ? { ...rest, doors, inbound: doors[this.port] ?? null } : undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 //! Two sidecars in a row, as two programs would have them: the caller's, mutual TLS, the called one's.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -40,10 +41,10 @@ struct Sidecar {
     addresses: Addresses,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Addresses {
     pid: u32,
-    inbound: Option<SocketAddr>,
+    inbound: BTreeMap<u16, SocketAddr>,
     outbound: SocketAddr,
     admin: SocketAddr,
 }
@@ -64,13 +65,13 @@ impl Chain {
         let pki = Arc::new(Pki::new());
         let directory = tempfile::tempdir().expect("there is room");
         let mut serving = JoinSet::new();
-        let door = vec![Door::to_members().made("shop/cart")];
+        let door = vec![Door::to_members().made(&format!("shop/cart:{}", program.port()))];
         let cart = start(with, &pki, "shop/cart", directory.path(), &mut serving, door, Some(program)).await;
         let way = vec![
             service(CART),
             routes(CART, &[(CART, 1)]),
             cluster(CART, Speaks::Tls(&[id("shop/cart")])),
-            endpoints(CART, &[cart.addresses.inbound.expect("it is called")]),
+            endpoints(CART, &[*cart.addresses.inbound.values().next().expect("it is called")]),
         ];
         let web = start(with, &pki, "shop/web", directory.path(), &mut serving, way, None).await;
         Self {
@@ -149,7 +150,8 @@ fn addresses(file: &Path) -> Option<Addresses> {
 async fn is_ready(admin: SocketAddr, has_program: bool) -> Option<()> {
     let text = crate::admin::get(admin, "/readyz").await?;
     let answer: serde_json::Value = serde_json::from_str(&text).ok()?;
-    (answer["ready"] == true && (!has_program || answer["program"]["fault"].is_null())).then_some(())
+    let is_found = || answer["program"].as_object().is_some_and(|all| all.values().all(|one| one["fault"].is_null()));
+    (answer["ready"] == true && (!has_program || is_found())).then_some(())
 }
 
 /// The sidecar as it is shipped, or whatever `SLUICE_PROXY_BIN` says.

@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// All of it.
-pub fn everything(identity: Option<&Credentials>, program: Option<&Value>, config: &Config, report: &Report) -> Value {
+pub fn everything(identity: Option<&Credentials>, program: &Value, config: &Config, report: &Report) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "identity": identity.map(who),
         "program": program,
         "controlPlane": report,
-        "inbound": config.inbound.as_deref().map(inbound),
+        "inbound": config.inbound.iter().flatten().map(|listener| inbound(listener)).collect::<Vec<_>>(),
         "services": answers(&config.services, |service| json!({ "routes": service.route_table })),
         "routes": answers(&config.routes, routes),
         "clusters": answers(&config.clusters, cluster),

@@ -5,11 +5,11 @@ mod host;
 mod readiness;
 mod visitors;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use host::means_us;
 pub use readiness::Readiness;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::watch};
 use visitors::{HEAD_TIMEOUT, Visitors};
 
@@ -48,8 +48,8 @@ pub struct Admin {
     pub standing: Arc<Standing>,
     /// How the control plane is heard.
     pub report: Arc<Published<Report>>,
-    /// The program beside it, if anybody may call that.
-    pub program: Option<Arc<Published<Program>>>,
+    /// The program beside it, by the ports that it is called at.
+    pub program: BTreeMap<u16, Arc<Published<Program>>>,
     /// Who may look.
     pub users: Users,
     /// What was counted.
@@ -109,10 +109,7 @@ impl Admin {
             },
             "/config" => {
                 let (identity, config, report) = (self.credentials(), self.config.now(), self.report.now());
-                document(
-                    StatusCode::OK,
-                    &describe::everything(identity.as_deref(), self.program().as_ref(), &config, &report),
-                )
+                document(StatusCode::OK, &describe::everything(identity.as_deref(), &self.program(), &config, &report))
             }
             "/metrics" => match self.metrics.print() {
                 Ok(metrics) => {
@@ -131,8 +128,12 @@ impl Admin {
         readiness.with_standing(self.standing.why_unknown())
     }
 
-    fn program(&self) -> Option<Value> {
-        self.program.as_ref().map(|program| json!(*program.now()))
+    fn program(&self) -> Value {
+        self.program
+            .iter()
+            .map(|(port, program)| (port.to_string(), json!(*program.now())))
+            .collect::<Map<_, _>>()
+            .into()
     }
 
     fn credentials(&self) -> Option<Arc<Credentials>> {

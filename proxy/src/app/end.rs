@@ -37,7 +37,7 @@ impl Sidecar {
         let (began, limit) = (Instant::now(), self.drain_timeout);
         info!(?limit, "draining");
         self.send_callers_away("draining");
-        let callers = self.probing.as_ref().map(|_| self.serving.inbound_requests.clone());
+        let callers = (!self.probing.is_empty()).then(|| self.serving.inbound_requests.clone());
         let gone = async {
             let Some(callers) = callers else { return };
             while !callers_are_gone(began.elapsed(), callers.quiet_for(), limit) {
@@ -66,7 +66,7 @@ impl Sidecar {
     /// Says everywhere that callers should go elsewhere, and why.
     fn send_callers_away(&self, reason: &str) {
         self.readiness.swap(Arc::new(Readiness::Not(reason.into())));
-        if let Some(probing) = &self.probing {
+        for probing in &self.probing {
             probing.abort();
         }
         self.health.send_replace(Health::Draining);

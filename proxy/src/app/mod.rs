@@ -81,16 +81,16 @@ pub async fn run(
     let users = Users::wished(&settings.local_users, !command.is_empty()).map_err(StartError::Users)?;
     let before = Addresses::take(&directory);
     let listeners = Listeners::bind(&settings, before).await?;
-    let addresses = listeners.addresses()?;
+    let addresses = listeners.addresses(&settings.app_ports)?;
     addresses.tell(&directory)?;
     let mut sidecar = tokio::select! {
-        started = Sidecar::start(&settings, &users, &directory, listeners, addresses) => started?,
+        started = Sidecar::start(&settings, &users, &directory, listeners, &addresses) => started?,
         signal = signals.end() => return Ok(if command.is_empty() { 0 } else { exit_code(signal) }),
     };
     if let Some(program) = command.first() {
         let workload = sidecar.identity.now().workload();
-        let Addresses { outbound, admin, .. } = addresses;
-        let environment = environment(variables, &Surroundings { outbound, admin, workload });
+        let Addresses { outbound, admin, .. } = &addresses;
+        let environment = environment(variables, &Surroundings { outbound: *outbound, admin: *admin, workload });
         sidecar.child = Some(
             Child::start(&command, environment, descriptors.given)
                 .map_err(|source| StartError::Program { command: program.clone(), source })?,
@@ -108,7 +108,8 @@ pub async fn run(
 
 /// How many connections each listener takes.
 fn connections(settings: &Settings, descriptors: &Descriptors) -> Result<usize, TooFew> {
-    let listeners = if settings.app_port.is_some() { 2 } else { 1 };
+    // That of the program's calls, and one for callers of each of its ports; there are few.
+    let listeners = 1 + settings.app_ports.len() as u64;
     descriptors.connections(settings.max_connections, listeners)
 }
 
@@ -120,8 +121,8 @@ struct Sidecar {
     workload: Workload,
     /// What callers are told of the program; nothing changes it any more once we drain.
     health: watch::Sender<Health>,
-    /// Asks the program how it is, if anybody calls it.
-    probing: Option<JoinHandle<()>>,
+    /// Ask the program how it is, at each port that it is called at.
+    probing: Vec<JoinHandle<()>>,
     /// Tells the control plane how the program is.
     reporting: JoinHandle<()>,
     /// What serves requests.

@@ -109,9 +109,10 @@ impl Serving {
         Ok(())
     }
 
-    /// Takes calls for the program.
+    /// Takes calls for the program at its port in `place`.
     pub(super) fn open_inbound(
         &self,
+        place: usize,
         program: Arc<Published<Program>>,
         calls: Calls,
         listener: TcpListener,
@@ -121,6 +122,7 @@ impl Serving {
             config: outlook.config.clone(),
             identity: identity.clone(),
             upstream: self.upstream.clone(),
+            place,
             program,
             calls,
             workload: format!("{}/{}", workload.namespace, workload.name).into(),

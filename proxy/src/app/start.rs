@@ -1,6 +1,6 @@
 //! The start: an identity, a configuration, and everything that serves from then on.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::{
     net::TcpListener,
@@ -16,7 +16,7 @@ use crate::{
     admin::{Admin, Readiness},
     calls::Calls,
     env::Settings,
-    health::{Asks, Sought, watch_program},
+    health::{Asks, Fitness, Sought, watch_program},
     identity::{
         credentials::Credentials,
         obtain::{Ways, obtain},
@@ -26,8 +26,8 @@ use crate::{
     link,
     listeners::{Addresses, Listeners},
     metrics::Metrics,
-    program::Program,
-    proto::Health,
+    program::{AppPort, Program},
+    proto::{Health, WorkloadPort},
     published::Published,
     registration::{Workload, keep_reported},
     state_dir::StateDir,
@@ -47,15 +47,16 @@ impl Sidecar {
         users: &Users,
         directory: &StateDir,
         listeners: Listeners,
-        addresses: Addresses,
+        addresses: &Addresses,
     ) -> Result<Self, StartError> {
         let deadline = Instant::now() + settings.start_timeout;
         let metrics = Arc::new(Metrics::default());
         let outlook = Arc::new(Outlook::default());
         let readiness: Arc<Published<Readiness>> = Arc::default();
-        let sought = settings.app_port.map(|port| Sought::new(port, settings.exposed_program));
-        let program = sought.as_ref().map(|sought| sought.program.clone());
-        let shown = Shown { program: program.clone(), users: users.clone(), metrics: metrics.clone() };
+        let sought = settings.app_ports.iter().map(|app| Sought::new(app.port, settings.exposed_program));
+        let sought: Vec<Sought> = sought.collect();
+        let program = sought.iter().map(|sought| (sought.port, sought.program.clone())).collect();
+        let shown = Shown { program, users: users.clone(), metrics: metrics.clone() };
         let known = show(listeners.admin, &readiness, &outlook, shown);
 
         readiness.swap(Arc::new(Readiness::Not("no identity yet".into())));
@@ -72,7 +73,7 @@ impl Sidecar {
             namespace: credentials.material.namespace.clone(),
             name: credentials.material.name.clone(),
             address: settings.advertise_address,
-            port: addresses.inbound.map_or(0, |address| address.port()),
+            ports: ports(&settings.app_ports, addresses),
         };
         let identity = Arc::new(Published::new(credentials));
         known.send_replace(Some(identity.clone()));
@@ -81,17 +82,21 @@ impl Sidecar {
         let current = identity.clone();
         let (channel, connections) = link::channel(&settings.xds_addr, move || current.now().control_plane());
         tokio::spawn(keep_fresh(identity.clone(), channel.clone(), resting, metrics.clone()));
-        let inbound = settings.app_port.map(|_| format!("{INBOUND_PREFIX}{name}"));
-        let mirror = Mirror::new(inbound.as_deref(), settings.limits);
+        let doors: Vec<_> =
+            settings.app_ports.iter().map(|app| format!("{INBOUND_PREFIX}{name}:{}", app.port)).collect();
+        let mirror = Mirror::new(&doors.iter().map(String::as_str).collect::<Vec<_>>(), settings.limits);
         let copy = Copy::within(directory.path());
         let client = Client::new(name.clone(), mirror, copy, outlook.clone(), metrics.clone());
         tokio::spawn(client.run(channel.clone(), connections.clone()));
 
-        let first = if settings.app_port.is_some() { Health::Unhealthy } else { Health::Healthy };
+        let first = if sought.is_empty() { Health::Healthy } else { Health::Unhealthy };
         let health = watch::Sender::new(first);
-        let calls = Calls::default();
-        let probing =
-            sought.map(|sought| tokio::spawn(watch_program(sought, Asks::default(), calls.clone(), health.clone())));
+        let fitness = Fitness::of(sought.len(), health.clone());
+        let callable: Vec<_> = sought.into_iter().map(|sought| (sought, Calls::default())).collect();
+        let watch = |(place, (sought, calls)): (usize, &(Sought, Calls))| {
+            tokio::spawn(watch_program(sought.clone(), Asks::default(), calls.clone(), fitness.clone(), place))
+        };
+        let probing = callable.iter().enumerate().map(watch).collect();
         let (told, standing) = (health.subscribe(), outlook.standing.clone());
         let reporting = tokio::spawn(keep_reported(channel.clone(), connections, workload.clone(), told, standing));
 
@@ -99,11 +104,13 @@ impl Sidecar {
             Common { identity: identity.clone(), outlook: outlook.clone(), metrics, workload: workload.clone() };
         let serving = Serving::new(settings, common)?;
         serving.open_outbound(settings, users.clone(), listeners.outbound)?;
-        if let (Some(listener), Some(program)) = (listeners.inbound, program) {
-            timeout_at(deadline, outlook.config.find(|config| config.inbound.clone()))
-                .await
-                .map_err(|_| StartError::NoConfiguration { workload: name.clone(), limit: settings.start_timeout })?;
-            serving.open_inbound(program, calls, listener)?;
+        let all_doors =
+            outlook.config.find(|config| (0..doors.len()).all(|at| config.door(at).is_some()).then_some(()));
+        timeout_at(deadline, all_doors)
+            .await
+            .map_err(|_| StartError::NoConfiguration { workload: name.clone(), limit: settings.start_timeout })?;
+        for (place, (listener, (sought, calls))) in listeners.inbound.into_iter().zip(callable).enumerate() {
+            serving.open_inbound(place, sought.program, calls, listener)?;
         }
         Ok(Self {
             identity,
@@ -120,9 +127,17 @@ impl Sidecar {
     }
 }
 
+/// The ports of the program, each with where its callers are taken.
+fn ports(app_ports: &[AppPort], addresses: &Addresses) -> Vec<WorkloadPort> {
+    let reached_at = |app: &AppPort| addresses.inbound.get(&app.port).map_or(0, |address| address.port().into());
+    let port =
+        |app: &AppPort| WorkloadPort { name: app.name.clone(), port: app.port.into(), sidecar_port: reached_at(app) };
+    app_ports.iter().map(port).collect()
+}
+
 /// What is shown beside what the control plane says.
 struct Shown {
-    program: Option<Arc<Published<Program>>>,
+    program: BTreeMap<u16, Arc<Published<Program>>>,
     users: Users,
     metrics: Arc<Metrics>,
 }

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::spiffe::SpiffeId;
 
-/// The door to one workload's program.
+/// The door to one port of a workload's program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// What guards it: `inbound/<namespace>/<name>`.
+    /// What guards it: `inbound/<namespace>/<name>:<port>`.
     pub name: Arc<str>,
     /// For callers that prove an identity by mutual TLS; none: they are not listened to.
     pub mutual_tls: Option<Arc<Door>>,

@@ -50,8 +50,8 @@ pub type Answers<T> = HashMap<Arc<str>, Answer<T>>;
 /// All that is in force. Swapped whole; a request reads one from first byte to last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// The door to the program; none: nobody may come in.
-    pub inbound: Option<Arc<inbound::Listener>>,
+    /// The doors to the program, in the order of its ports; none: nobody may come in there.
+    pub inbound: Vec<Option<Arc<inbound::Listener>>>,
     /// By the authority that is called.
     pub services: Answers<ServiceListener>,
     /// By the name that a service's listener gives.
@@ -89,6 +89,11 @@ pub enum Backend<'a> {
 }
 
 impl Config {
+    /// The door to the port of the program that is in this place among its ports.
+    pub fn door(&self, place: usize) -> Option<&Arc<inbound::Listener>> {
+        self.inbound.get(place)?.as_ref()
+    }
+
     /// Where a call to `authority` (in its canonical form, see [`authority`]) leads.
     pub fn destination(&self, authority: &str, path: &str) -> Destination<'_> {
         let listener = match self.services.get(authority) {

@@ -11,7 +11,7 @@ fn read(lines: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
 fn needs_nothing_but_a_directory() {
     let settings = read(&[("SLUICE_STATE_DIR", "/tmp/s"), ("HOME", "/root"), ("SLUICE_APP_PORT", "")]).unwrap();
     assert_eq!(settings.state_dir, PathBuf::from("/tmp/s"));
-    assert_eq!(settings.app_port, None);
+    assert_eq!(settings.app_ports, []);
     assert_eq!(settings.advertise_address, IpAddr::from([127, 0, 0, 1]));
     assert_eq!(settings.drain_timeout, Duration::from_secs(30));
     assert_eq!(settings.limits, Limits::default());
@@ -27,6 +27,18 @@ fn a_service_called_sluice_is_no_setting() {
         ("SLUICE_PORT_80_TCP_ADDR", "10.0.0.1"),
     ]);
     assert_eq!(settings.unwrap(), read(&[("SLUICE_STATE_DIR", "/tmp/s")]).unwrap());
+}
+
+#[test]
+fn each_port_of_the_program_has_a_place_for_its_callers() {
+    let read_with = |ports, listen| {
+        read(&[("SLUICE_STATE_DIR", "/tmp/s"), ("SLUICE_APP_PORT", ports), ("SLUICE_INBOUND_LISTEN", listen)])
+    };
+    let settings = read_with("http=9001,9102", "127.0.0.1:65534").unwrap();
+    assert_eq!(settings.app_ports.iter().map(|port| port.port).collect::<Vec<_>>(), [9001, 9102]);
+    let fault = "SLUICE_INBOUND_LISTEN: leaves no ports for all of SLUICE_APP_PORT".to_owned();
+    assert_eq!(read_with("1,2,3", "127.0.0.1:65534"), Err(vec![fault]));
+    assert!(read_with("1,2,3", "127.0.0.1:0").is_ok());
 }
 
 #[test]
@@ -54,7 +66,7 @@ fn tells_all_faults_at_once() {
             "SLUICE_ADVERTISE_ADDRESS: is needed, for no caller can reach 0.0.0.0 or [::]",
             "SLUICE_STATE_DIR: is required: a directory",
             "SLUICE_JOIN_ADDR: \"8445\" is not host:port",
-            "SLUICE_APP_PORT: 0 is not a port",
+            "SLUICE_APP_PORT: \"0\" is not ports like 9001 or http=9001,metrics=9102",
             "SLUICE_EXPOSED_PROGRAM: \"no\" is not one of warn, refuse",
             "SLUICE_OUTBOUND_LISTEN: must be a loopback address: whoever reaches it speaks for this workload",
             "SLUICE_ADMIN_LISTEN: \"localhost\" is not an address like 127.0.0.1:0",

@@ -142,7 +142,7 @@ impl Inbound {
             _ => return Ok(None),
         };
         let config = self.config.now();
-        let listener = config.inbound.as_ref().ok_or("other")?;
+        let listener = config.door(self.place).ok_or("other")?;
         if !is_tls {
             return if listener.plaintext.is_some() { Ok(Some(Greeting::Plaintext(stream))) } else { Err("plaintext") };
         }

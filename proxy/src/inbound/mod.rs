@@ -1,4 +1,4 @@
-//! The door to the program: accept, mutual TLS or plaintext, who is it, may it, program.
+//! The door to a port of the program: accept, mutual TLS or plaintext, who is it, may it, program.
 //!
 //! - [`callers`]: the places of those who are in
 //! - [`waiting`]: callers that have not proved yet who they are
@@ -31,6 +31,8 @@ pub struct Inbound {
     pub identity: Arc<Published<Credentials>>,
     /// The way to the program.
     pub upstream: Arc<Upstream>,
+    /// Which of the program's ports this is the door to.
+    pub place: usize,
     /// Where the program listens.
     pub program: Arc<Published<Program>>,
     /// `namespace/name`.

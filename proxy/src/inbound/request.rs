@@ -11,6 +11,7 @@ use super::{Inbound, connection::Peer, upgrade::Call};
 use crate::{
     accept::Counted,
     config::{
+        Config,
         cluster::Security,
         inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
     },
@@ -58,12 +59,12 @@ impl Inbound {
         let pass = (self.in_flight.enter().ok_or(ProxyError::Overloaded)?, load);
         let config = self.config.now();
         let no_configuration = || ProxyError::NoConfiguration { of: self.workload.to_string(), why: NOT_TOLD };
-        let listener = config.inbound.as_ref().ok_or_else(no_configuration)?;
+        let listener = config.door(self.place).ok_or_else(no_configuration)?;
         if request.method() == Method::CONNECT {
             return Err(ProxyError::Tunnel { authority: request.uri().to_string() });
         }
         head::read(&request)?;
-        self.note_rules(listener);
+        self.note_rules(listener, &config);
         let door = if peer.id.is_some() { &listener.mutual_tls } else { &listener.plaintext };
         // The door was open when the connection came.
         let door =
@@ -145,10 +146,11 @@ impl Inbound {
     }
 
     /// Lets the rules of a new configuration be counted.
-    fn note_rules(&self, listener: &Arc<Listener>) {
+    /// The other doors count in the same place: what is in force there stays as well.
+    fn note_rules(&self, listener: &Arc<Listener>, config: &Config) {
         let this = Arc::as_ptr(listener) as usize;
         if self.rules_of.swap(this, Ordering::Relaxed) != this {
-            self.metrics.keep_rules(listener.rules());
+            self.metrics.keep_rules(config.inbound.iter().flatten().flat_map(|door| door.rules()));
         }
     }
 

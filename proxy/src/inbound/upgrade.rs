@@ -37,7 +37,7 @@ impl Inbound {
 
     fn may(&self, peer: &Peer, Call { method, path }: &Call) -> bool {
         let config = self.config.now();
-        let Some(listener) = &config.inbound else { return false };
+        let Some(listener) = config.door(self.place) else { return false };
         let door = if peer.id.is_some() { &listener.mutual_tls } else { &listener.plaintext };
         let incoming = Incoming { peer: peer.id.as_ref(), remote: peer.address, method, path };
         let judged = door.as_ref().and_then(|door| door.judge(incoming).ok());

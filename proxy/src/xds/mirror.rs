@@ -26,8 +26,8 @@ use crate::config::Config;
 #[derive(Debug)]
 pub struct Mirror {
     limits: Limits,
-    /// The listener before the program, if it has one.
-    inbound: Option<Arc<str>>,
+    /// The listeners before the program, in the order of its ports.
+    inbound: Vec<Arc<str>>,
     /// The authorities that the program calls.
     called: BTreeSet<Arc<str>>,
     clusters: Table,
@@ -58,11 +58,12 @@ pub struct Step {
 }
 
 impl Mirror {
-    /// Holds nothing yet, and wants its own listener, if it has one.
-    pub fn new(inbound: Option<&str>, limits: Limits) -> Self {
+    /// Holds nothing yet, and wants its own listeners.
+    pub fn new(inbound: &[&str], limits: Limits) -> Self {
+        let config = Config { inbound: vec![None; inbound.len()], ..Config::default() };
         Self {
             limits,
-            inbound: inbound.map(Into::into),
+            inbound: inbound.iter().map(|&name| name.into()).collect(),
             called: BTreeSet::new(),
             clusters: Table::default(),
             endpoints: Table::default(),
@@ -72,7 +73,7 @@ impl Mirror {
             rejected: BTreeMap::new(),
             pending: Vec::new(),
             open: false,
-            config: Arc::default(),
+            config: Arc::new(config),
         }
     }
 
@@ -188,10 +189,10 @@ impl Mirror {
         Kind::ALL.into_iter().map(save).collect()
     }
 
-    /// Whether all that is asked for has been answered, and there is a listener before the program, if it needs one.
+    /// Whether all that is asked for has been answered, and there is a listener before each port of the program.
     pub fn is_complete(&self) -> bool {
         Kind::ALL.into_iter().all(|kind| self.table(kind).is_answered())
-            && self.inbound.is_some() == self.config.inbound.is_some()
+            && self.config.inbound.iter().all(Option::is_some)
     }
 
     /// What is known of the resources of one kind.
@@ -288,12 +289,12 @@ impl Mirror {
     }
 
     fn config(&self) -> Config {
-        let inbound = self.inbound.as_ref().and_then(|name| self.listeners.held.get(name));
+        let door = |name| match &self.listeners.held.get(name)?.decoded {
+            Decoded::Inbound(listener) => Some(listener.clone()),
+            _ => None,
+        };
         Config {
-            inbound: inbound.and_then(|held| match &held.decoded {
-                Decoded::Inbound(listener) => Some(listener.clone()),
-                _ => None,
-            }),
+            inbound: self.inbound.iter().map(door).collect(),
             services: self.listeners.answers(|decoded| match decoded {
                 Decoded::Service(service) => Some(service),
                 _ => None,

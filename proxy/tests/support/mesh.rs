@@ -45,7 +45,7 @@ pub fn config(resources: &[Made]) -> Config {
         let any = resource.resource.as_ref().unwrap();
         let decoded = decode(*kind, &name, any, &Limits::default());
         match decoded.unwrap_or_else(|fault| panic!("{name}: {fault}")) {
-            Decoded::Inbound(door) => config.inbound = Some(door),
+            Decoded::Inbound(door) => config.inbound = vec![Some(door)],
             Decoded::Service(service) => drop(config.services.insert(name, Answer::Held(service))),
             Decoded::Routes(table) => drop(config.routes.insert(name, Answer::Held(table))),
             Decoded::Cluster(cluster) => drop(config.clusters.insert(name, Answer::Held(cluster))),
@@ -115,6 +115,7 @@ impl Sidecar {
             config: config.clone(),
             identity: identity.clone(),
             upstream: upstream.clone(),
+            place: 0,
             program: Arc::new(Published::new(Program {
                 address: program,
                 fault: None,

@@ -1,6 +1,7 @@
 //! Sidecars in processes of their own, and what they stand in: a mesh with a control plane.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -46,9 +47,12 @@ pub struct Running {
     log: Arc<Mutex<String>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Addresses {
+    /// Of the only port, or of one of them.
     pub inbound: Option<SocketAddr>,
+    /// By the port of the program.
+    pub doors: BTreeMap<u16, SocketAddr>,
     pub outbound: SocketAddr,
     pub admin: SocketAddr,
 }
@@ -58,7 +62,7 @@ impl World {
         let pki = Arc::new(Pki::new());
         let control = Arc::new(ControlPlane::start(&pki).await);
         let directory = tempfile::tempdir().unwrap();
-        let snapshot = watch::Sender::new(vec![Door::to_members().made("shop/cart")]);
+        let snapshot = watch::Sender::new(Vec::new());
         let mut world = Self { pki, control, snapshot, directory, tasks: JoinSet::new() };
         world.serve();
         world
@@ -75,6 +79,15 @@ impl World {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.prepare(Command::new(SIDECAR), arguments)
+    }
+
+    /// Has the sidecar of `command` stand before a program, each port of which is guarded by its own door.
+    pub fn guard<'c>(&self, command: &'c mut Command, doors: &[(SocketAddr, Door)]) -> &'c mut Command {
+        let port = |&(program, _): &(SocketAddr, Door)| program.port().to_string();
+        for door in doors {
+            self.snapshot.send_modify(|all| all.push(door.1.made(&format!("shop/cart:{}", port(door)))));
+        }
+        command.env("SLUICE_APP_PORT", doors.iter().map(port).collect::<Vec<_>>().join(","))
     }
 
     /// A sidecar that is started by a shell: in its script, `"$0" "$@"` is the sidecar.
@@ -102,9 +115,9 @@ impl World {
 
     /// Starts a sidecar whose log nobody reads.
     pub async fn start_unheard(&self, command: &mut Command) -> Running {
-        let _ = fs::remove_file(self.state().join("addresses.json"));
         let process = command.spawn().unwrap();
-        let addresses = eventually("addresses.json", async || read_addresses(&self.state())).await;
+        let pid = process.id();
+        let addresses = eventually("addresses.json", async || read_addresses(&self.state(), pid)).await;
         Running { process, addresses, log: Arc::default() }
     }
 
@@ -123,12 +136,15 @@ impl World {
     }
 }
 
-fn read_addresses(state: &Path) -> Option<Addresses> {
+/// Those of this very sidecar: the file may be that of an earlier one.
+fn read_addresses(state: &Path, pid: Option<u32>) -> Option<Addresses> {
     let text = fs::read(state.join("addresses.json")).ok()?;
     let json: Value = serde_json::from_slice(&text).unwrap();
+    pid.filter(|pid| json["pid"] == *pid)?;
     let address = |name: &str| json[name].as_str().map(|text| text.parse().unwrap());
-    assert!(json["pid"].as_u64().is_some());
-    Some(Addresses { inbound: address("inbound"), outbound: address("outbound")?, admin: address("admin")? })
+    let doors: BTreeMap<u16, SocketAddr> = serde_json::from_value(json["inbound"].clone()).unwrap();
+    let inbound = doors.values().next().copied();
+    Some(Addresses { inbound, doors, outbound: address("outbound")?, admin: address("admin")? })
 }
 
 impl Running {
