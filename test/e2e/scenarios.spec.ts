@@ -16,15 +16,22 @@ const ECHO = new URL('../support/echo.mjs', import.meta.url).pathname;
 class Stage {
   readonly sidecars = new Map<string, Workload>();
   private readonly programs: RunningProcess[] = [];
+  /** For each port that a program of the scenario listens on, the free one where it really does. */
+  private readonly real = new Map<number, number>();
+  /** The ports of each workload, as the scenario has them. */
+  private readonly ports = new Map<string, readonly Port[]>();
   private readonly credentials = new Map<string, Credentials>();
 
   constructor(readonly sluice: Sluice) {}
 
   /** Everything but workloads is written; workloads that prove an identity and are well are run, each beside a sidecar. */
   async set(documents: readonly Written[]): Promise<void> {
-    for (const document of documents.filter(({ kind }) => kind !== 'Workload')) await this.write(document);
     const workloads = documents.filter(({ kind }) => kind === 'Workload');
-    const runs = ({ spec }: Written) => spec['identity'] !== undefined && spec['health'] === 'Healthy';
+    for (const port of new Set(workloads.flatMap(portsOf).map(({ port }) => port)))
+      this.real.set(port, await freePort());
+    for (const document of documents.filter(({ kind }) => kind !== 'Workload'))
+      await this.write(this.realised(document));
+    const runs = (workload: Written) => workload.spec['identity'] !== undefined && isWell(workload);
     await Promise.all(workloads.map((workload) => (runs(workload) ? this.run(workload) : this.stand(workload))));
     await this.sluice.rest.converged();
   }
@@ -34,26 +41,50 @@ class Stage {
     expect(status, JSON.stringify(body)).toBeLessThan(300);
   }
 
-  private async run({ metadata, spec }: Written): Promise<void> {
+  /** A service or a policy that speaks of workload ports, in the numbers that they really have. */
+  private realised({ spec, ...document }: Written): Written {
+    const { ports, rules } = spec as { ports?: Target[]; rules?: { to?: { ports?: number[] }[] }[] };
+    const ofService = ports?.map(({ targetPort, ...port }) => ({
+      ...port,
+      ...(targetPort !== undefined && { targetPort: this.realOf(targetPort) }),
+    }));
+    const ofPolicy = rules?.map(({ to, ...rule }) => ({
+      ...rule,
+      ...(to && { to: to.map((one) => ({ ...one, ...(one.ports && { ports: one.ports.map(this.realOf) }) })) }),
+    }));
+    return { ...document, spec: { ...spec, ...(ports && { ports: ofService }), ...(rules && { rules: ofPolicy }) } };
+  }
+
+  /** Names stay as they are, and so do numbers that no program of the scenario listens on. */
+  private readonly realOf = <Target extends number | string>(port: Target) =>
+    (this.real.get(Number(port)) as Target | undefined) ?? port;
+
+  private async run(document: Written): Promise<void> {
+    const { metadata, spec } = document;
     const { name, namespace = '', labels = {} } = metadata;
+    const written = portsOf(document);
+    this.ports.set(`${namespace}/${name}`, written);
     const { [SERVICE_LABEL]: service, ...others } = labels;
     const serviceAccount = parseSpiffeId(String(spec['identity']))?.account ?? '';
-    const onlyCalls = spec['port'] === undefined;
-    const options = { namespace, serviceAccount, labels: others, onlyCalls, ...(service !== undefined && { service }) };
+    const options = {
+      ...{ namespace, serviceAccount, labels: others, onlyCalls: written.length === 0 },
+      ports: written.map((port) => ({ ...port, port: this.realOf(port.port) })),
+      ...(service !== undefined && { service }),
+    };
     this.sidecars.set(`${namespace}/${name}`, await this.sluice.workload(name, options));
   }
 
   /** A program without a sidecar; one that is not well is only written down, and nobody may call it. */
   private async stand(document: Written): Promise<void> {
     const { name, namespace = '' } = document.metadata;
-    const port = await freePort();
-    if (document.spec['health'] === 'Healthy') {
+    const [port] = portsOf(document).map((one) => this.realOf(one.port));
+    if (isWell(document)) {
       const env = { PATH: process.env['PATH'], SLUICE_WORKLOAD: `${namespace}/${name}` };
       const program = new RunningProcess(name, [process.execPath, ECHO, String(port)], { env });
       this.programs.push(program);
       await program.until('it answers', async () => (await call(`http://127.0.0.1:${port}/`)).status === 200);
     }
-    await this.write({ ...document, spec: { ...document.spec, port } });
+    await this.write({ ...document, spec: { ...document.spec, ports: [{ port }] } });
   }
 
   /** What one request of a row comes to; undefined when nobody takes it. */
@@ -73,8 +104,17 @@ class Stage {
     return sidecar;
   }
 
-  private door(id: string): string {
-    return this.sidecar(id).addresses.inbound ?? '';
+  /** Where `namespace/name`, or `namespace/name:port`, is called directly. */
+  private door(to: string): string {
+    const [id = '', port] = to.split(':');
+    const { inbound, doors } = this.sidecar(id).addresses;
+    return (port === undefined ? inbound : doors[String(this.realOf(Number(port)))]) ?? '';
+  }
+
+  /** Whom an answer comes from: `namespace/name`, with `:port` if it has several. */
+  reached({ json: { workload, port } }: Answer): string {
+    const [written] = [...this.real].find(([, real]) => real === port) ?? [];
+    return (this.ports.get(workload as string)?.length ?? 0) > 1 ? `${workload}:${written}` : (workload as string);
   }
 
   /** A certificate of the identity that a workload has. */
@@ -126,7 +166,7 @@ describe.each(scenarios())('$name', ({ documents, calls }) => {
     for (let turn = 0; turn < times; turn += 1) {
       const answer = await stage.play(row);
       if (!answer) got.refused += 1;
-      else if (answer.status === 200) add(got.reaches, answer.json.workload as string);
+      else if (answer.status === 200) add(got.reaches, stage.reached(answer));
       else {
         add(got.answers, String(answer.status));
         // Only a caller that proves an identity is told why.
@@ -145,6 +185,19 @@ describe.each(scenarios())('$name', ({ documents, calls }) => {
     });
   });
 });
+
+interface Target {
+  readonly targetPort?: number | string;
+}
+
+interface Port {
+  readonly name?: string;
+  readonly port: number;
+}
+
+const isWell = ({ spec }: Written): boolean => (spec['health'] ?? 'Healthy') === 'Healthy';
+
+const portsOf = ({ spec }: Written): readonly Port[] => (spec['ports'] ?? []) as readonly Port[];
 
 const AUDITS = { allowed: 'allow', denied: 'deny' } as const;
 
