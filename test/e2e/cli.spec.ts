@@ -361,9 +361,9 @@ describe('with a sidecar', () => {
     expect(await run('wait', '--timeout', '10s')).toMatchObject({ code: 0, stderr: '' });
 
     const refused = await apply(policy('shop', 'till'));
-    expect(refused.stderr).toMatch(/not these:\n {2}shop\/web \(refused\): it refused inbound\/shop\/web: .*2.*1/);
+    expect(refused.stderr).toMatch(/not these:\n {2}shop\/web \(refused\): it refused inbound\/shop\/web:\d+: .*2.*1/);
     expect(refused.code).toBe(80);
-    expect((await run('get', 'proxies')).stdout).toMatch(/shop\/web +connected .* inbound\/shop\/web: /);
+    expect((await run('get', 'proxies')).stdout).toMatch(/shop\/web +connected .* inbound\/shop\/web:\d+: /);
     expect((await run('wait', '-o', 'json')).stdout).toContain('"reason": "refused"');
   });
 });
