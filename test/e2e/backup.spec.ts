@@ -156,7 +156,7 @@ describe('a backup that is made while the server writes', () => {
 
   it('is believed by the sidecars that there were, and believes them', async () => {
     const client = at(restored, stays);
-    await client.report({ port: 9_001 });
+    await client.report({ ports: [{ port: 9_001 }] });
     const stream = client.stream();
     stream.send({ node: { id: 'shop/stays' }, type_url: 'type.googleapis.com/envoy.config.cluster.v3.Cluster' });
     await restored.server.until('it has its stream', async () => {

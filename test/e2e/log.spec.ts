@@ -30,7 +30,7 @@ it('of refusals, as much as a person reads, however much a sidecar says', async 
   const client = await JoinedClient.join(doors, 'shop', { name: 'loud' });
   await client.report({});
   const stream = client.stream();
-  const name = 'inbound/shop/loud';
+  const name = 'inbound/shop/loud:9000';
   const node = { id: 'shop/loud', user_agent_name: 'sluice-proxy', user_agent_version: '0.0.0' };
   for (const type of TYPE_ORDER) {
     const names = type === TYPES.listener ? [name] : ['*'];

@@ -513,7 +513,7 @@ describe('an enrolment', () => {
     await isConnected('half-gone');
     relay.mute();
     const asked = relay.toldSomething();
-    const report = first.report({ port: 9_006 });
+    const report = first.report({ ports: [{ port: 9_006 }] });
     await asked;
     await rest.call('DELETE', `/v1/enrolments/${first.enrolment}`);
     await expect(report).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
