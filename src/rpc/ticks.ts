@@ -15,7 +15,8 @@ export interface Ticks {
 
 export const systemTicks: Ticks = {
   elapsed: () => performance.now(),
-  wall: Date.now,
+  // Looked up each time: a test may have set another one.
+  wall: () => Date.now(),
   each: (look) => {
     const timer = setInterval(look, TICK_MS).unref();
     return () => clearInterval(timer);
