@@ -13,6 +13,7 @@ import { DIALECTS, type Dialect } from './dialect.js';
 import { Dependents } from './dependents.js';
 import { Lingering } from './lingering.js';
 import { outboundName } from './outbound.js';
+import { Pass } from './pass.js';
 import { policyProblems, serviceProblems, splitProblems, type Problem } from './problems.js';
 import { Reach } from './reach.js';
 import { rehearsed, type Rehearsed } from './rehearsal.js';
@@ -24,29 +25,18 @@ import { Table, type Outcome, type ResourceName, type ResourceTable } from './ta
 /** The world, as far as it is compiled. */
 type Moment = Pick<World, 'sequence' | 'mesh'>;
 
+/** By type, the names whose resource came, changed or went. */
+export type Changed = ReadonlyMap<TypeUrl, ReadonlySet<string>>;
+
+/** What somebody changed at once. */
+type Changes = readonly Pick<Change, 'ref'>[];
+
 export interface Publication {
   /** The table's. At least the world's; more when the table has had states of its own (see `settle`). */
   readonly sequence: number;
-  /** By type, the names whose resource came, changed or went. */
-  readonly changed: ReadonlyMap<TypeUrl, ReadonlySet<string>>;
-}
-
-/** A pass that is under way: what was made, of which nothing is in force yet. */
-class Pass {
-  readonly made: Outcome[] = [];
-  readonly changed = new Map<TypeUrl, Set<string>>();
-  /** What `Compiler.madeFor` becomes. */
-  readonly madeFor = new Map<string, readonly ResourceName[]>();
-  /** By the printed reference of an object. */
-  readonly problems = new Map<string, readonly Problem[]>();
-  isMade = false;
-  /** Of a rehearsal: what puts back what is noted while it is made, last first. */
-  undo: (() => void)[] | undefined;
-
-  constructor(
-    readonly sequence: number,
-    readonly dependents: Dependents,
-  ) {}
+  readonly changed: Changed;
+  /** What of that each of the changes has to do with that were taken in together, in their order. */
+  readonly parts: readonly Changed[];
 }
 
 export class Compiler implements ResourceTable {
@@ -108,16 +98,16 @@ export class Compiler implements ResourceTable {
     return names.filter(({ type, name }) => this.get(type, name)?.causes.some((cause) => printRef(cause) === named));
   }
 
-  /** Goes on to `world`, which differs from the one before by `changes`. */
-  update(world: Moment, changes: readonly Pick<Change, 'ref'>[]): Publication {
-    this.begin(world, changes);
+  /** Goes on to `world`, which differs from the one before by what each of `steps` changed. */
+  update(world: Moment, ...steps: readonly Changes[]): Publication {
+    this.begin(world, ...steps);
     return this.finish();
   }
 
   /** Goes on to `world`, whatever was before. */
   rebuild(world: Moment): Publication {
     this.lost = true;
-    return this.update(world, []);
+    return this.update(world);
   }
 
   /**
@@ -129,16 +119,25 @@ export class Compiler implements ResourceTable {
     const dependents = new Dependents();
     for (const service of this.lingering.settle(proven)) dependents.services.add(service);
     if (dependents.services.size === 0) return undefined;
-    this.start(this.published + 1, dependents);
+    this.start(this.published + 1, dependents, []);
     return this.finish();
   }
 
   /** As `update`, in a pass that `step` goes through. What is in force stays so until then. */
-  begin(world: Moment, changes: readonly Pick<Change, 'ref'>[]): void {
+  begin(world: Moment, ...steps: readonly Changes[]): void {
     if (this.pass) throw new Error('the pass before is not over');
     const sequence = Math.max(world.sequence, this.published + 1);
-    const dependents = this.lost ? this.forget(world.mesh) : this.dependents(world.mesh, changes);
-    this.start(sequence, dependents);
+    if (this.lost) {
+      const everything = this.forget(world.mesh);
+      this.start(
+        sequence,
+        everything,
+        steps.map(() => everything),
+      );
+    } else {
+      const { all, parts } = this.dependents(world.mesh, steps);
+      this.start(sequence, all, parts);
+    }
   }
 
   /**
@@ -150,7 +149,7 @@ export class Compiler implements ResourceTable {
     const before = this.relations.mesh;
     const after = withChanges(before, changes);
     const refs = [...new Map(changes.map(({ ref }) => [printRef(ref), ref])).values()];
-    const pass = new Pass(this.published + 1, this.dependents(after, changes));
+    const pass = new Pass(this.published + 1, this.dependents(after, [changes]).all, []);
     this.shift(before, refs);
     pass.undo = [];
     this.pass = pass;
@@ -202,25 +201,33 @@ export class Compiler implements ResourceTable {
     return publication;
   }
 
-  /** What depends on the changes, in the mesh before and in the one after. */
-  private dependents(mesh: Mesh, changes: readonly Pick<Change, 'ref'>[]): Dependents {
+  /** What depends on the changes of each step, in the mesh before all of them and in the one after. */
+  private dependents(
+    mesh: Mesh,
+    steps: readonly Changes[],
+  ): { readonly all: Dependents; readonly parts: Dependents[] } {
     const { relations } = this;
     const before = relations.mesh;
     this.lost = true;
-    const refs = new Map(changes.map(({ ref }) => [printRef(ref), ref]));
-    const dependents = new Dependents();
+    const refs = steps.map((changes) => new Map(changes.map(({ ref }) => [printRef(ref), ref])));
+    const parts = refs.map(() => new Dependents());
     const each = (which: Mesh): void => {
-      for (const ref of refs.values()) {
-        const document = find(which, ref);
-        const cameOrWent = find(before, ref) === undefined || find(mesh, ref) === undefined;
-        if (document) dependents.add(relations, document, cameOrWent);
+      for (const [at, dependents] of parts.entries()) {
+        for (const ref of refs[at]?.values() ?? []) {
+          const document = find(which, ref);
+          const cameOrWent = find(before, ref) === undefined || find(mesh, ref) === undefined;
+          if (document) dependents.add(relations, document, cameOrWent);
+        }
       }
     };
     each(before);
-    for (const policy of relations.move(mesh, refs.values())) dependents.policies.add(policy);
+    const together = new Map(refs.flatMap((some) => [...some]));
+    const policies = [...relations.move(mesh, together.values())];
     each(mesh);
+    const all = Dependents.of(parts);
+    for (const policy of policies) all.policies.add(policy);
     this.lost = false;
-    return dependents;
+    return { all, parts };
   }
 
   /** Begins anew: everything that there is now, and everything that there was. */
@@ -242,8 +249,8 @@ export class Compiler implements ResourceTable {
     return dependents;
   }
 
-  private start(sequence: number, dependents: Dependents): void {
-    this.pass = new Pass(sequence, dependents);
+  private start(sequence: number, dependents: Dependents, parts: readonly Dependents[]): void {
+    this.pass = new Pass(sequence, dependents, parts);
     this.work = this.through(this.pass);
   }
 
@@ -251,10 +258,12 @@ export class Compiler implements ResourceTable {
   private *through(pass: Pass): Generator<void> {
     const { services, workloads, splits, policies } = pass.dependents;
     for (const key of services) {
+      pass.attribute((dependents) => dependents.services.has(key));
       this.makeOutbounds(key, pass);
       yield;
     }
     for (const key of workloads) {
+      pass.attribute((dependents) => dependents.workloads.has(key));
       this.makeInbounds(key, pass);
       yield;
     }
@@ -324,18 +333,15 @@ export class Compiler implements ResourceTable {
     this.note({ type, name, resource: make(recipe, this.table.get(type, name), pass.sequence) }, pass);
   }
 
-  private note(outcome: Outcome, { made, changed }: Pass): void {
+  private note(outcome: Outcome, pass: Pass): void {
     const { type, name, resource } = outcome;
     const before = this.table.get(type, name);
     if (resource === before) return;
-    made.push(outcome);
-    if (resource?.version === before?.version) return;
-    const names = changed.get(type);
-    if (names) names.add(name);
-    else changed.set(type, new Set([name]));
+    pass.made.push(outcome);
+    if (resource?.version !== before?.version) pass.noteChanged(type, name);
   }
 
-  private publish({ sequence, made, changed, madeFor, problems }: Pass): Publication {
+  private publish({ sequence, made, changed, parts, madeFor, problems }: Pass): Publication {
     this.pass = undefined;
     this.published = sequence;
     this.table.put(made);
@@ -347,6 +353,6 @@ export class Compiler implements ResourceTable {
       if (found.length > 0) this.problems.set(object, found);
       else this.problems.delete(object);
     }
-    return { sequence, changed };
+    return { sequence, changed, parts };
   }
 }

@@ -10,6 +10,20 @@ export class Dependents {
   readonly splits = new Set<string>();
   readonly policies = new Set<string>();
 
+  /** What any of `parts` names; the only one itself. */
+  static of(parts: readonly Dependents[]): Dependents {
+    const [only] = parts;
+    if (only && parts.length === 1) return only;
+    const all = new Dependents();
+    for (const { services, workloads, splits, policies } of parts) {
+      addTo(all.services, services);
+      addTo(all.workloads, workloads);
+      addTo(all.splits, splits);
+      addTo(all.policies, policies);
+    }
+    return all;
+  }
+
   /** Everything there is. */
   addAll({ mesh }: Relations): void {
     addTo(this.services, mesh.Service.keys());

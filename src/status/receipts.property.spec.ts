@@ -41,20 +41,26 @@ const step = fc.oneof(
 
 /** Holds a receipt against what each sidecar really has. */
 function expectTrue(plane: ModelPlane, sidecars: readonly Sidecar[], receipt: Receipt): void {
-  const effect = plane.ring.of(receipt.revision);
-  if (!effect || receipt.sequence === undefined) return;
-  expect(receipt.affected).toBeGreaterThanOrEqual(receipt.serving);
-  const named = [...receipt.laggards, ...receipt.lost].map(({ proxy }) => proxy);
+  const { revision, sequence, affected, serving, laggards, lost } = receipt;
+  if (sequence === undefined) return;
+  expect(affected).toBeGreaterThanOrEqual(serving);
+  const changed = plane.namesOf(revision);
+  const named = [...laggards, ...lost].map(({ proxy }) => proxy);
   for (const sidecar of sidecars) {
     if (named.includes(sidecar.id)) continue;
-    for (const [type, names] of effect.names) {
+    for (const [type, names] of changed) {
       for (const name of names) {
         if (!sidecar.wantedOf(type).has(name) || !mayHave(sidecar.id, name)) continue;
         const held = sidecar.heldOf(type).get(name);
-        const message = `revision ${receipt.revision}: ${sidecar.id} is not named, and holds ${held} of ${type} ${name}`;
-        expect(plane.isInForce(type, name, held, effect.sequence), message).toBe(true);
+        const message = `revision ${revision}: ${sidecar.id} is not named, and holds ${held} of ${type} ${name}`;
+        expect(plane.isInForce(type, name, held, sequence), message).toBe(true);
       }
     }
+  }
+  for (const { proxy, reason, detail } of laggards) {
+    const refused = /^it refused (.+): it is not to its taste$/.exec(detail)?.[1];
+    const isDue = refused !== undefined && plane.concerns(revision, refused);
+    if (reason === 'refused') expect(isDue, `revision ${revision} changed what ${proxy} refuses: ${detail}`).toBe(true);
   }
 }
 

@@ -105,6 +105,25 @@ describe('a receipt', () => {
     expect(await ended(wait(1))).toBe('served');
   });
 
+  it('blames a refusal on nothing that was merely taken in together with what caused it', async () => {
+    const services = Array.from({ length: 50 }, (_, at) => `s${at}`);
+    plane.write(putting(...services.map((name) => aService(name))));
+    const [web, job] = [connected('shop/web', ...services), connected('shop/job', 's7')];
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = ({ name }) => name === 's3.shop:80';
+    // The first is published by itself; the others wait, and are too many to be compiled one by one.
+    const revisions = services.map((name) => plane.write(putting(aSplit(name, name, { v1: 1 }))));
+    await vi.advanceTimersByTimeAsync(20);
+    answerAll(web, job);
+    const ends = await Promise.all(revisions.map((revision) => ended(wait(revision))));
+    expect(services.filter((_, at) => ends[at] === 'refused-by-proxy')).toEqual(['s3']);
+    expect(services.filter((_, at) => ends[at] === 'served')).toHaveLength(49);
+    const affected = await Promise.all(
+      revisions.map(async (revision) => (await plane.receipts.now(revision)).affected),
+    );
+    expect(services.filter((_, at) => affected[at] === 2)).toEqual(['s7']);
+  });
+
   it('goes on counting who is away, names who is lost, and counts those too if that is asked for', async () => {
     plane.write(putting(aService('cart')));
     const web = connected('shop/web', 'cart');

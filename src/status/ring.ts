@@ -32,11 +32,11 @@ export class Ring {
   /** @param most how many revisions it remembers */
   constructor(private readonly most = MAX_REVISIONS) {}
 
-  record({ steps, publication: { sequence, changed } }: Published): void {
-    for (const { revisions, world } of steps) {
+  record({ steps, publication: { sequence, changed, parts } }: Published): void {
+    for (const [at, { revisions, world }] of steps.entries()) {
       for (const { number, changes } of revisions) {
         const put = changes.flatMap(({ ref, after }) => (after ? ref : []));
-        this.add({ revision: number, sequence, names: changed, put, isVague: false });
+        this.add({ revision: number, sequence, names: parts[at] ?? changed, put, isVague: false });
       }
       this.first ??= { revision: world.revision, sequence };
       this.newest = { revision: world.revision, sequence };

@@ -24,11 +24,12 @@ const SLICE_MS = 4;
 const SETTLE_MS = 50;
 /** How long somebody who reads waits at most for what was said before to be compiled, in milliseconds. */
 const CATCH_UP_MS = 1_000;
-/** Steps that are compiled one by one, so that each revision is known by its own names; more that wait together go as one. */
+/** Steps that are compiled one by one, each a state of its own; more that wait together go as one. */
 const APART = 32;
 
 /** What a world came to, with the revisions that it is the first to hold. */
 export interface Published {
+  /** Each has its part in the publication. */
   readonly steps: readonly WorldStep[];
   readonly publication: Publication;
 }
@@ -62,11 +63,15 @@ export class Engine implements Shared {
 
   private speak: Speaker = () => undefined;
 
-  /** @param onFailure hears of a world that could not be compiled, which is a fault of ours */
+  /**
+   * @param onFailure hears of a world that could not be compiled, which is a fault of ours
+   * @param apart how many steps are compiled one by one, at most
+   */
   constructor(
     readonly table: Compiler,
     private readonly onFailure: (error: unknown) => void,
     private readonly clock: { now(): number; elapsed(): number } = { now: steadyNow, elapsed: () => performance.now() },
+    private readonly apart = APART,
   ) {}
 
   get told(): number {
@@ -194,7 +199,7 @@ export class Engine implements Shared {
   private *publishWaiting(): Generator<void> {
     const steps = this.waiting;
     this.waiting = [];
-    for (const some of steps.length > APART ? [steps] : steps.map((step) => [step])) yield* this.compile(some);
+    for (const some of steps.length > this.apart ? [steps] : steps.map((step) => [step])) yield* this.compile(some);
     yield* this.tellAll();
   }
 
@@ -204,10 +209,7 @@ export class Engine implements Shared {
     const last = steps.at(-1);
     if (!last) return;
     try {
-      this.table.begin(
-        last.world,
-        steps.flatMap(({ changes }) => changes),
-      );
+      this.table.begin(last.world, ...steps.map(({ changes }) => changes));
       let publication: Publication | undefined;
       while (!(publication = this.table.step(never))) yield;
       this.failed = [];

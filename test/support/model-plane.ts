@@ -1,13 +1,14 @@
 /** A control plane without sockets and database: sources, world, compiler, sessions, fleet and receipts as they are, and sidecars that are played. */
 import { Compiler } from '../../src/compile/compiler.js';
 import { TYPE_ORDER, type Resource, type TypeUrl } from '../../src/compile/resource.js';
-import type { Document } from '../../src/model/document.js';
+import { printRef, type Document } from '../../src/model/document.js';
 import { spiffeId, type SpiffeId } from '../../src/model/names.js';
 import type { Change, Revision } from '../../src/model/revision.js';
 import { Fleet, type EnrolmentView, type Enrolments } from '../../src/status/fleet.js';
 import { putBy } from '../../src/status/history.js';
 import { Receipts } from '../../src/status/receipts.js';
 import { Ring } from '../../src/status/ring.js';
+import type { Names } from '../../src/stream/client.js';
 import type { DeltaResponse } from '../../src/stream/delta.js';
 import { Engine } from '../../src/stream/engine.js';
 import type { Session } from '../../src/stream/session.js';
@@ -73,6 +74,11 @@ export class ModelPlane {
   private readonly facts = new ModelSource('sidecar');
   private readonly roster = new Roster();
   private readonly past = new Map<string, Past[]>();
+  /** Is shown every change by itself, as it comes. */
+  private readonly apart = new Compiler('sluice', TRUST_DOMAIN);
+  private readonly names = new Map<number, Names>();
+  /** By name, the objects that anything of that name was ever made of, printed. */
+  private readonly causes = new Map<string, Set<string>>();
   private readonly sidecars = new Map<Session, Sidecar>();
 
   /**
@@ -86,10 +92,9 @@ export class ModelPlane {
       throw error;
     };
     let steps = 0;
-    this.engine = new Engine(new Compiler('sluice', TRUST_DOMAIN), fail, {
-      now: Date.now,
-      elapsed: () => (isHurried ? (steps += 10) : 0),
-    });
+    const clock = { now: Date.now, elapsed: () => (isHurried ? (steps += 10) : 0) };
+    // Whoever is in a hurry also takes in at once whatever has come.
+    this.engine = new Engine(new Compiler('sluice', TRUST_DOMAIN), fail, clock, isHurried ? 1 : undefined);
     this.engine.onPublished((published) => this.ring.record(published));
     this.engine.onPublished(({ publication: { sequence, changed } }) => {
       for (const [type, names] of changed) for (const name of names) this.remember(type, name, sequence);
@@ -103,6 +108,12 @@ export class ModelPlane {
     this.receipts = new Receipts(this.engine, this.ring, this.fleet, (number) =>
       putBy(number, log, () => this.worlds.current.mesh),
     );
+    this.apart.rebuild(this.worlds.current);
+    this.worlds.onStep(({ world, changes, revisions }) => {
+      this.apart.settle(world.sequence);
+      const { changed } = this.apart.update(world, changes);
+      for (const { number } of revisions) this.names.set(number, changed);
+    });
     this.worlds.onStep((step) => this.engine.publish(step));
     this.engine.start(this.worlds.current);
   }
@@ -147,6 +158,30 @@ export class ModelPlane {
     this.sidecars.set(session, sidecar);
   }
 
+  /** What a revision changed by itself, whatever else was taken in with it: as far as that was ever to be seen. */
+  namesOf(revision: number): Names {
+    const seen = this.ring.of(revision);
+    const isOvertaken = this.kinOf(revision).some(
+      (one) => one > revision && this.ring.of(one)?.sequence === seen?.sequence,
+    );
+    return (isOvertaken ? seen?.names : this.names.get(revision)) ?? new Map<TypeUrl, Set<string>>();
+  }
+
+  /** Says whether `name` may be what a revision changed: it has ever been made of something that the revision wrote. */
+  concerns(revision: number, name: string): boolean {
+    const written = this.revisions[revision - 1]?.changes.map(({ ref }) => printRef(ref)) ?? [];
+    const causes = this.causes.get(name);
+    const names = this.kinOf(revision).flatMap((one) => [...(this.names.get(one)?.values() ?? [])]);
+    return written.some((ref) => causes?.has(ref)) || names.some((some) => some.has(name));
+  }
+
+  /** The revisions that wrote any of what `revision` wrote. */
+  private kinOf(revision: number): number[] {
+    const written = new Set(this.revisions[revision - 1]?.changes.map(({ ref }) => printRef(ref)));
+    const kin = this.revisions.filter(({ changes }) => changes.some(({ ref }) => written.has(printRef(ref))));
+    return kin.map(({ number }) => number);
+  }
+
   /** Says whether to hold `version` of a name is to have what became of it at `sequence`, or something newer. */
   isInForce(type: TypeUrl, name: string, version: string | undefined, sequence: number): boolean {
     const past = this.past.get(`${type} ${name}`) ?? [];
@@ -165,8 +200,12 @@ export class ModelPlane {
   private remember(type: TypeUrl, name: string, since: number): void {
     const key = `${type} ${name}`;
     const past = this.past.get(key) ?? [];
-    past.push({ since, version: this.engine.table.get(type, name)?.version });
+    const resource = this.engine.table.get(type, name);
+    past.push({ since, version: resource?.version });
     this.past.set(key, past);
+    const causes = this.causes.get(name) ?? new Set();
+    for (const ref of resource?.causes ?? []) causes.add(printRef(ref));
+    this.causes.set(name, causes);
   }
 }
 

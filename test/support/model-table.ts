@@ -41,7 +41,7 @@ export class ModelTable implements ResourceTable, Shared {
     for (const written of all) next.get(written.type)?.set(written.name, this.made(written));
     const changed = new Map(TYPE_ORDER.map((type) => [type, this.changedOf(type, next.get(type) ?? new Map())]));
     this.resources = next;
-    return { sequence: this.sequence, changed };
+    return { sequence: this.sequence, changed, parts: [changed] };
   }
 
   /** Tells those whom `publication` concerns, and gives them back. */
