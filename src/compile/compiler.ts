@@ -35,7 +35,7 @@ export interface Publication {
   /** The table's. At least the world's; more when the table has had states of its own (see `settle`). */
   readonly sequence: number;
   readonly changed: Changed;
-  /** What of that each of the changes has to do with that were taken in together, in their order. */
+  /** What of that each of the changes has to do with that were taken in together, in their order; none when that is not known. */
   readonly parts: readonly Changed[];
 }
 
@@ -127,17 +127,8 @@ export class Compiler implements ResourceTable {
   begin(world: Moment, ...steps: readonly Changes[]): void {
     if (this.pass) throw new Error('the pass before is not over');
     const sequence = Math.max(world.sequence, this.published + 1);
-    if (this.lost) {
-      const everything = this.forget(world.mesh);
-      this.start(
-        sequence,
-        everything,
-        steps.map(() => everything),
-      );
-    } else {
-      const { all, parts } = this.dependents(world.mesh, steps);
-      this.start(sequence, all, parts);
-    }
+    const { all, parts } = this.lost ? { all: this.forget(world.mesh), parts: [] } : this.dependents(world.mesh, steps);
+    this.start(sequence, all, parts);
   }
 
   /**

@@ -105,14 +105,25 @@ export interface Circumstances {
   revisionAt(sequence: number): number;
 }
 
+/** A receipt, and what it does not say. */
+export interface Account {
+  readonly receipt: Receipt;
+  /** How many of those that are affected have refused what the revision changed, named or not. */
+  readonly refused: number;
+  /** Some that have no stream do not serve it. */
+  readonly hasAbsent: boolean;
+}
+
 /** The receipt among `concerned`, the proxies that want what the revision changed, or of which it is not known. */
-export function receiptOf(concerned: readonly Proxy[], about: Circumstances): Receipt {
+export function receiptOf(concerned: readonly Proxy[], about: Circumstances): Account {
   const { revision, effect } = about;
   const laggards: Laggard[] = [];
   const lost: Lost[] = [];
-  let [affected, serving, behind, missing] = [0, 0, 0, 0];
+  let [affected, serving, behind, missing, refused] = [0, 0, 0, 0, 0];
+  let hasAbsent = false;
   for (const proxy of concerned) {
     const standing = standingOf(proxy, effect);
+    hasAbsent ||= proxy.state !== 'connected' && standing !== 'serving';
     if (proxy.state === 'lost' && standing !== 'serving') {
       missing += 1;
       if (lost.length < NAMED) lost.push({ proxy: proxy.id, since: proxy.since });
@@ -122,11 +133,13 @@ export function receiptOf(concerned: readonly Proxy[], about: Circumstances): Re
     if (standing === 'serving') serving += 1;
     else {
       behind += 1;
-      if (laggards.length < NAMED) laggards.push(laggard(proxy, standing, about));
+      const one = laggard(proxy, standing, about);
+      if (one.reason === 'refused') refused += 1;
+      if (laggards.length < NAMED) laggards.push(one);
     }
   }
   if (about.lost === 'count') affected += missing;
-  return {
+  const receipt: Receipt = {
     revision,
     sequence: effect.sequence,
     affected,
@@ -136,16 +149,21 @@ export function receiptOf(concerned: readonly Proxy[], about: Circumstances): Re
     why: why(effect, { affected, serving, missing, unnamed: behind - laggards.length }),
     ...(about.noEffect.length > 0 && { noEffect: about.noEffect }),
   };
+  return { receipt, refused, hasAbsent };
 }
 
 /** The receipt of a revision that no proxy has been told of yet. */
-export const unpublished = (revision: number, fault: string | undefined): Receipt => ({
-  revision,
-  affected: 0,
-  serving: 0,
-  laggards: [],
-  lost: [],
-  why: fault ?? `revision ${revision} is being published`,
+export const unpublished = (revision: number, fault: string | undefined): Account => ({
+  receipt: {
+    revision,
+    affected: 0,
+    serving: 0,
+    laggards: [],
+    lost: [],
+    why: fault ?? `revision ${revision} is being published`,
+  },
+  refused: 0,
+  hasAbsent: false,
 });
 
 function laggard({ id, serves, state, since }: Proxy, standing: Standing, about: Circumstances): Laggard {
@@ -187,7 +205,5 @@ export const isMet = (receipt: Pick<Receipt, 'sequence' | 'serving' | 'affected'
 export const shortfall = ({ serving, affected }: Receipt, target: Target): number => needed(target, affected) - serving;
 
 /** Says whether so many have refused what the revision changed that waiting is of no use: they keep what they have until it changes. */
-export function isHopeless({ affected, laggards }: Receipt, target: Target): boolean {
-  const refused = laggards.filter(({ reason }) => reason === 'refused').length;
-  return refused > 0 && affected - refused < needed(target, affected);
-}
+export const isHopeless = ({ receipt: { affected }, refused }: Account, target: Target): boolean =>
+  refused > 0 && affected - refused < needed(target, affected);

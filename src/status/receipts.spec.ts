@@ -342,6 +342,59 @@ describe('waiting for a receipt', () => {
     expect(await ended(waiting)).toBe('served');
   });
 
+  it('ends when one that refused takes what comes next', async () => {
+    plane.write(putting(aService('cart')));
+    const [web, job, slow] = ['web', 'job', 'slow'].map((name) => connected(`shop/${name}`, 'cart'));
+    if (!web || !job || !slow) throw new Error('three were connected');
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = ({ name }) => name === 'cart.shop:80';
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))), { percent: 66 });
+    answerAll(web, job);
+    expect(await ended(waiting)).toBe('waiting');
+    web.refuses = () => false;
+    plane.write(putting(aSplit('cart', 'cart', { v1: 1, v2: 1 })));
+    await vi.advanceTimersByTimeAsync(20);
+    answerAll(web, job);
+    expect(await ended(waiting)).toBe('served');
+  });
+
+  it('ends when one that is there comes to want the change', async () => {
+    plane.write(putting(aService('cart')));
+    const [web, job] = [connected('shop/web', 'cart'), connected('shop/job')];
+    await vi.advanceTimersByTimeAsync(20);
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))), { proxies: 2 });
+    answerAll(web);
+    expect(await ended(waiting)).toBe('waiting');
+    job.ask(TYPES.route, ['cart.shop:80'], []);
+    answerAll(job);
+    expect(await ended(waiting)).toBe('served');
+  });
+
+  it('ends when what one that is away has is the newest once more', async () => {
+    plane.write(putting(aService('cart')));
+    const web = connected('shop/web', 'cart');
+    await vi.advanceTimersByTimeAsync(20);
+    web.disconnect();
+    const split = aSplit('cart', 'cart', { v1: 1 });
+    const waiting = wait(plane.write(putting(split)), ALL, 60_000, 'count');
+    await vi.advanceTimersByTimeAsync(LEASE_MS);
+    expect(await ended(waiting)).toBe('waiting');
+    plane.write(removing(split));
+    expect(await ended(waiting)).toBe('served');
+  });
+
+  it('ends at once when refusals put it out of reach, however many are behind for other reasons', async () => {
+    plane.write(putting(aService('cart')));
+    const others = Array.from({ length: 1_000 }, (_, at) => connected(`a/${at}`, 'cart'));
+    const web = connected('shop/web', 'cart');
+    for (const other of others) other.disconnect();
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = ({ name }) => name === 'cart.shop:80';
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))));
+    answerAll(web);
+    expect(await ended(waiting)).toBe('refused-by-proxy');
+  });
+
   it('ends with the time, and says who is behind; ends with the caller; and is not begun for too many', async () => {
     const revision = plane.write(putting(aService('cart')));
     const web = plane.join('shop/web');

@@ -10,6 +10,7 @@ import {
   receiptOf,
   shortfall,
   unpublished,
+  type Account,
   type LostMode,
   type NoEffect,
   type Receipt,
@@ -51,13 +52,13 @@ export class Receipts {
 
   /** The receipt of `revision` as it stands. Throws `gone` when nothing is known of it any more. */
   async now(revision: number, lost: LostMode = 'ignore'): Promise<Receipt> {
-    return this.stand(revision, await this.effectOf(revision), lost);
+    return this.stand(revision, await this.effectOf(revision), lost).receipt;
   }
 
   /** The receipt of the revision that put `ref` in place, as it stands. */
   ofObject(ref: Ref, revision: number): Receipt {
-    if (revision === 0) return this.stand(0, this.newestOf(ref), 'ignore');
-    return this.stand(revision, this.ring.of(revision) ?? this.vague(revision, [ref]), 'ignore');
+    if (revision === 0) return this.stand(0, this.newestOf(ref), 'ignore').receipt;
+    return this.stand(revision, this.ring.of(revision) ?? this.vague(revision, [ref]), 'ignore').receipt;
   }
 
   /**
@@ -68,9 +69,10 @@ export class Receipts {
    */
   async wait(revision: number, { target, lost }: Wish, timeoutMs: number, signal?: AbortSignal): Promise<Receipt> {
     const isCrowded = this.waiting >= MAX_WAITING;
-    const receipt = await this.settled(revision, { target, lost }, isCrowded ? 0 : timeoutMs, signal);
+    const account = await this.settled(revision, { target, lost }, isCrowded ? 0 : timeoutMs, signal);
+    const { receipt } = account;
     if (isMet(receipt, target)) return receipt;
-    const hopeless = isHopeless(receipt, target);
+    const hopeless = isHopeless(account, target);
     const told = explain(receipt, target);
     const detail = isCrowded && !hopeless ? `${MAX_WAITING} callers are waiting already. ${told}` : told;
     throw new MeshError(hopeless ? 'refused-by-proxy' : 'not-applied-in-time', detail, [], { revision, receipt });
@@ -80,26 +82,26 @@ export class Receipts {
     this.watch.close();
   }
 
-  /** The receipt as it stands when the target is met or out of reach, or when the time is over. */
+  /** How it stands when the target is met or out of reach, or when the time is over. */
   private async settled(
     revision: number,
     { target, lost }: Wish,
     timeoutMs: number,
     signal?: AbortSignal,
-  ): Promise<Receipt> {
+  ): Promise<Account> {
     const earlier = await this.effectOf(revision);
-    const look = (): Receipt => this.stand(revision, this.ring.of(revision) ?? earlier, lost);
-    const isOver = (receipt: Receipt): boolean => isMet(receipt, target) || isHopeless(receipt, target);
+    const look = (): Account => this.stand(revision, this.ring.of(revision) ?? earlier, lost);
+    const isOver = (account: Account): boolean => isMet(account.receipt, target) || isHopeless(account, target);
     const first = look();
     if (isOver(first) || timeoutMs === 0 || signal?.aborted) return first;
     this.waiting += 1;
     try {
       return await new Promise((resolve) => {
-        const end = (receipt: Receipt): void => {
+        const end = (account: Account): void => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', giveUp);
           stop();
-          resolve(receipt);
+          resolve(account);
         };
         const giveUp = (): void => end(look());
         const timer = setTimeout(giveUp, timeoutMs);
@@ -107,9 +109,9 @@ export class Receipts {
         const stop = this.watch.add({
           effect: () => this.ring.of(revision) ?? earlier,
           look: () => {
-            const receipt = look();
-            if (isOver(receipt)) end(receipt);
-            return shortfall(receipt, target);
+            const account = look();
+            if (isOver(account)) end(account);
+            return { missing: shortfall(account.receipt, target), hasAbsent: account.hasAbsent };
           },
         });
       });
@@ -118,7 +120,7 @@ export class Receipts {
     }
   }
 
-  private stand(revision: number, effect: Effect | undefined, lost: LostMode): Receipt {
+  private stand(revision: number, effect: Effect | undefined, lost: LostMode): Account {
     if (!effect) return unpublished(revision, this.engine.fault);
     const concerned = this.fleet.concernedBy(effect, this.engine.audience);
     const noEffect = effect.put.flatMap((ref) => noEffectOf(this.engine.table, ref));

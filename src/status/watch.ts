@@ -2,35 +2,52 @@
  * Lets those who wait look again when it may be worth it, and only then: acknowledgements come in their thousands, and
  * a look at a receipt goes through all whom it concerns.
  */
+import type { Names } from '../stream/client.js';
 import type { Engine } from '../stream/engine.js';
 import type { Session } from '../stream/session.js';
 import type { Fleet } from './fleet.js';
-import { standingOf } from './receipt.js';
+import { standingOf, type Standing } from './receipt.js';
 import type { Effect } from './ring.js';
+
+/** What is to happen before another look at a receipt is of use. */
+export interface Outlook {
+  /** How many more proxies must serve the revision. */
+  readonly missing: number;
+  /** Some that are not there do not serve it: they do when what they have is the newest once more. */
+  readonly hasAbsent: boolean;
+}
 
 export interface Waiter {
   /** What it waits for; undefined while that is not published. */
   effect(): Effect | undefined;
-  /** Takes a look at the receipt as it stands, and says how many more proxies must serve the revision before another is of use. */
-  look(): number;
+  /** Takes a look at the receipt as it stands. */
+  look(): Outlook;
 }
 
 /** Looks that come of many coming and going are put together, in milliseconds. */
 const GATHER_MS = 20;
 
-/** Those of a revision that its waiters have last seen not to serve it, of the proxies that are there. */
+/** Those of a revision that its waiters have last seen not to serve it, of the proxies that are there, and whether they refuse it. */
 interface Behind {
   readonly effect: Effect;
-  readonly sessions: Set<Session>;
+  readonly sessions: Map<Session, 'pending' | 'refused'>;
   /** How many of them must catch up before another look is of use. */
   missing: number;
+  readonly hasAbsent: boolean;
 }
+
+const wordFor = (standing: Standing): 'serving' | 'pending' | 'refused' =>
+  typeof standing === 'object' ? 'refused' : standing;
+
+const haveCommon = (some: Names, others: Names): boolean =>
+  [...others].some(([type, names]) => [...names].some((name) => some.get(type)?.has(name)));
 
 export class Watch {
   private readonly waiters = new Map<Waiter, Behind | undefined>();
   private readonly due = new Set<Waiter>();
   private looking: NodeJS.Immediate | undefined;
   private gathering: NodeJS.Timeout | undefined;
+  private subscriptions = 0;
   private readonly stops: readonly (() => void)[];
 
   constructor(
@@ -39,7 +56,11 @@ export class Watch {
   ) {
     this.stops = [
       engine.onProgress((session) => this.progressed(session)),
-      engine.onPublished(() => this.lookSoon([...this.waiters].flatMap(([waiter, behind]) => (behind ? [] : waiter)))),
+      engine.onPublished(({ publication: { changed } }) => {
+        const mayStandOtherwise = (behind: Behind | undefined): boolean =>
+          !behind || (behind.hasAbsent && haveCommon(behind.effect.names, changed));
+        this.lookSoon([...this.waiters].flatMap(([waiter, behind]) => (mayStandOtherwise(behind) ? waiter : [])));
+      }),
       fleet.onChange(() => {
         if (this.waiters.size > 0) this.gathering ??= setTimeout(() => this.lookAtAll(), GATHER_MS);
       }),
@@ -63,25 +84,31 @@ export class Watch {
   }
 
   /** Notes who is still behind, to look again when that changes. */
-  private follow(waiter: Waiter, missing: number): void {
+  private follow(waiter: Waiter, { missing, hasAbsent }: Outlook): void {
     const effect = waiter.effect();
     if (!effect || !this.waiters.has(waiter)) return;
-    const sessions = new Set<Session>();
+    const sessions: Behind['sessions'] = new Map();
     for (const session of this.fleet.sessionsConcernedBy(effect, this.engine.audience)) {
-      if (standingOf(session, effect) === 'pending') sessions.add(session);
+      const standing = wordFor(standingOf(session, effect));
+      if (standing !== 'serving') sessions.set(session, standing);
     }
-    this.waiters.set(waiter, { effect, sessions, missing });
+    this.waiters.set(waiter, { effect, sessions, missing, hasAbsent });
   }
 
   /** A waiter looks when so many that were behind are not any more that its target may be met, or when one of them refuses. */
   private progressed(session: Session): void {
+    const hasAsked = this.engine.subscriptions !== this.subscriptions;
+    this.subscriptions = this.engine.subscriptions;
     for (const [waiter, behind] of this.waiters) {
-      if (!behind?.sessions.has(session)) continue;
-      const standing = standingOf(session, behind.effect);
-      if (standing === 'pending') continue;
-      behind.sessions.delete(session);
-      behind.missing -= 1;
-      if (behind.missing <= 0 || standing !== 'serving') this.lookSoon([waiter]);
+      const before = behind?.sessions.get(session);
+      if (!behind || (!before && !(hasAsked && session.client.wantsAny(behind.effect.names)))) continue;
+      const standing = wordFor(standingOf(session, behind.effect));
+      if (standing === before) continue;
+      if (standing === 'serving') {
+        behind.sessions.delete(session);
+        behind.missing -= 1;
+      } else behind.sessions.set(session, standing);
+      if (behind.missing <= 0 || standing === 'refused') this.lookSoon([waiter]);
     }
   }
 

@@ -158,13 +158,13 @@ export class ModelPlane {
     this.sidecars.set(session, sidecar);
   }
 
-  /** What a revision changed by itself, whatever else was taken in with it: as far as that was ever to be seen. */
+  /** What a revision changed by itself, whatever else was taken in with it; what was written several times at once is seen once. */
   namesOf(revision: number): Names {
     const seen = this.ring.of(revision);
-    const isOvertaken = this.kinOf(revision).some(
-      (one) => one > revision && this.ring.of(one)?.sequence === seen?.sequence,
+    const isOneOfMany = this.kinOf(revision).some(
+      (one) => one !== revision && this.ring.of(one)?.sequence === seen?.sequence,
     );
-    return (isOvertaken ? seen?.names : this.names.get(revision)) ?? new Map<TypeUrl, Set<string>>();
+    return (isOneOfMany ? seen?.names : this.names.get(revision)) ?? new Map<TypeUrl, Set<string>>();
   }
 
   /** Says whether `name` may be what a revision changed: it has ever been made of something that the revision wrote. */
