@@ -2,11 +2,16 @@
 import { Global, Inject, Module, type BeforeApplicationShutdown } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
+import { Changes } from '../changes/changes.js';
 import { ChangesModule } from '../changes/changes.module.js';
+import { Previews } from '../changes/preview.js';
 import { RpcModule } from '../rpc/rpc.module.js';
 import { SERVER_SETTINGS, type Settings } from '../settings.js';
 import { StoreModule } from '../store/store.module.js';
+import { Fleet } from '../status/fleet.js';
+import { stageOf } from '../status/stage.js';
 import { StatusModule } from '../status/status.module.js';
+import { Engine } from '../stream/engine.js';
 import { EngineModule } from '../stream/engine.module.js';
 import { WorldModule } from '../world/world.module.js';
 import { Documents } from './documents.js';
@@ -36,12 +41,17 @@ import { TokensController } from './tokens.controller.js';
     Documents,
     OpenRequests,
     Readiness,
+    {
+      provide: Previews,
+      inject: [Changes, Engine, Fleet],
+      useFactory: (changes: Changes, engine: Engine, fleet: Fleet) => new Previews(changes, stageOf(engine, fleet)),
+    },
     { provide: APP_GUARD, useClass: AuthorisationGuard },
     { provide: APP_GUARD, useClass: PathGuard },
     { provide: APP_INTERCEPTOR, useClass: TokenEndInterceptor },
     { provide: APP_FILTER, useClass: ProblemFilter },
   ],
-  exports: [ChangesModule, Documents, EngineModule, StatusModule, StoreModule, WorldModule],
+  exports: [ChangesModule, Documents, EngineModule, Previews, StatusModule, StoreModule, WorldModule],
 })
 export class ApiModule implements BeforeApplicationShutdown {
   constructor(

@@ -75,6 +75,13 @@ export class Changes {
     return { by, wish, base, changes, mesh: withChanges(mesh, changes), hash: hashOf(changes) };
   }
 
+  /** What `plan` comes to in `world`. Throws `stale-revision` when that is not what was planned, and what `planChanges` throws. */
+  repeat({ wish, hash }: Pick<Plan, 'wish' | 'hash'>, { mesh, revision }: World): Change[] {
+    const changes = planChanges(mesh, wish, revision + 1, this.clock().toISOString());
+    if (hash !== hashOf(changes)) throw notAsPlanned();
+    return changes;
+  }
+
   /**
    * Carries `plan` out as one revision, when its turn comes. It is planned again on the mesh as that is by then, and must come
    * to the same: throws `stale-revision` if it does not, and whatever `commit` throws.

@@ -50,6 +50,9 @@ interface Trace {
   readonly session?: Session;
 }
 
+/** What may concern a proxy. */
+export type Concern = Pick<Effect, 'names' | 'sequence' | 'isVague'>;
+
 /** A timer for longer than this would end at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -163,7 +166,7 @@ export class Fleet implements Roll {
   }
 
   /** Those that want any of what a revision changed, and those of whom it is not known. */
-  concernedBy(effect: Effect, audience: Audience<Session>): Proxy[] {
+  concernedBy(effect: Concern, audience: Audience<Session>): Proxy[] {
     const { names, sequence, isVague } = effect;
     const isBehind = ({ serves }: Session): boolean => isVague && !isWholeAt(sequence, serves);
     const sessions = this.sessionsConcernedBy(effect, audience);
@@ -176,7 +179,7 @@ export class Fleet implements Roll {
   }
 
   /** Those of `concernedBy` that have a stream. */
-  sessionsConcernedBy({ names, sequence, isVague }: Effect, audience: Audience<Session>): Set<Session> {
+  sessionsConcernedBy({ names, sequence, isVague }: Concern, audience: Audience<Session>): Set<Session> {
     const sessions = new Set<Session>();
     if (isVague)
       for (const { session } of this.connections.values())

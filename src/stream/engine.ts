@@ -8,11 +8,13 @@ import type { TypeUrl } from '../compile/resource.js';
 import { refOf, type Document } from '../model/document.js';
 import { KINDS, type Kind } from '../model/kinds.js';
 import type { Mesh, Objects } from '../model/mesh.js';
+import { MeshError } from '../model/mesh-error.js';
 import type { Change } from '../model/revision.js';
 import { steadyNow } from '../model/steady-time.js';
 import type { World, WorldStep } from '../model/world.js';
 import { Audience } from './audience.js';
 import type { DeltaRequest, DeltaResponse } from './delta.js';
+import { Rehearsals, type Idea, type Told } from './rehearsals.js';
 import { Scoped } from './scoped.js';
 import { Session, type Shared } from './session.js';
 
@@ -60,6 +62,12 @@ export class Engine implements Shared {
   private readonly publishedTo = new Set<(published: Published) => void>();
   private readonly doneTo = new Set<() => void>();
   private readonly progressTo = new Set<(session: Session) => void>();
+
+  private readonly rehearsals = new Rehearsals();
+  /** The newest world that is compiled. */
+  private world: World | undefined;
+  /** When the slice is over that has begun. */
+  private sliceEnd = 0;
 
   private speak: Speaker = () => undefined;
 
@@ -162,9 +170,18 @@ export class Engine implements Shared {
     });
   }
 
+  /** What the changes that `idea` has for the newest world that is compiled would come to. Nothing of it is published. */
+  rehearse(idea: Idea): Promise<Told> {
+    if (this.isClosed) return Promise.reject(new MeshError('not-ready', ENDING));
+    const told = this.rehearsals.ask(idea);
+    if (!this.work && !this.gathering) this.turn();
+    return told;
+  }
+
   /** Publishes nothing more. */
   shutDown(): void {
     this.isClosed = true;
+    this.rehearsals.refuse(ENDING);
     clearTimeout(this.gathering);
     clearTimeout(this.settling);
   }
@@ -178,29 +195,32 @@ export class Engine implements Shared {
   private turn(): void {
     if (this.isClosed) return;
     this.work ??= this.publishWaiting();
-    const end = this.clock.elapsed() + SLICE_MS;
+    this.sliceEnd = this.clock.elapsed() + SLICE_MS;
     do {
       if (!this.work.next().done) continue;
       this.work = undefined;
       this.gather();
       return;
-    } while (this.clock.elapsed() < end);
+    } while (this.clock.elapsed() < this.sliceEnd);
     setImmediate(() => this.turn());
   }
 
   private gather(): void {
     this.gathering = setTimeout(() => {
       this.gathering = undefined;
-      if (this.waiting.length + this.untold.length > 0) this.turn();
+      if (this.waiting.length + this.untold.length > 0 || !this.rehearsals.isEmpty) this.turn();
     }, GATHER_MS);
   }
 
-  /** Compiles all that waits, and then tells whom it concerns. What comes meanwhile waits for the next time. */
+  /** Compiles all that waits, tells whom it concerns, and has a look at what somebody has in mind. What comes meanwhile waits for the next time. */
   private *publishWaiting(): Generator<void> {
     const steps = this.waiting;
     this.waiting = [];
     for (const some of steps.length > this.apart ? [steps] : steps.map((step) => [step])) yield* this.compile(some);
     yield* this.tellAll();
+    if (this.fault !== undefined) this.rehearsals.refuse(this.fault);
+    else if (this.world)
+      yield* this.rehearsals.next(this.table, this.world, () => this.clock.elapsed() < this.sliceEnd);
   }
 
   /** Compiles a run of steps as one. */
@@ -214,6 +234,7 @@ export class Engine implements Shared {
       while (!(publication = this.table.step(never))) yield;
       this.failed = [];
       this.fault = undefined;
+      this.world = last.world;
       this.published({ steps, publication });
     } catch (error) {
       this.failed = [{ ...last, changes: [], revisions: steps.flatMap(({ revisions }) => revisions) }];
@@ -276,6 +297,8 @@ export class Engine implements Shared {
 }
 
 const never = (): boolean => false;
+
+const ENDING = 'the server is about to stop; try again when it is back';
 
 const everything = (mesh: Mesh): Change[] =>
   (Object.keys(KINDS) as Kind[])

@@ -10,6 +10,7 @@ import { Receipts } from '../../src/status/receipts.js';
 import { Ring } from '../../src/status/ring.js';
 import type { Names } from '../../src/stream/client.js';
 import type { DeltaResponse } from '../../src/stream/delta.js';
+import type { RevisionLog } from '../../src/store/revision-log.js';
 import { Engine } from '../../src/stream/engine.js';
 import type { Session } from '../../src/stream/session.js';
 import { Worlds } from '../../src/world/fold.js';
@@ -70,6 +71,8 @@ export class ModelPlane {
   readonly receipts: Receipts;
   readonly worlds: Worlds;
   readonly revisions: Revision[] = [];
+  /** For whoever changes the mesh as a door would. */
+  readonly log: RevisionLog;
   private readonly wishes = new ModelSource('rest');
   private readonly facts = new ModelSource('sidecar');
   private readonly roster = new Roster();
@@ -101,6 +104,19 @@ export class ModelPlane {
     });
     this.engine.speakThrough((session, says) => this.sidecars.get(session)?.hear(says()));
     this.fleet = new Fleet(this.roster, LEASE_MS, () => Date.now());
+    const { revisions } = this;
+    this.log = {
+      get head() {
+        return revisions.length;
+      },
+      floor: 1,
+      since: async (revision, limit) => revisions.slice(revision, revision + limit),
+      append: async (base, added) => {
+        if (base !== revisions.length) return 'moved';
+        this.append(added);
+        return 'ok';
+      },
+    };
     const log = {
       floor: 1,
       revision: async (number: number) => this.revisions.find((revision) => revision.number === number),
@@ -118,6 +134,13 @@ export class ModelPlane {
     this.engine.start(this.worlds.current);
   }
 
+  private append(revisions: readonly Revision[]): void {
+    for (const revision of revisions) {
+      this.revisions.push(revision);
+      this.wishes.tell({ changes: revision.changes, revision });
+    }
+  }
+
   /** Commits a wish, and gives its revision. */
   write(edit: Edit): number {
     const number = this.revisions.length + 1;
@@ -125,8 +148,7 @@ export class ModelPlane {
       .filter(({ before }) => before?.metadata.origin !== 'sidecar')
       .map((change): Change => ({ ...change, ...(change.after && { after: numbered(change.after, number) }) }));
     const revision: Revision = { number, author: 'model', comment: '', at: '', changes };
-    this.revisions.push(revision);
-    this.wishes.tell({ changes, revision });
+    this.append([revision]);
     return number;
   }
 

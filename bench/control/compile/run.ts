@@ -71,6 +71,11 @@ class Subject {
     return costOf(() => this.compiler.update(...this.next(after)));
   }
 
+  /** One change that is only tried: what a preview costs. */
+  attempt(after: Document): Cost {
+    return costOf(() => this.compiler.rehearse([{ ref: refOf(after), after }])(() => true));
+  }
+
   /** One change in slices: how long each held the event loop. */
   async slices(after: Document): Promise<Cost[]> {
     const holds = [costOf(() => this.compiler.begin(...this.next(after)))];
@@ -123,6 +128,7 @@ async function measure(services: number, rounds: number): Promise<Samples> {
     // The first make the machine warm.
     for (let n = 0; n < 100; n += 1) subject.change(document(n * 7));
     for (let n = 100; n < 100 + 100 * rounds; n += 1) {
+      note(`one ${kind}, tried and put back: clock`, subject.attempt(document(n * 7)).wall);
       note(`one ${kind}, from change to encoded bytes: clock`, subject.change(document(n * 7)).wall);
     }
   }
