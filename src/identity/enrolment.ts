@@ -1,4 +1,5 @@
 /** Gives sidecars their certificates: the first for a join token, the following for the one before. */
+import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type * as x509 from '@peculiar/x509';
 import { keyOf } from '../model/document.js';
@@ -55,17 +56,23 @@ export class Enrolment {
   }
 
   /** The certificate is made before the token is used up: a token is not lost to what cannot be signed. */
-  private async join({ token, signing_request }: sluice.v1.JoinRequest, peer: Peer): Promise<sluice.v1.IJoinResponse> {
+  private async join(request: sluice.v1.JoinRequest, peer: Peer): Promise<sluice.v1.IJoinResponse> {
+    const { token, signing_request } = request;
     const { address, from } = peer;
     // Whoever brings none has us look at nothing else.
     const invited = await this.enrolments.invited(token);
     if (invited.refused !== undefined) throw this.bad(invited, peer);
     const publicKey = await publicKeyOf(signing_request);
-    const id = EnrolmentStore.newId();
-    const issued = await this.issue(id, invited.invitation, publicKey);
-    const redeemed = await this.enrolments.redeem(token, { id, certificateEndsAt: issued.notAfter }, ({ id: holder }) =>
-      this.isThere(holder),
-    );
+    const key = createHash('sha256').update(new Uint8Array(publicKey.rawData)).digest('hex');
+    const { invitation, joined } = invited;
+    // It was used: for who did so, and may not have heard the answer, it is as good as before, and for nobody else.
+    if (joined && joined.key !== key) throw this.bad({ refused: 'used', id: invitation.id }, peer);
+    if (joined) this.refuseHaste(joined.enrolment, peer);
+    const id = joined?.enrolment ?? EnrolmentStore.newId();
+    const issued = await this.issue(id, invitation, publicKey);
+    const fresh = { id, key, certificateEndsAt: issued.notAfter };
+    const redeemed = await this.enrolments.redeem(token, fresh, ({ id: holder }) => this.isThere(holder));
+    if (redeemed.refused === 'overtaken') return this.join(request, peer);
     if (redeemed.refused === 'held') {
       const { namespace, name, id: holder, joinedAt } = redeemed.holder;
       const workload = keyOf({ namespace, name });
@@ -87,17 +94,17 @@ export class Enrolment {
   private async renew({ signing_request }: sluice.v1.RenewRequest, peer: Peer): Promise<sluice.v1.IRenewResponse> {
     const enrolment = authorised(this.enrolments, peer);
     const { id, identity } = enrolment;
-    if (!this.renewals.take(id, performance.now())) {
-      this.log.warn(id, { event: 'renewal-refused', enrolment: id, from: peer.from }, 'renewed too often');
-      throw new GrpcRefusal(
-        STATUS.resourceExhausted,
-        'the certificate was renewed too often just now; try again later',
-      );
-    }
+    this.refuseHaste(id, peer);
     const issued = await this.issue(id, enrolment, await publicKeyOf(signing_request));
     // It may have been evicted meanwhile.
     if (!(await this.enrolments.renewed(id, issued.notAfter))) throw over(id, this.enrolments.get(id)?.ended);
     return { certificate: this.certificate(issued, identity) };
+  }
+
+  private refuseHaste(id: string, { from }: Peer): void {
+    if (this.renewals.take(id, performance.now())) return;
+    this.log.warn(id, { event: 'renewal-refused', enrolment: id, from }, 'renewed too often');
+    throw new GrpcRefusal(STATUS.resourceExhausted, 'the certificate was renewed too often just now; try again later');
   }
 
   /** Whoever knocks learns only that the door stays shut. */

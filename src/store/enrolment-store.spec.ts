@@ -35,7 +35,12 @@ beforeEach(async () => {
 });
 afterEach(() => database.close());
 
-const fresh = () => ({ id: EnrolmentStore.newId(), certificateEndsAt: new Date(now + DAY) });
+let keys = 0;
+const fresh = () => ({
+  id: EnrolmentStore.newId(),
+  key: `key ${(keys += 1)}`,
+  certificateEndsAt: new Date(now + DAY),
+});
 const redeem = (text: string, isThere: (holder: Enrolment) => boolean = nobodyIsThere) =>
   enrolments.redeem(text, fresh(), isThere);
 
@@ -63,6 +68,33 @@ describe('a join token', () => {
     const outcomes = await Promise.all([1, 2, 3].map(() => redeem(text)));
     expect(outcomes.map(({ refused }) => refused)).toEqual([undefined, 'used', 'used']);
     expect([...enrolments.all()]).toHaveLength(1);
+  });
+
+  it('is as good as before for whoever used it, by the same key, as long as it lives', async () => {
+    const { id: tokenId, text } = await enrolments.createToken(claims, 3 * MINUTE, 'ci');
+    const { id, key } = fresh();
+    const used = async (more: object = {}) =>
+      enrolments.redeem(text, { id, key, certificateEndsAt: new Date(now + DAY), ...more }, () => true);
+    await used();
+    now += MINUTE;
+    expect(await enrolments.invited(text)).toMatchObject({ invitation: claims, joined: { enrolment: id, key } });
+    expect(await used()).toMatchObject({ enrolment: { id, certificateEndsAt: new Date(now + DAY).toISOString() } });
+    expect([...enrolments.all()]).toHaveLength(1);
+    expect(await used({ key: 'another' })).toMatchObject({ refused: 'used' });
+    expect(await used({ id: EnrolmentStore.newId() })).toEqual({ refused: 'overtaken' });
+    const again = await EnrolmentStore.open(database, clock);
+    expect(again.get(id)).toEqual(enrolments.get(id));
+    now += 2 * MINUTE;
+    expect(await used()).toEqual({ refused: 'used', id: tokenId });
+  });
+
+  it('is used up when the one that used it has ended', async () => {
+    const { text } = await enrolments.createToken(claims, MINUTE, 'ci');
+    const one = fresh();
+    await enrolments.redeem(text, one, nobodyIsThere);
+    await enrolments.end(one.id, 'evicted');
+    expect(await enrolments.invited(text)).toMatchObject({ refused: 'used' });
+    expect(await enrolments.redeem(text, one, nobodyIsThere)).toMatchObject({ refused: 'used' });
   });
 
   it('is refused when it is wrong or has expired, and the log may know which', async () => {

@@ -1,6 +1,6 @@
 /** Join tokens, and the sidecars that have joined by one: all in memory, as each call of a sidecar asks for them, and kept. */
 import { randomBytes } from 'node:crypto';
-import { LessThan } from 'typeorm';
+import { LessThan, type EntityManager } from 'typeorm';
 import { keyOf } from '../model/document.js';
 import { earliestNow } from '../model/steady-time.js';
 import { mintToken, readToken, sameHash, type HashedToken } from './bearer-token.js';
@@ -22,17 +22,28 @@ export type { Claims, Ending, Enrolment, Invitation } from './enrolment.js';
 /** Why a token lets nobody in. For the log; whoever knocks learns only that the door stays shut. */
 export type BadToken = { readonly refused: 'wrong' | 'used' | 'expired'; readonly id?: string };
 
-export type Invited = BadToken | { readonly invitation: Invitation; readonly refused?: undefined };
+export type Invited =
+  | BadToken
+  | {
+      readonly invitation: Invitation;
+      /** It was used, by the sidecar with that key, which may not have heard of it. */
+      readonly joined?: { readonly enrolment: string; readonly key: string };
+      readonly refused?: undefined;
+    };
 
 export type Redeemed =
   | BadToken
   /** The token is good, and stays so; but another sidecar has the name, and is there. */
   | { readonly refused: 'held'; readonly holder: Enrolment }
+  /** Another attempt with the same key came first: ask again whom the token lets in. */
+  | { readonly refused: 'overtaken' }
   | { readonly enrolment: Enrolment; readonly refused?: undefined };
 
 /** The certificate that a new enrolment gets, once it is one. */
 export interface NewEnrolment {
   readonly id: string;
+  /** The SHA-256 of the public key that it is for, in hex. */
+  readonly key: string;
   readonly certificateEndsAt: Date;
 }
 
@@ -90,6 +101,7 @@ export class EnrolmentStore {
       createdAt: now.toISOString(),
       expiresAt: new Date(now.getTime() + lifetimeMs).toISOString(),
       usedAt: null,
+      usedByKey: null,
       madeBy,
     };
     const aDayAgo = new Date(earliestNow(now.getTime()) - DAY_MS).toISOString();
@@ -103,7 +115,10 @@ export class EnrolmentStore {
     return { ...invitation, text };
   }
 
-  /** Whom a token lets in. It is good for that until it is redeemed. */
+  /**
+   * Whom a token lets in. It is good for that until it is redeemed, and as long as it lives for whoever has redeemed it: its
+   * sidecar may not have heard the answer.
+   */
   async invited(text: string): Promise<Invited> {
     const claimed = readToken('slcjoin', text);
     if (!claimed) return { refused: 'wrong' };
@@ -115,28 +130,25 @@ export class EnrolmentStore {
    * Uses a token up and enrols its sidecar, both or neither. Whoever spoke for the workload before does so no more, unless
    * `isThere`: then nothing changes.
    */
-  async redeem(
-    text: string,
-    { id, certificateEndsAt }: NewEnrolment,
-    isThere: (holder: Enrolment) => boolean,
-  ): Promise<Redeemed> {
+  async redeem(text: string, fresh: NewEnrolment, isThere: (holder: Enrolment) => boolean): Promise<Redeemed> {
     const claimed = readToken('slcjoin', text);
     const invited = await this.invited(text);
     if (invited.refused !== undefined) return invited;
     if (!claimed) return { refused: 'wrong' };
-    return this.inTurn(invited.invitation, () => this.enrol(claimed, { id, certificateEndsAt }, isThere));
+    return this.inTurn(invited.invitation, () => this.enrol(claimed, fresh, isThere));
   }
 
   private async enrol(
     claimed: HashedToken,
-    { id, certificateEndsAt }: NewEnrolment,
+    { id, key, certificateEndsAt }: NewEnrolment,
     isThere: (holder: Enrolment) => boolean,
   ): Promise<Redeemed> {
     const outcome = await this.database.write(async (transaction) => {
       const row = await transaction.findOneBy(JoinTokenRow, { id: claimed.id });
       const invited = this.judge(claimed, row);
       if (invited.refused !== undefined) return invited;
-      const { invitation } = invited;
+      const { invitation, joined } = invited;
+      if (joined) return this.enrolAgain(transaction, joined, { id, key, certificateEndsAt });
       const holder = this.holding(invitation.namespace, invitation.name);
       if (holder && isThere(holder)) return { refused: 'held', holder } as const;
       const at = this.clock().toISOString();
@@ -151,17 +163,31 @@ export class EnrolmentStore {
       };
       const replaced = holder && ended(holder, 'replaced', at);
       if (replaced) await transaction.update(EnrolmentRow, { id: replaced.id }, rowOf(replaced));
-      await transaction.update(JoinTokenRow, { id: claimed.id }, { usedAt: at });
+      await transaction.update(JoinTokenRow, { id: claimed.id }, { usedAt: at, usedByKey: key });
       await transaction.insert(EnrolmentRow, rowOf(enrolment));
-      return { enrolment, replaced };
+      return { enrolment, replaced, isNew: true };
     }, 'strangers');
     if ('refused' in outcome) return outcome;
-    const { enrolment, replaced } = outcome;
+    const { enrolment, replaced, isNew } = outcome;
     if (replaced) this.keep(replaced);
     this.keep(enrolment);
     if (replaced) this.tell({ what: 'ended', enrolment: replaced });
-    this.tell({ what: 'joined', enrolment });
+    this.tell({ what: isNew ? 'joined' : 'renewed', enrolment });
     return { enrolment };
+  }
+
+  /** The same enrolment for whoever asks with the same key: it has a newer certificate, and nothing else is different. */
+  private async enrolAgain(
+    transaction: EntityManager,
+    joined: { readonly enrolment: string; readonly key: string },
+    { id, key, certificateEndsAt }: NewEnrolment,
+  ) {
+    const known = this.byId.get(joined.enrolment);
+    if (!known || joined.key !== key) return { refused: 'used' } as const;
+    if (known.id !== id) return { refused: 'overtaken' } as const;
+    const enrolment: Enrolment = { ...known, certificateEndsAt: certificateEndsAt.toISOString() };
+    await transaction.update(EnrolmentRow, { id }, rowOf(enrolment));
+    return { enrolment, replaced: undefined, isNew: false };
   }
 
   /** The enrolment of that id, if there is one or was until its certificate ended. */
@@ -231,9 +257,16 @@ export class EnrolmentStore {
 
   private judge(claimed: HashedToken, row: JoinTokenRow | null): Invited {
     if (!row || !sameHash(row.hash, claimed.hash)) return { refused: 'wrong', id: claimed.id };
-    if (row.usedAt !== null) return { refused: 'used', id: row.id };
+    if (row.usedAt !== null) return this.judgeUsed(row);
     if (row.expiresAt <= this.clock().toISOString()) return { refused: 'expired', id: row.id };
     return { invitation: invitationOf(row) };
+  }
+
+  private judgeUsed(row: JoinTokenRow): Invited {
+    const enrolment = this.holding(row.namespace, row.name);
+    const isAlive = row.expiresAt > this.clock().toISOString() && enrolment?.joinTokenId === row.id;
+    if (!isAlive || row.usedByKey === null) return { refused: 'used', id: row.id };
+    return { invitation: invitationOf(row), joined: { enrolment: enrolment.id, key: row.usedByKey } };
   }
 
   /**

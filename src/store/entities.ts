@@ -54,6 +54,8 @@ export class JoinTokenRow {
   @Column('text', { name: 'created_at' }) createdAt!: string;
   @Column('text', { name: 'expires_at' }) expiresAt!: string;
   @Column('text', { name: 'used_at', nullable: true }) usedAt!: string | null;
+  /** The SHA-256 of the public key that the sidecar brought, in hex. */
+  @Column('text', { name: 'used_by_key', nullable: true }) usedByKey!: string | null;
   @Column('text', { name: 'made_by' }) madeBy!: string;
 }
 

@@ -63,7 +63,7 @@ describe('joining', () => {
     const make = (expiresIn: string) => rest.joinToken('shop', { name: 'x', expiresIn });
     const { request } = await signingRequest();
     const used = await make('10m');
-    await join(rest, used, request);
+    await join(rest, used, (await signingRequest()).request);
     const expired = await make('1s');
     const wrong = used.replace(/.$/, used.endsWith('A') ? 'B' : 'A');
     const refusal = (token: string) =>
@@ -77,6 +77,21 @@ describe('joining', () => {
     const [first, ...others] = await Promise.all([wrong, used, expired, 'open sesame', ''].map(refusal));
     expect(first?.code).toBe(grpc.status.PERMISSION_DENIED);
     for (const other of others) expect(other).toEqual(first);
+  });
+
+  it('is the same for a sidecar that did not hear the answer and asks again with the same key', async () => {
+    const token = await rest.joinToken('shop', { name: 'asks-again' });
+    const { request } = await signingRequest();
+    const answers = await Promise.all([1, 2, 3].map(() => join(rest, token, request)));
+    const later = await join(rest, token, request);
+    expect(new Set([...answers, later].map(({ enrolment }) => enrolment)).size).toBe(1);
+    for (const { certificate } of answers)
+      expect(certificate?.spiffe_id).toBe('spiffe://sluice.local/ns/shop/sa/asks-again');
+    await expect(join(rest, token, (await signingRequest()).request)).rejects.toMatchObject({
+      code: grpc.status.PERMISSION_DENIED,
+    });
+    await rest.call('DELETE', `/v1/enrolments/${later.enrolment}`);
+    await expect(join(rest, token, request)).rejects.toMatchObject({ code: grpc.status.PERMISSION_DENIED });
   });
 
   it('does not use the token up for a request that cannot be signed', async () => {
@@ -511,6 +526,8 @@ describe('an enrolment', () => {
     clients.push(holder);
     begin(opened(holder), holder);
     await isConnected('half-gone');
+    // When this is answered, nothing that it has said before is on the way any more.
+    await holder.renew();
     relay.mute();
     const asked = relay.toldSomething();
     const report = first.report({ ports: [{ port: 9_006 }] });
