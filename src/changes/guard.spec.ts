@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anyMesh } from '../../test/support/arbitrary-mesh.js';
 import { aPolicy, aService, aSplit, TRUST_DOMAIN } from '../../test/support/mesh-documents.js';
-import { protects, type AuthorizationPolicy } from '../model/authorization-policy.js';
+import { protection as protectionOf, type AuthorizationPolicy } from '../model/authorization-policy.js';
 import { printRef, refOf, type Document, type Marks, type Ref } from '../model/document.js';
 import { referencesOf } from '../model/kinds.js';
 import { documentsOf, guardsAgainst, meshOf, withChanges, type Mesh } from '../model/mesh.js';
@@ -18,7 +18,7 @@ function protection(mesh: Mesh): Map<string, Set<string>> {
   const services = [...mesh.Service.values()];
   const of = (workload: Workload): Set<string> => {
     const near = services.filter(({ metadata }) => metadata.namespace === workload.metadata.namespace);
-    const policies = [...mesh.AuthorizationPolicy.values()].filter((policy) => protects(policy, workload, near));
+    const policies = [...mesh.AuthorizationPolicy.values()].filter((policy) => protectionOf(policy, workload, near));
     return new Set(policies.map((policy) => printRef(refOf(policy))));
   };
   return new Map([...mesh.Workload].map(([key, workload]) => [key, of(workload)]));

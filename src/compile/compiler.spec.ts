@@ -125,7 +125,7 @@ describe('a change', () => {
     expect(compiler.problemsOf(refOf(policy))).toMatchObject([
       {
         reason: 'ServiceNotFound',
-        message: expect.stringContaining('those that it had when it was deleted') as string,
+        message: expect.stringContaining('that it had when it was deleted') as string,
       },
     ]);
     expect(subject.put(policy)).toEqual(['Listener inbound/shop/cart-1:9000']);

@@ -93,10 +93,10 @@ export function policyProblems(policy: AuthorizationPolicy, relations: Relations
 
 function targetFindings({ metadata, spec: { target } }: AuthorizationPolicy, relations: Relations) {
   if (!('service' in target) || relations.service(metadata.namespace, target.service)) return [];
-  const remembered = metadata.protects ? ', those that it had when it was deleted' : '';
+  const meant = metadata.protects ? 'that it had when it was deleted' : 'that are labelled for it';
   const message =
     `there is no service "${target.service}"; until there is, this policy protects the workloads of its namespace` +
-    ` that are labelled for it${remembered}, and those that belong to no service at all`;
+    ` ${meant}, and closes others that could belong to it`;
   return [unresolved('Partial', 'ServiceNotFound', message)];
 }
 

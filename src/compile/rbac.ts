@@ -81,7 +81,7 @@ function namedRules(policy: AuthorizationPolicy, port: PortApart, trustDomain: s
       permissions: here.to ? here.to.map(permissionOf) : [{ any: true }],
     });
   });
-  const closesAlone = rules.length === 0 && policy.spec.rules.length > 0 && policy.spec.action === 'Allow';
+  const closesAlone = rules.length === 0 && policy.spec.action === 'Allow';
   return closesAlone ? [named(ruleName(policy.metadata, 0), NEVER)] : rules;
 }
 

@@ -1,5 +1,6 @@
 /** How many workloads each policy protects, how many have a sidecar that can enforce it, and how many the ports of which it speaks. */
 import type { AuthorizationPolicy } from '../model/authorization-policy.js';
+import { keyOf } from '../model/document.js';
 import { portsNamed } from './port-rules.js';
 
 export interface Covered {
@@ -19,11 +20,12 @@ export interface Protected {
 }
 
 export class Reach {
-  private readonly covered = new Map<AuthorizationPolicy, Covered>();
+  /** By the key of a policy. */
+  private readonly covered = new Map<string, Covered>();
   private readonly workloads = new Map<string, Protected>();
 
   of(policy: AuthorizationPolicy): Readonly<Covered> {
-    return this.covered.get(policy) ?? nobody();
+    return this.covered.get(keyOf(policy.metadata)) ?? nobody();
   }
 
   /** Notes what protects a workload now, if it can be called. Gives the policies of which another thing is to be said. */
@@ -51,7 +53,8 @@ export class Reach {
   /** Counts one workload; says whether there were none before, or are none now. */
   private isNews(policy: AuthorizationPolicy, { guarded, ports }: Protected, by: 1 | -1): boolean {
     const which = guarded ? 'guarded' : 'bare';
-    const covered = this.covered.get(policy) ?? nobody();
+    const key = keyOf(policy.metadata);
+    const covered = this.covered.get(key) ?? nobody();
     const before = covered[which];
     covered[which] += by;
     let isNews = before === 0 || covered[which] === 0;
@@ -61,8 +64,8 @@ export class Reach {
       else covered.ports.delete(port);
       isNews ||= count === 0 || (count === 1 && by === 1);
     }
-    if (covered.guarded + covered.bare > 0) this.covered.set(policy, covered);
-    else this.covered.delete(policy);
+    if (covered.guarded + covered.bare > 0) this.covered.set(key, covered);
+    else this.covered.delete(key);
     return isNews;
   }
 }

@@ -1,5 +1,5 @@
 /** What leads to what in a mesh, kept up from one mesh to the next: no question is answered by looking at all of it. */
-import { protects, type AuthorizationPolicy, type Target } from '../model/authorization-policy.js';
+import { closedAlone, protection, type AuthorizationPolicy, type Target } from '../model/authorization-policy.js';
 import { keyOf, refOf, type Ref } from '../model/document.js';
 import type { AnyDocument } from '../model/kinds.js';
 import { documentsOf, emptyMesh, find, type Mesh } from '../model/mesh.js';
@@ -94,7 +94,7 @@ export class Relations {
     return this.stranded.get(namespace).size > 0;
   }
 
-  /** The policies that protect `workload`, by key. */
+  /** The policies that protect `workload`, by key; those that only close it without what they allow. */
   protecting(workload: Workload): readonly AuthorizationPolicy[] {
     const { namespace } = workload.metadata;
     const standing = this.servicesOf(workload);
@@ -108,7 +108,8 @@ export class Relations {
     ]) {
       for (const key of keys) {
         const policy = this.now.AuthorizationPolicy.get(key);
-        if (policy && protects(policy, workload, standing)) candidates.push(policy);
+        const how = policy && protection(policy, workload, standing);
+        if (how) candidates.push(how === 'Whole' ? policy : closedAlone(policy));
       }
     }
     return this.alike.of(candidates);

@@ -52,16 +52,45 @@ export interface AuthorizationPolicySpec {
 export type AuthorizationPolicy = Document<'AuthorizationPolicy', AuthorizationPolicySpec>;
 
 /**
- * Says whether `policy` protects `workload`.
+ * Says whether `policy` protects `workload`, and how. Whole: as it says. Closed: nobody comes in by it, for it is only a guess
+ * that the workload was meant.
  *
- * A policy for a service that does not exist fails closed: it protects what calls itself part of that service, and
- * what could be part of it because it names no service and stands behind none, and what was behind it when it was deleted.
+ * A policy for a service that does not exist fails closed: it protects what was behind it when it was deleted or, if there
+ * never was one, what calls itself part of it; and it closes what could be part of it because it says so, or because it names
+ * no service and stands behind none.
  */
-export function protects(
+export function protection(
   policy: AuthorizationPolicy,
   workload: Workload,
   servicesOfNamespace: readonly Service[],
-): boolean {
+): 'Whole' | 'Closed' | undefined {
+  if (isMeant(policy, workload, servicesOfNamespace)) return 'Whole';
+  const { namespace, labels } = workload.metadata;
+  const { target } = policy.spec;
+  const isLost =
+    'service' in target &&
+    policy.metadata.namespace === namespace &&
+    !servicesOfNamespace.some(({ metadata }) => metadata.name === target.service);
+  if (!isLost) return undefined;
+  const named = labels[SERVICE_LABEL];
+  const couldBeMeant =
+    named === undefined
+      ? !servicesOfNamespace.some((other) => standsBehind(workload, other))
+      : named === target.service;
+  return couldBeMeant ? 'Closed' : undefined;
+}
+
+/** `policy` as it is for what it closes by a guess: what it denies stays denied, and what it allows does not pass by it. */
+export function closedAlone(policy: AuthorizationPolicy): AuthorizationPolicy {
+  if (policy.spec.action === 'Deny') return policy;
+  const known = withoutRules.get(policy) ?? { ...policy, spec: { ...policy.spec, rules: [] } };
+  withoutRules.set(policy, known);
+  return known;
+}
+
+const withoutRules = new WeakMap<AuthorizationPolicy, AuthorizationPolicy>();
+
+function isMeant(policy: AuthorizationPolicy, workload: Workload, servicesOfNamespace: readonly Service[]): boolean {
   const { target } = policy.spec;
   if ('scope' in target && target.scope === 'Mesh') return true;
   if (policy.metadata.namespace !== workload.metadata.namespace) return false;
@@ -70,10 +99,8 @@ export function protects(
   const service = servicesOfNamespace.find(({ metadata }) => metadata.name === target.service);
   if (service) return standsBehind(workload, service);
   const { protects: remembered } = policy.metadata;
-  if (remembered && selects(remembered, workload.metadata.labels)) return true;
-  const namedService = workload.metadata.labels[SERVICE_LABEL];
-  if (namedService !== undefined) return namedService === target.service;
-  return !servicesOfNamespace.some((other) => standsBehind(workload, other));
+  if (remembered) return selects(remembered, workload.metadata.labels);
+  return workload.metadata.labels[SERVICE_LABEL] === target.service;
 }
 
 /** What an identity pattern asks for: exactly one id, or every id that begins so. */
