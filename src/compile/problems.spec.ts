@@ -25,6 +25,18 @@ describe('a policy', () => {
     ['has its effect where a sidecar enforces it', aPolicy('p', forCart), [cart, guarded], []],
     ['has none where no sidecar could enforce it', aPolicy('p', forCart), [cart, bare], ['Programmed NoSidecar: None']],
     [
+      'has none where an identity was written by hand and no sidecar proves it',
+      aPolicy('p', forCart),
+      [cart, { ...guarded, metadata: { ...guarded.metadata, origin: 'rest' } }],
+      ['Programmed NoSidecar: None'],
+    ],
+    [
+      'has a part of it where some of what it protects has no sidecar',
+      aPolicy('p', forCart),
+      [cart, guarded, aWorkload('cart-2', { service: 'cart', bare: true })],
+      ['Programmed NoSidecar: Partial'],
+    ],
+    [
       'has none for a service that nothing stands behind',
       aPolicy('p', forCart),
       [cart],

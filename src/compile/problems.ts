@@ -101,6 +101,10 @@ function targetFindings({ metadata, spec: { target } }: AuthorizationPolicy, rel
 }
 
 function coverageFindings({ spec: { target } }: AuthorizationPolicy, { guarded, bare }: Covered): Finding[] {
+  if (guarded > 0 && bare > 0) {
+    const message = 'some workloads that it protects have no sidecar, which alone could enforce it';
+    return [{ condition: 'Programmed', effect: 'Partial', reason: 'NoSidecar', message }];
+  }
   if (guarded > 0) return [];
   const none = { condition: 'Programmed', effect: 'None' } as const;
   if (bare > 0) {

@@ -52,8 +52,8 @@ const sharesOf = ({ metadata }: Service, { port }: ServicePort, split: TrafficSp
 /** Says whether `workload` can be called: one without a port only calls. */
 export const isCalled = ({ spec }: Workload): boolean => spec.ports.length > 0;
 
-/** Says whether a sidecar guards `workload`, if it can be called: one without an identity has none. */
-export const hasSidecar = ({ spec }: Workload): boolean => spec.identity !== undefined;
+/** Says whether a sidecar guards `workload`, if it can be called: one that was written by hand has none, whoever it proves to be. */
+export const hasSidecar = ({ metadata }: Workload): boolean => metadata.origin === 'sidecar';
 
 /** What decides who may call `workload`, port by port. */
 export function inboundsOf(workload: Workload, relations: Relations): Inbound[] {

@@ -49,7 +49,9 @@ export class WorkloadSpecDto {
   ports?: WorkloadPortDto[];
 
   @ApiPropertyOptional({
-    description: 'Who it proves to be by mutual TLS. Absent: it has no sidecar and is called in plaintext.',
+    description:
+      'Who it proves to be by mutual TLS. Absent: it is called in plaintext. A workload that is written by hand has no sidecar,' +
+      ' which alone enforces policies, whoever it proves to be.',
     example: 'spiffe://sluice.local/ns/shop/sa/cart',
   })
   @MayBeLeftOut()

@@ -38,6 +38,8 @@ function programmed(problems: readonly Problem[], { sequence, affected, serving,
     const reason = idle.find(({ condition }) => condition === 'Programmed')?.reason ?? 'NoEffect';
     return { type, status: 'False', reason, message: idle.map(({ message }) => message).join('; ') };
   }
+  const [partly] = problems.filter(({ condition, effect }) => condition === type && effect === 'Partial');
+  if (partly) return { type, status: 'False', reason: partly.reason, message: partly.message };
   const refused = laggards.filter(({ reason }) => reason === 'refused');
   if (refused.length > 0) {
     const quoted = refused.slice(0, QUOTED).map(({ proxy, detail }) => `${proxy}: ${detail}`);

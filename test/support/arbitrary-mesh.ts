@@ -93,8 +93,8 @@ const settingsSpec = fc.record({
 
 const document = (kind: Kind, spec: fc.Arbitrary<unknown>): fc.Arbitrary<Document> =>
   fc
-    .record({ namespace, name, labels: label, age: fc.integer({ min: 0, max: 3 }), spec })
-    .map(({ age, spec: written, ...place }) => ({
+    .record({ namespace, name, labels: label, age: fc.integer({ min: 0, max: 3 }), byHand: fc.boolean(), spec })
+    .map(({ age, byHand, spec: written, ...place }) => ({
       kind,
       metadata: {
         ...(kind === 'MeshSettings'
@@ -102,7 +102,7 @@ const document = (kind: Kind, spec: fc.Arbitrary<unknown>): fc.Arbitrary<Documen
           : { namespace: place.namespace, name: place.name }),
         labels: place.labels,
         annotations: {},
-        origin: 'rest',
+        origin: kind === 'Workload' && 'identity' in (written as object) && !byHand ? 'sidecar' : 'rest',
         revision: 1,
         createdAt: new Date(age).toISOString(),
         updatedAt: new Date(age).toISOString(),

@@ -41,13 +41,18 @@ export function aWorkload(
   spec: Partial<WorkloadSpec> = {},
 ): Workload {
   const all = service === undefined ? labels : { [SERVICE_LABEL]: service, ...labels };
-  return document('Workload', metadata('Workload', name, all), {
-    address: '127.0.0.1',
-    ports: [{ port: 9000 }],
-    health: 'Healthy',
-    ...(bare ? {} : { identity: anIdentity(name) }),
-    ...spec,
-  });
+  const origin = bare ? 'rest' : 'sidecar';
+  return document(
+    'Workload',
+    { ...metadata('Workload', name, all), origin },
+    {
+      address: '127.0.0.1',
+      ports: [{ port: 9000 }],
+      health: 'Healthy',
+      ...(bare ? {} : { identity: anIdentity(name) }),
+      ...spec,
+    },
+  );
 }
 
 export const aSplit = (

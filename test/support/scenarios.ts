@@ -82,7 +82,10 @@ function asStored({ kind, metadata, ...written }: Written, index: number): Docum
   const draft = readDraft(door, place, { kind, metadata, ...written }, { trustDomain: TRUST_DOMAIN });
   const [change] = planChanges(emptyMesh(TRUST_DOMAIN), { put: [draft] }, 1, new Date(index).toISOString());
   if (!change?.after) throw new Error(`${kind} ${place.name} came to nothing`);
-  return change.after;
+  const { after } = change;
+  // What has an identity here has a sidecar, which says where it is.
+  const hasSidecar = kind === 'Workload' && written.spec.identity !== undefined;
+  return hasSidecar ? { ...after, metadata: { ...after.metadata, origin: 'sidecar' } } : after;
 }
 
 /** Doors of several kinds, whose specs differ. */
