@@ -152,7 +152,6 @@ export const authorizationPolicyKind: KindDefinition<AuthorizationPolicy> = {
           {
             ref: { kind: 'Service', namespace, name: target.service },
             pointer: pointer('spec', 'target', 'service'),
-            absent: 'deny',
             guards: true,
           },
         ]

@@ -23,8 +23,6 @@ export interface Reference {
   readonly ref: Ref;
   /** Where in the document. */
   readonly pointer: string;
-  /** What becomes of the object while there is nothing of that name: it has less effect, or it protects all the more. */
-  readonly absent: 'warn' | 'deny';
   /** What is named may not be deleted while this names it, unless that is forced. */
   readonly guards: boolean;
 }

@@ -32,7 +32,6 @@ export const trafficSplitKind: KindDefinition<TrafficSplit> = {
     const toService = (name: string, at: string): Reference => ({
       ref: { kind: 'Service', namespace, name },
       pointer: at,
-      absent: 'warn',
       guards: true,
     });
     return [
