@@ -6,7 +6,20 @@ import type { AuthorizationPolicySpecDto } from './authorization-policy.dto.js';
 export const policyFaults = (spec: Partial<AuthorizationPolicySpecDto>, context: Context): Fault[] => [
   ...emptyFaults(spec),
   ...strangerFaults(spec, context),
+  ...weightFaults(spec),
 ];
+
+/** What the rules of a policy may weigh as JSON, in bytes: every workload that it protects gets a copy of them. */
+const MAX_WEIGHT = 64 * 1_024;
+
+function weightFaults({ rules }: Partial<AuthorizationPolicySpecDto>): Fault[] {
+  const weight = Buffer.byteLength(JSON.stringify(rules ?? []));
+  if (weight <= MAX_WEIGHT) return [];
+  const detail =
+    `rules weigh ${weight} bytes as JSON, of which every workload gets a copy, and ${MAX_WEIGHT} are the most; name namespaces` +
+    ' or patterns instead of single callers, or divide the policy by what it protects';
+  return [{ pointer: pointer('spec', 'rules'), detail }];
+}
 
 /** Allow without a rule closes what it protects. Deny without one would do nothing, and whoever wrote it meant something. */
 function emptyFaults({ action, rules }: Partial<AuthorizationPolicySpecDto>): Fault[] {

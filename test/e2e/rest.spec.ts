@@ -426,6 +426,16 @@ describe('what is not a valid document', () => {
       policy([{ from: [] }]),
       { '/spec/rules/0/from': 'at least 1' },
     ],
+    [
+      'rules that weigh too much',
+      'authorization-policies/x',
+      policy(
+        Array.from({ length: 200 }, (_, rule) => ({
+          from: Array.from({ length: 20 }, (__, at) => ({ identity: `spiffe://sluice.local/ns/n${rule}/sa/a${at}` })),
+        })),
+      ),
+      { '/spec/rules': 'divide the policy' },
+    ],
     ['a rule without callers', 'authorization-policies/x', policy([{}]), { '/spec/rules/0/from': 'must be an array' }],
     [
       'a Deny without rules',
