@@ -163,7 +163,7 @@ export class AuthorizationPolicySpecDto {
     min: 0,
     max: MAX_RULES,
     description:
-      'Any of these. None at all, with Allow: closed to everybody whom no other policy lets in. Deny needs one.',
+      'Any of these. None at all, with Allow: closed to everybody whom no other policy lets in. Deny needs one. 64 KiB as JSON at most.',
   })
   rules!: RuleDto[];
 }
