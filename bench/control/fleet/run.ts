@@ -35,21 +35,30 @@ async function measure(checkout: string): Promise<Figure[]> {
   }
 }
 
-/** What streams that hold 100 services cost above a server that has none: memory, and CPU for changes of no concern to them. */
+/**
+ * What streams that hold 100 services cost above a server that has none: memory, and CPU for changes of no concern to them. The
+ * first streams also bring what does not grow with their number, so memory is given for those that come after them as well.
+ */
 async function weigh(checkout: string): Promise<Figure[]> {
   const few = Math.max(1, Math.floor(size / 4));
   const costs: { memory: number; cpu: number }[] = [];
-  for (const streams of [0, few]) {
+  for (const streams of [0, few, 2 * few]) {
     const fleet = await gather(checkout, streams, 100);
     const memory = fleet.server.cost.resident;
     const cpu = quantile(await unrelated(fleet), 0.5);
     costs.push({ memory, cpu });
     await dismiss(fleet);
   }
-  const [empty, full] = costs;
-  const perStream = (what: 'memory' | 'cpu') => ((full?.[what] ?? 0) - (empty?.[what] ?? 0)) / few;
+  const [empty, some, more] = costs;
+  const perStream = (what: 'memory' | 'cpu', from = empty, to = some) =>
+    ((to?.[what] ?? Number.NaN) - (from?.[what] ?? Number.NaN)) / few;
   return [
-    { measure: 'memory per stream that holds 100 services', unit: 'KiB', value: perStream('memory') },
+    {
+      measure: `memory per stream that holds 100 services, of the first ${few}`,
+      unit: 'KiB',
+      value: perStream('memory'),
+    },
+    { measure: `the same, of ${few} more`, unit: 'KiB', value: perStream('memory', some, more) },
     {
       measure: 'server CPU per change that concerns no stream, no streams',
       unit: 'µs',

@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type * as authorityModule from '../../../src/identity/authority.js';
 import { table, type Figure } from '../fleet/figures.ts';
@@ -27,6 +28,8 @@ const { values } = parseArgs({
   },
 });
 const streams = Number(values.streams);
+/** How long one of the processes may take for a step, in milliseconds. */
+const SILENT_MS = 60_000;
 
 async function credentials(): Promise<Material> {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
@@ -47,20 +50,34 @@ async function credentials(): Promise<Material> {
 const start = (file: string, ...execArgv: string[]): ChildProcess =>
   fork(join(import.meta.dirname, file), { execArgv: [...process.execArgv, ...execArgv], serialization: 'advanced' });
 
-const next = async (child: ChildProcess): Promise<Told> => {
-  const [told] = (await once(child, 'message')) as [Told];
-  return told;
-};
+/** What a process says next. Throws when it ends instead, or says nothing for a minute: it would be waited for in vain. */
+async function next(child: ChildProcess, who: string): Promise<Told> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    return await Promise.race([
+      once(child, 'message', { signal }).then(([told]) => told as Told),
+      once(child, 'exit', { signal }).then(([code]) => Promise.reject(new Error(`${who} ended with ${code}`))),
+      pause(SILENT_MS, undefined, { signal }).then(() => Promise.reject(new Error(`${who} says nothing`))),
+    ]);
+  } finally {
+    over.abort();
+  }
+}
 
 async function measure(which: string, material: Material): Promise<Figure[]> {
   const [server, load] = [start('server.ts', '--expose-gc'), start('load.ts')];
   try {
     server.send({ serve: material, which });
-    const { port } = await next(server);
+    const { port } = await next(server, `the server on ${which}`);
     load.send({ port, streams, material });
-    await next(load);
+    await next(load, 'the load');
     server.send({ measure: true });
-    const { residentKb = Number.NaN, cpuPerPush = Number.NaN, slowestMs = Number.NaN } = await next(server);
+    const {
+      residentKb = Number.NaN,
+      cpuPerPush = Number.NaN,
+      slowestMs = Number.NaN,
+    } = await next(server, `the server on ${which}`);
     return [
       { measure: 'CPU for each stream and push', unit: 'µs', value: cpuPerPush },
       { measure: 'memory for each idle stream', unit: 'KiB', value: residentKb },
