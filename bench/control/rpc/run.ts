@@ -72,7 +72,7 @@ async function measure(which: string, material: Material): Promise<Figure[]> {
     const { port } = await next(server, `the server on ${which}`);
     load.send({ port, streams, material });
     await next(load, 'the load');
-    server.send({ measure: true });
+    server.send({ measure: streams });
     const {
       residentKb = Number.NaN,
       cpuPerPush = Number.NaN,

@@ -1,4 +1,5 @@
 /** One end of the measurement: a port that pushes the same bytes to all its streams, on this server's rpc/ or on grpc-js. */
+import { setTimeout as pause } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
 import type * as limitsModule from '../../../src/rpc/limits.js';
 import type * as portModule from '../../../src/rpc/port.js';
@@ -36,6 +37,22 @@ const answered = (): void => {
   if (answers === writers.length) whenAnswered?.();
 };
 
+/** Hears a stream: its first word says that it is there, all others are answers. */
+function joined(write: Write): () => void {
+  let isThere = false;
+  return () => {
+    if (isThere) return answered();
+    isThere = true;
+    writers.push(write);
+  };
+}
+
+/** Every answer is waited for: without one of the streams, that would be for ever. */
+function lost(): void {
+  process.stderr.write('a stream has ended\n');
+  process.exit(1);
+}
+
 async function ours(material: Material): Promise<number> {
   const { memberLimits } = await built<typeof limitsModule>('rpc/limits.js');
   const { GrpcPort } = await built<typeof portModule>('rpc/port.js');
@@ -46,8 +63,7 @@ async function ours(material: Material): Promise<number> {
     decode: (bytes: Uint8Array) => bytes,
     open: (stream) => {
       stream.accept();
-      writers.push((message) => void stream.write([message]));
-      return { message: answered, finished: () => stream.end(), closed: () => undefined };
+      return { message: joined((message) => void stream.write([message])), finished: () => stream.end(), closed: lost };
     },
   });
   return port.listen({ host: '127.0.0.1', port: 0 });
@@ -68,8 +84,11 @@ function grpcJs({ key, cert, ca }: Material): Promise<number> {
     {
       watch: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
         call.sendMetadata(new grpc.Metadata());
-        writers.push((message) => void call.write(message));
-        call.on('data', answered).on('error', () => undefined);
+        call.on(
+          'data',
+          joined((message) => void call.write(message)),
+        );
+        call.on('error', () => undefined).on('close', lost);
       },
     },
   );
@@ -111,7 +130,8 @@ let empty = 0;
 interface Asked {
   readonly serve?: Material;
   readonly which?: string;
-  readonly measure?: boolean;
+  /** So many streams. */
+  readonly measure?: number;
 }
 
 async function obey({ serve, which, measure: asked }: Asked): Promise<void> {
@@ -120,7 +140,8 @@ async function obey({ serve, which, measure: asked }: Asked): Promise<void> {
     empty = resident();
     tell({ port });
   }
-  if (asked) {
+  if (asked !== undefined) {
+    while (writers.length < asked) await pause(10);
     const residentKb = (resident() - empty) / writers.length;
     tell({ streams: writers.length, residentKb, ...(await measure()) });
   }
