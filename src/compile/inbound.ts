@@ -35,6 +35,7 @@ export const inboundRecipe = ({ workload, port, policies, settings, written, tru
     [workload.spec.address, reachedAt(port), portApart(port.port, ...policies), policies, settings, trustDomain],
     [workload, ...policies, ...(written && !policies.some(closes) ? [written] : [])],
     inboundListener,
+    [],
   );
 
 function inboundListener(

@@ -55,7 +55,14 @@ export function outboundRecipes(outbound: Outbound, accepted: readonly string[])
   const author = split ?? service;
   return [
     recipe(TYPES.listener, name, [], [service], outboundListener),
-    recipe(TYPES.route, name, [port.port, printRef(refOf(author)), shares], [service, author], routeTable),
+    recipe(
+      TYPES.route,
+      name,
+      [port.port, printRef(refOf(author)), shares],
+      [service, author],
+      routeTable,
+      shares.map(({ cluster }) => cluster),
+    ),
     recipe(TYPES.cluster, name, [port.protocol, accepted], [service], clusterOf),
     recipe(TYPES.endpoints, name, [workloads, reachedAt], [service, ...workloads], endpointsOf),
   ];

@@ -17,6 +17,14 @@ export type TypeUrl = (typeof TYPES)[keyof typeof TYPES];
 
 export const TYPE_ORDER: readonly TypeUrl[] = [TYPES.cluster, TYPES.endpoints, TYPES.listener, TYPES.route];
 
+/** To which type the resources of a type lead at once. */
+export const NEXT: Readonly<Record<TypeUrl, TypeUrl | undefined>> = {
+  [TYPES.listener]: TYPES.route,
+  [TYPES.route]: TYPES.cluster,
+  [TYPES.cluster]: TYPES.endpoints,
+  [TYPES.endpoints]: undefined,
+};
+
 /** Of which types the resources lead to those of a type, at once or through others. */
 export const USERS: Readonly<Record<TypeUrl, readonly TypeUrl[]>> = {
   [TYPES.listener]: [],
@@ -36,6 +44,8 @@ export interface Resource {
   readonly entry: Uint8Array;
   /** The sequence at which this version came into the table. */
   readonly since: number;
+  /** The names of those of the next type that it leads to: of a listener the routes, of these the clusters, of these the endpoints. */
+  readonly leadsTo: readonly string[];
   /** The objects it was made from, for blame. */
   readonly causes: readonly Ref[];
   /** What it was made from: while every one of these is the same, so is the resource. */
@@ -48,12 +58,14 @@ export interface Recipe {
   readonly name: string;
   readonly inputs: readonly unknown[];
   readonly causes: readonly Document[];
+  readonly leadsTo: readonly string[];
   readonly build: () => Uint8Array;
 }
 
 /**
  * A recipe whose `build` sees its name and its inputs alone: while each input is the same as before, so is the resource.
- * Give it a plain function: a closure would smuggle in more.
+ * Give it a plain function: a closure would smuggle in more. `leadsTo` follows from the inputs as well; what leads to
+ * anything mostly leads to what has its own name.
  */
 export const recipe = <const Inputs extends readonly unknown[]>(
   type: TypeUrl,
@@ -61,11 +73,12 @@ export const recipe = <const Inputs extends readonly unknown[]>(
   inputs: Inputs,
   causes: readonly Document[],
   build: (name: string, ...inputs: Inputs) => Uint8Array,
-): Recipe => ({ type, name, inputs, causes, build: () => build(name, ...inputs) });
+  leadsTo: readonly string[] = [name],
+): Recipe => ({ type, name, inputs, causes, leadsTo, build: () => build(name, ...inputs) });
 
 /** Follows a recipe in the state `sequence`, or hands back `previous` when it still says the same. */
 export function make(how: Recipe, previous: Resource | undefined, sequence: number): Resource {
-  const { type, name, inputs, causes, build } = how;
+  const { type, name, inputs, causes, leadsTo, build } = how;
   const refs = previous && sameRefs(previous.causes, causes) ? previous.causes : causes.map(refOf);
   if (previous && sameInputs(previous.inputs, inputs)) {
     return refs === previous.causes ? previous : { ...previous, causes: refs };
@@ -78,7 +91,7 @@ export function make(how: Recipe, previous: Resource | undefined, sequence: numb
     version,
     resource: { type_url: type, value: message },
   });
-  return { type, name, version, bytes: within(entry, message), entry, since: sequence, causes: refs, inputs };
+  return { type, name, version, bytes: within(entry, message), entry, since: sequence, leadsTo, causes: refs, inputs };
 }
 
 const sameRefs = (refs: readonly Ref[], documents: readonly Document[]): boolean =>

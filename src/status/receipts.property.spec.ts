@@ -70,6 +70,11 @@ function expectTrue(plane: ModelPlane, sidecars: readonly Sidecar[], receipt: Re
       }
     }
   }
+  for (const { proxy, reason, detail } of laggards) {
+    const refused = /^it refused (.+): it is not to its taste$/.exec(detail)?.[1];
+    const isDue = refused !== undefined && plane.concerns(revision, refused);
+    if (reason === 'refused') expect(isDue, `revision ${revision} changed what ${proxy} refuses: ${detail}`).toBe(true);
+  }
 }
 
 /** Somebody who waits. */

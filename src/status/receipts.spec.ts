@@ -105,6 +105,24 @@ describe('a receipt', () => {
     expect(await ended(wait(1))).toBe('served');
   });
 
+  it('blames a deletion on no refusal of what had nothing to do with it', async () => {
+    const other = aService('other');
+    plane.write(putting(aService('cart'), other));
+    const web = connected('shop/web', 'cart', 'other');
+    for (const type of [TYPES.cluster, TYPES.endpoints]) web.ask(type, ['other.shop:80'], []);
+    answerAll(web);
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = ({ name }) => name === 'cart.shop:80';
+    plane.write(putting(aSplit('cart', 'cart', { v1: 1 })));
+    answerAll(web);
+    await vi.advanceTimersByTimeAsync(20);
+    const deletion = plane.write(removing(other));
+    await vi.advanceTimersByTimeAsync(20);
+    answerAll(web);
+    expect(web.heldOf(TYPES.cluster).size).toBe(0);
+    expect(await ended(wait(deletion))).toBe('served');
+  });
+
   it('blames a refusal on nothing that was merely taken in together with what caused it', async () => {
     const services = Array.from({ length: 50 }, (_, at) => `s${at}`);
     plane.write(putting(...services.map((name) => aService(name))));

@@ -1,6 +1,6 @@
 /** What is known of one client: what it wants, what it holds, what it refuses. It outlives the stream that it was learned on. */
 import type { Publication } from '../compile/compiler.js';
-import { TYPE_ORDER, USERS, type TypeUrl } from '../compile/resource.js';
+import { NEXT, TYPE_ORDER, USERS, type TypeUrl } from '../compile/resource.js';
 import type { ResourceTable } from '../compile/table.js';
 import type { Refusal } from './delta.js';
 import type { Held } from './subscription.js';
@@ -91,23 +91,36 @@ export class Client {
     if (held && isNewEnough(held) && isSafe) return 'held';
     const refusal = refused.get(name);
     if (refusal && (sequence <= refusal.since || refusal.version === current?.version)) return refusal;
-    const kept = sequence >= (gone.get(name) ?? Infinity) ? this.keptBy(type) : undefined;
+    const kept = sequence >= (gone.get(name) ?? Infinity) ? this.keptBy(type, name) : undefined;
     if (kept) return kept;
     if (held && sequence <= (this.proven ?? 0)) return 'held';
     return !held && isLater(flying) && isLater(current) ? 'held' : 'pending';
   }
 
-  /** Says whether what exists no more may be taken away: not before it is known what the client wants. */
-  mayRemove(type: TypeUrl): boolean {
-    return this.isIntroduced && !this.keptBy(type);
+  /** Says whether `name`, which exists no more, may be taken away: not before it is known what the client wants. */
+  mayRemove(type: TypeUrl, name: string): boolean {
+    return this.isIntroduced && !this.keptBy(type, name);
   }
 
-  /** The refusal because of which what exists no more is kept: something older is in force there, which may use it. */
-  keptBy(type: TypeUrl): Refusal | undefined {
+  /** The refusal because of which `name` is kept, which exists no more: something older is in force there, and may use it. */
+  private keptBy(type: TypeUrl, name: string): Refusal | undefined {
     for (const user of USERS[type]) {
-      const refusal = this.stateOf(user).keptBy;
-      if (refusal) return refusal;
+      for (const [refusal, held] of this.stateOf(user).outdated()) {
+        if (this.leads(user, held, type, name)) return refusal;
+      }
     }
     return undefined;
+  }
+
+  /** Says whether `held`, of the type `from`, may lead to `name`, by way of what the client holds. */
+  private leads(from: TypeUrl, { leadsTo }: Held, type: TypeUrl, name: string): boolean {
+    const next = NEXT[from];
+    if (!leadsTo || !next) return true;
+    if (next === type) return leadsTo.includes(name);
+    const { subscription } = this.stateOf(next);
+    return leadsTo.some((through) => {
+      const held = subscription.held(through);
+      return held !== undefined && this.leads(next, held, type, name);
+    });
   }
 }

@@ -118,7 +118,9 @@ const SIZE = 30_000;
 function written(resources: Readonly<Record<string, string>>, size = SIZE): Written[] {
   return Object.entries(resources).map(([key, version]) => {
     const [url, name] = key.split(' ') as [TypeUrl, string];
-    return { type: url, name, version, size };
+    // A route is called by the cluster that it leads to; other versions lead to what has their own name.
+    const target = NAMES.find((one) => url === TYPES.route && version.split(' ').at(-1) === one);
+    return { type: url, name, version, size, ...(target !== undefined && { leadsTo: [target] }) };
   });
 }
 
@@ -244,6 +246,8 @@ describe('a session', () => {
           }
           client.answerAll();
           check();
+          const kept = [...client.heldOf(TYPES.cluster).keys()].filter((one) => !worlds.table.get(TYPES.cluster, one));
+          expect(kept.filter((one) => one !== client.heldOf(TYPES.route).get('r'))).toEqual([]);
           expect(worlds.session.serves).toBe(worlds.table.sequence);
         },
       ),

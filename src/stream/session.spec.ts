@@ -969,6 +969,37 @@ const rows: Row[] = [
       proof R:r@2 refused:R:r`,
   },
   {
+    it: 'takes away what a route that stays in force for a refusal does not lead to, and blames that on nobody',
+    talk: `
+      world C:a=1 C:b=1 E:b=1 R:r=toA
+      > C +a +b
+      < C a@1 b@1
+      > C ack
+      < nothing
+      > E +b
+      < E b@1
+      > E ack
+      < nothing
+      > R +r
+      < R r@toA
+      > R ack
+      < nothing
+      world C:a=1 C:b=1 E:b=1 R:r=broken
+      < R r@broken
+      > R nack
+      < nothing
+      world C:a=1 R:r=broken
+      < E -b
+      < C -b
+      proof C:b@3 pending
+      > E ack
+      < nothing
+      > C ack
+      < nothing
+      proof C:b@3 held
+      serves 3`,
+  },
+  {
     it: 'keeps nothing because of a refusal that left nothing in force',
     talk: `
       world C:a=1 R:r=broken
@@ -1105,8 +1136,9 @@ const print = ({ type, resources, removed }: DeltaResponse): string =>
     ...removed.map((name) => `-${name}`),
   ].join(' ');
 
-/** `C:a=1`, or `C:a=1/40000` for one of so many bytes. */
+/** `C:a=1`, or `C:a=1/40000` for one of so many bytes; a route `R:r=toB` leads to cluster b. */
 function written(text: string): Written {
   const [, letter = '', name = '', version = '', size = '0'] = /^(\w):([\w-]+)=(\w+)(?:\/(\d+))?$/.exec(text) ?? [];
-  return { type: typeOf(letter), name, version, size: Number(size) };
+  const target = /^to([A-Z]\w*)$/.exec(version)?.[1]?.toLowerCase();
+  return { type: typeOf(letter), name, version, size: Number(size), ...(target && { leadsTo: [target] }) };
 }

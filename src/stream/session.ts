@@ -240,8 +240,7 @@ export class Session {
   private remove(said: DeltaResponse[], now: number): boolean {
     for (const type of REMOVAL_ORDER) {
       const state = this.client.stateOf(type);
-      if (!this.client.mayRemove(type)) continue;
-      const due = removalsOf(state, this.round ?? 0);
+      const due = removalsOf(state, this.round ?? 0).filter((name) => this.client.mayRemove(type, name));
       if (due.length === 0) continue;
       if (state.inFlight) return true;
       const { some } = fitting(due, ({ length }) => length);
@@ -318,7 +317,8 @@ export class Session {
 
   private get hasSomethingToSay(): boolean {
     for (const [type, state] of this.client.types) {
-      if (state.hasNews || (state.gone.size > 0 && this.client.mayRemove(type))) return true;
+      if (state.hasNews) return true;
+      for (const name of state.gone.keys()) if (this.client.mayRemove(type, name)) return true;
     }
     return false;
   }

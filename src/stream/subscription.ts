@@ -7,6 +7,8 @@ export interface Held {
   readonly version: string;
   /** The sequence at which that version came into the world; 0 when that is not known. */
   readonly since: number;
+  /** See Resource; absent when that is not known: then it may lead anywhere. */
+  readonly leadsTo?: readonly string[];
 }
 
 /** What a request asks for, by the delta rules of xDS. */

@@ -2,7 +2,7 @@
 import type { Resource } from '../compile/resource.js';
 import type { DeltaResponse, Refusal } from './delta.js';
 import { RESPONSE_LIMIT } from './limits.js';
-import { Subscription } from './subscription.js';
+import { Subscription, type Held } from './subscription.js';
 
 /** Why a name is looked at: something about it changed, or an answer is owed even if nothing did. */
 export type News = 'changed' | 'owed';
@@ -70,10 +70,12 @@ export class TypeState {
     return true;
   }
 
-  /** A refusal that left something older in force, which may use what the client would not know to use by itself. */
-  get keptBy(): Refusal | undefined {
-    for (const refusal of this.refused.values()) if (this.subscription.held(refusal.name)) return refusal;
-    return undefined;
+  /** The refusals that left something older in force, and that. */
+  *outdated(): Generator<readonly [Refusal, Held]> {
+    for (const refusal of this.refused.values()) {
+      const held = this.subscription.held(refusal.name);
+      if (held) yield [refusal, held];
+    }
   }
 
   /** Takes as much out of the queue as one response may carry. What is not wanted any more is left out. */

@@ -80,6 +80,8 @@ export class ModelPlane {
   /** Is shown every change by itself, as it comes. */
   private readonly apart = new Compiler('sluice', TRUST_DOMAIN);
   private readonly names = new Map<number, Names>();
+  /** The sequences that took in several changes at once. */
+  private readonly together = new Set<number>();
   /** By name, the objects that anything of that name was ever made of, printed. */
   private readonly causes = new Map<string, Set<string>>();
   private readonly sidecars = new Map<Session, Sidecar>();
@@ -99,7 +101,8 @@ export class ModelPlane {
     // Whoever is in a hurry also takes in at once whatever has come.
     this.engine = new Engine(new Compiler('sluice', TRUST_DOMAIN), fail, clock, isHurried ? 1 : undefined);
     this.engine.onPublished((published) => this.ring.record(published));
-    this.engine.onPublished(({ publication: { sequence, changed } }) => {
+    this.engine.onPublished(({ steps: { length }, publication: { sequence, changed } }) => {
+      if (length > 1) this.together.add(sequence);
       for (const [type, names] of changed) for (const name of names) this.remember(type, name, sequence);
     });
     this.engine.speakThrough((session, says) => this.sidecars.get(session)?.hear(says()));
@@ -180,18 +183,24 @@ export class ModelPlane {
     this.sidecars.set(session, sidecar);
   }
 
-  /** What a revision changed by itself, whatever else was taken in with it; what was written several times at once is seen once. */
+  /** What a revision changed: by itself, unless others were taken in with it, which may have undone it before it was seen. */
   namesOf(revision: number): Names {
     const seen = this.ring.of(revision);
-    const isOneOfMany = this.kinOf(revision).some(
-      (one) => one !== revision && this.ring.of(one)?.sequence === seen?.sequence,
-    );
-    return (isOneOfMany ? seen?.names : this.names.get(revision)) ?? new Map<TypeUrl, Set<string>>();
+    const isAlone = seen && !this.together.has(seen.sequence);
+    return (isAlone ? this.names.get(revision) : seen?.names) ?? new Map<TypeUrl, Set<string>>();
   }
 
   /** Says whether `name` may be what a revision changed: it has ever been made of something that the revision wrote. */
   concerns(revision: number, name: string): boolean {
-    const written = this.revisions[revision - 1]?.changes.map(({ ref }) => printRef(ref)) ?? [];
+    const refs = this.revisions[revision - 1]?.changes.map(({ ref }) => ref) ?? [];
+    // Services may be read for a workload, and workloads for a policy or a service, whether that makes a difference or not.
+    const isRead = refs.some(({ kind, namespace }) =>
+      kind === 'Workload'
+        ? name.includes(`.${namespace}:`)
+        : kind !== 'TrafficSplit' && name.startsWith(`inbound/${namespace}/`),
+    );
+    if (isRead) return true;
+    const written = refs.map(printRef);
     const causes = this.causes.get(name);
     const names = this.kinOf(revision).flatMap((one) => [...(this.names.get(one)?.values() ?? [])]);
     return written.some((ref) => causes?.has(ref)) || names.some((some) => some.has(name));

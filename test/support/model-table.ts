@@ -13,6 +13,8 @@ export interface Written {
   readonly version: string;
   /** How many bytes it has on the wire. */
   readonly size?: number;
+  /** What it leads to; absent: what has its own name. */
+  readonly leadsTo?: readonly string[];
 }
 
 export class ModelTable implements ResourceTable, Shared {
@@ -53,11 +55,11 @@ export class ModelTable implements ResourceTable, Shared {
     return concerned;
   }
 
-  private made({ type, name, version, size = 0 }: Written): Resource {
+  private made({ type, name, version, size = 0, leadsTo = [name] }: Written): Resource {
     const before = this.get(type, name);
     if (before?.version === version) return before;
     const entry = new Uint8Array(size);
-    return { type, name, version, since: this.sequence, bytes: entry, entry, causes: [], inputs: [] };
+    return { type, name, version, since: this.sequence, bytes: entry, entry, leadsTo, causes: [], inputs: [] };
   }
 
   private changedOf(type: TypeUrl, next: ReadonlyMap<string, Resource>): Set<string> {
