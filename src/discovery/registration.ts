@@ -4,7 +4,7 @@ import { keyOf } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Health, WorkloadSpec } from '../model/workload.js';
 import { sluice } from '../proto/messages.js';
-import { authorised } from '../rpc/authorised.js';
+import { authorised, over } from '../rpc/authorised.js';
 import { unary, type StreamMethod } from '../rpc/method.js';
 import { callerOf, type Peer } from '../rpc/peer.js';
 import { Rates } from '../rpc/rates.js';
@@ -75,6 +75,7 @@ export class Registration {
     await this.options.ads.refuseDouble({ peer });
     // It may have ended while that was found out.
     authorised(this.options.enrolments, peer);
+    this.refuseEvicted(enrolment);
     this.refuseByHand(enrolment);
     this.options.presence.heard(keyOf(enrolment), spec.health);
     const { id, namespace, name, labels } = enrolment;
@@ -83,6 +84,15 @@ export class Registration {
     // After the workload is there: one that has registered and has no workload was evicted.
     await kept(this.options.enrolments.registered(id));
     return { revision: this.options.worlds.current.revision };
+  }
+
+  /**
+   * Throws PERMISSION_DENIED for one that has registered and has no workload any more: it was evicted, and a report of it must
+   * not undo that before it is ended.
+   */
+  private refuseEvicted(enrolment: Enrolment): void {
+    if (enrolment.registeredAt !== undefined && !this.options.registry.get(enrolment))
+      throw over(enrolment.id, 'evicted');
   }
 
   /** Throws ALREADY_EXISTS when somebody has registered a workload of that name by hand. */

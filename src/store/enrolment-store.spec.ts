@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Origin } from '../model/document.js';
 import { spiffeId } from '../model/names.js';
 import { Database } from './database.js';
 import { EnrolmentStore, type Claims, type Enrolment, type EnrolmentEvent } from './enrolment-store.js';
 import { EnrolmentRow, JoinTokenRow } from './entities.js';
+import { SqlRevisionLog } from './revision-log.js';
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -174,6 +176,61 @@ describe('an enrolment', () => {
     await enrolments.saveSights();
     expect(enrolments.get(id)).toBeUndefined();
     expect(await database.rows(EnrolmentRow).count()).toBe(0);
+  });
+});
+
+describe('a revision that deletes what a sidecar has registered', () => {
+  let log: SqlRevisionLog;
+  beforeEach(async () => {
+    log = await SqlRevisionLog.open(database);
+    enrolments.follow(log);
+  });
+
+  const deleting = (name: string, origin: Origin = 'sidecar'): Promise<'ok' | 'moved'> => {
+    const at = clock().toISOString();
+    const ref = { kind: 'Workload', namespace: 'shop', name } as const;
+    const marks = { labels: {}, annotations: {}, origin, revision: 0, createdAt: at, updatedAt: at };
+    const before = { kind: ref.kind, metadata: { namespace: 'shop', name, ...marks }, spec: {} };
+    const number = log.head + 1;
+    return log.append(log.head, [{ number, author: 'ada', comment: '', at, changes: [{ ref, before }] }]);
+  };
+  const rowOf = (id: string) => database.rows(EnrolmentRow).findOneByOrFail({ id });
+
+  it('ends the sidecar with it, by the name of who did it', async () => {
+    const { id } = await enrol('out');
+    await enrolments.registered(id);
+    await deleting('out');
+    expect(enrolments.get(id)).toMatchObject({ ended: 'evicted', endedAt: clock().toISOString() });
+    expect(await rowOf(id)).toMatchObject({ ended: 'evicted', endedAt: clock().toISOString() });
+    expect(enrolments.holding('shop', 'out')).toBeUndefined();
+    expect(events.at(-1)).toMatchObject({ what: 'ended', enrolment: { id }, by: 'ada' });
+    expect(await enrolments.end(id, 'evicted')).toBe(false);
+  });
+
+  it.each(['before', 'after'])('ends it for good, when it gets a certificate right %s', async (when) => {
+    const { id } = await enrol('out');
+    await enrolments.registered(id);
+    const renew = () => enrolments.renewed(id, new Date(now + DAY));
+    const works: (() => Promise<unknown>)[] = [() => deleting('out'), renew];
+    await Promise.all((when === 'before' ? works.reverse() : works).map((work) => work()));
+    expect(enrolments.get(id)?.ended).toBe('evicted');
+    expect(await rowOf(id)).toMatchObject({ ended: 'evicted' });
+    expect(await renew()).toBe(false);
+  });
+
+  it('ends nobody who has said nothing yet, and nobody when it is not kept or is about something else', async () => {
+    const [silent, other, spared] = [await enrol('silent'), await enrol('other'), await enrol('spared')];
+    for (const { id } of [other, spared]) await enrolments.registered(id);
+    await deleting('silent');
+    await deleting('other', 'rest');
+    await database
+      .rows(EnrolmentRow)
+      .query(`CREATE TEMP TRIGGER full BEFORE INSERT ON revision BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+    await expect(deleting('spared')).rejects.toMatchObject({ code: 'store-unavailable' });
+    for (const { id } of [silent, other, spared]) {
+      expect(enrolments.get(id)?.ended).toBeUndefined();
+      expect((await rowOf(id)).ended).toBeNull();
+    }
   });
 });
 

@@ -1,10 +1,11 @@
 /** Join tokens, and the sidecars that have joined by one: all in memory, as each call of a sidecar asks for them, and kept. */
 import { randomBytes } from 'node:crypto';
-import { LessThan, type EntityManager } from 'typeorm';
+import { IsNull, LessThan, Not, type EntityManager } from 'typeorm';
 import { keyOf } from '../model/document.js';
 import { earliestNow } from '../model/steady-time.js';
 import { mintToken, readToken, sameHash, type HashedToken } from './bearer-token.js';
 import type { Database } from './database.js';
+import type { SqlRevisionLog } from './revision-log.js';
 import type { Lane } from './turns.js';
 import { EnrolmentRow, JoinTokenRow } from './entities.js';
 import {
@@ -55,12 +56,17 @@ export type EnrolmentEvent =
 
 const DAY_MS = 86_400_000;
 
+/** Has not ended, and has said where its workload is. */
+const REGISTERED = { ended: IsNull(), registeredAt: Not(IsNull()) };
+
 export class EnrolmentStore {
   private readonly listeners = new Set<(event: EnrolmentEvent) => void>();
   private readonly byName = new Map<string, Enrolment>();
   /** Last heard of at another time than the database knows. */
   private readonly unsavedSights = new Set<string>();
   private readonly turns = new Map<string, Promise<void>>();
+  /** By the number of a revision that is being kept, whom it turns out. */
+  private readonly turnedOut = new Map<number, readonly Enrolment[]>();
 
   private constructor(
     private readonly database: Database,
@@ -74,6 +80,34 @@ export class EnrolmentStore {
     const rows = await database.read((manager) => manager.find(EnrolmentRow));
     const enrolments = rows.map(enrolmentOf);
     return new EnrolmentStore(database, new Map(enrolments.map((enrolment) => [enrolment.id, enrolment])), clock);
+  }
+
+  /**
+   * Ends whom a revision of `log` turns out, in the same transaction: whoever deletes a workload that its sidecar has registered
+   * means the sidecar.
+   */
+  follow(log: Pick<SqlRevisionLog, 'keepAlongside' | 'onChange'>): void {
+    log.keepAlongside(async (transaction, revisions) => {
+      for (const { number, at, changes } of revisions) {
+        const out: Enrolment[] = [];
+        for (const { ref, before, after } of changes) {
+          if (after || before?.metadata.origin !== 'sidecar') continue;
+          const { namespace, name } = ref;
+          const rows = await transaction.findBy(EnrolmentRow, { namespace, name, ...REGISTERED });
+          out.push(...rows.map((row) => ended(enrolmentOf(row), 'evicted', at)));
+        }
+        for (const { id, endedAt = at } of out) {
+          await transaction.update(EnrolmentRow, { id }, { ended: 'evicted', endedAt });
+        }
+        this.turnedOut.set(number, out);
+      }
+    });
+    log.onChange(({ revision: { number, author } }) => {
+      const out = this.turnedOut.get(number) ?? [];
+      this.turnedOut.delete(number);
+      for (const enrolment of out) this.keep(enrolment);
+      for (const enrolment of out) this.tell({ what: 'ended', enrolment, by: author });
+    });
   }
 
   /** An id for an enrolment to come. */
@@ -284,7 +318,12 @@ export class EnrolmentStore {
       const now = this.byId.get(id);
       if (!now || now.ended) return undefined;
       const enrolment = changed(now);
-      await this.database.write((transaction) => transaction.update(EnrolmentRow, { id }, rowOf(enrolment)), lane);
+      const { affected } = await this.database.write(
+        (transaction) => transaction.update(EnrolmentRow, { id, ended: IsNull() }, rowOf(enrolment)),
+        lane,
+      );
+      // A revision may have ended it in the meantime.
+      if (affected === 0) return undefined;
       this.keep(enrolment);
       return enrolment;
     });

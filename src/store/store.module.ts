@@ -30,7 +30,15 @@ import { SqlRevisionLog } from './revision-log.js';
     },
     { provide: ApiTokenStore, inject: [Database, DataDirectory], useFactory: openTokens },
     { provide: Memory, inject: [Database], useFactory: (database: Database) => new Memory(database) },
-    { provide: EnrolmentStore, inject: [Database], useFactory: (database: Database) => EnrolmentStore.open(database) },
+    {
+      provide: EnrolmentStore,
+      inject: [Database, SqlRevisionLog],
+      useFactory: async (database: Database, log: SqlRevisionLog) => {
+        const enrolments = await EnrolmentStore.open(database);
+        enrolments.follow(log);
+        return enrolments;
+      },
+    },
   ],
   exports: [Database, SqlRevisionLog, Registry, ApiTokenStore, EnrolmentStore, Memory],
 })
