@@ -12,6 +12,8 @@ export interface WaitOptions {
   /** `100%`, or a number of proxies. */
   readonly wait?: string;
   readonly timeout?: string;
+  /** Whether proxies that are lost count as proxies that do not serve the revision. */
+  readonly lost?: string;
 }
 
 export interface ChangeOptions extends WaitOptions {
@@ -20,9 +22,10 @@ export interface ChangeOptions extends WaitOptions {
 }
 
 /** Throws a usage failure for options that only make sense together. */
-export function checkChangeOptions({ wait, timeout }: ChangeOptions): void {
-  if (timeout !== undefined && wait === undefined) {
-    throw new Failure(EXIT.usage, '--timeout means nothing without --wait; add --wait 100%');
+export function checkChangeOptions({ wait, timeout, lost }: ChangeOptions): void {
+  if (wait !== undefined) return;
+  for (const [flag, value] of Object.entries({ '--timeout': timeout, '--lost': lost })) {
+    if (value !== undefined) throw new Failure(EXIT.usage, `${flag} means nothing without --wait; add --wait 100%`);
   }
 }
 
@@ -34,15 +37,14 @@ export interface Waited {
 
 /** Waits for proxies to serve `revision`. That they do not in time, or never will, is a failure that is given, not thrown. */
 export async function waitForProxies(
-  rest: Rest,
+  rest: Pick<Rest, 'request'>,
   revision: number,
-  wait: string,
-  timeout = DEFAULT_WAIT,
+  { wait, timeout = DEFAULT_WAIT, lost }: WaitOptions & { readonly wait: string },
 ): Promise<Waited> {
   terminal.progress(`waiting up to ${timeout} for ${wait} of the proxies to serve revision ${revision} ...`);
   try {
     const { body } = await rest.request('GET', `/v1/revisions/${segment(revision)}/receipt`, {
-      query: { wait, timeout },
+      query: { wait, timeout, lost },
       patienceMs: parseDuration(timeout) ?? 0,
     });
     return { receipt: body as Receipt };
@@ -53,18 +55,28 @@ export async function waitForProxies(
   }
 }
 
+/** How many revisions are waited for at the same time: others wait as well, and a server takes only so many connections. */
+const AT_ONCE = 8;
+
 /**
  * Waits for `revisions` if `options` say so, and says what came of it. Each concerns proxies of its own, so each is waited
- * for; the receipt is that of the last, or of the first that proxies do not serve.
+ * for, within the time for all; the receipt is that of the last, or of the first that proxies do not serve.
  */
 export async function waitIfAsked(
-  rest: Rest,
+  rest: Pick<Rest, 'request'>,
   revisions: readonly number[],
-  { wait, timeout }: WaitOptions,
+  { wait, timeout = DEFAULT_WAIT, lost }: WaitOptions,
 ): Promise<Waited | undefined> {
   if (wait === undefined) return undefined;
   const distinct = [...new Set(revisions)];
-  const all = await Promise.all(distinct.map((revision) => waitForProxies(rest, revision, wait, timeout)));
+  const end = performance.now() + (parseDuration(timeout) ?? 0);
+  const all: Waited[] = [];
+  for (let from = 0; from < distinct.length; from += AT_ONCE) {
+    const left = from === 0 ? timeout : `${Math.max(0, Math.ceil(end - performance.now()))}ms`;
+    const some = distinct.slice(from, from + AT_ONCE);
+    const options = { wait, timeout: left, ...(lost !== undefined && { lost }) };
+    all.push(...(await Promise.all(some.map((revision) => waitForProxies(rest, revision, options)))));
+  }
   const failed = all.find(({ failure }) => failure);
   if (!failed) for (const { receipt } of all) terminal.talk(printReceipt(receipt));
   return failed ?? all.at(-1);

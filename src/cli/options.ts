@@ -20,6 +20,13 @@ export const namespaceOption = (meaning = `the namespace; by default "${DEFAULT_
 export const outputOption = (formats: readonly Format[]): Option =>
   new Option('-o, --output <format>', 'form of the data').choices(formats).default('table');
 
+/** Whether proxies that are lost count as such that do not serve a revision. */
+export const lostOption = (): Option =>
+  new Option('--lost <mode>', 'whether lost proxies count among those to wait for; ignore if it is left out').choices([
+    'ignore',
+    'count',
+  ]);
+
 /** Gives `command` what every write takes. */
 export function withChange(command: Command): void {
   command
@@ -29,6 +36,7 @@ export function withChange(command: Command): void {
       readTarget,
     )
     .option('--timeout <duration>', `how long to wait, up to ${LONGEST_WAIT}; by default ${DEFAULT_WAIT}`, readTimeout)
+    .addOption(lostOption())
     .option('--comment <text>', 'why; kept with the revision')
     .addOption(outputOption(['table', 'json', 'yaml']));
 }

@@ -15,7 +15,7 @@ import type { ChangeOptions } from './change-options.js';
 import type { DeleteOptions } from './delete.js';
 import { CLIENT_DEFAULTS, CLIENT_VARIABLES, type Environment } from './client-settings.js';
 import { EXIT, exitCodeHelp } from './exit.js';
-import { namespaceOption, outputOption, withChange, withClient } from './options.js';
+import { lostOption, namespaceOption, outputOption, withChange, withClient } from './options.js';
 import { FORMATS, type Format } from './output.js';
 import { DEFAULT_NAMESPACE, RESOURCES } from './resources.js';
 import type { RunOptions } from './run-plan.js';
@@ -190,11 +190,12 @@ function addWait(program: Command, env: Environment): void {
         .default(DEFAULT_WAIT)
         .argParser(readTimeout),
     )
+    .addOption(lostOption())
     .addOption(outputOption(['table', 'json', 'yaml']));
   withClient(
     command,
     env,
-    async (rest, _, options: { for: string; timeout: string; output: Format }, revision?: string) => {
+    async (rest, _, options: { for: string; timeout: string; lost?: string; output: Format }, revision?: string) => {
       const { wait } = await import('./wait.js');
       await wait(rest, revision, options);
     },

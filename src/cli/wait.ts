@@ -8,12 +8,13 @@ import type { Rest } from './rest.js';
 export interface AwaitOptions {
   readonly for: string;
   readonly timeout: string;
+  readonly lost?: string;
   readonly output: Format;
 }
 
 export async function wait(rest: Rest, revision: string | undefined, options: AwaitOptions): Promise<void> {
   const number = revision === undefined ? await newest(rest) : read(revision);
-  const { receipt, failure } = await waitForProxies(rest, number, options.for, options.timeout);
+  const { receipt, failure } = await waitForProxies(rest, number, { ...options, wait: options.for });
   // Scripts that asked for data get it either way; people get it in the failure.
   if (!failure || options.output !== 'table') {
     await writeData(options.output, receipt, () => `${printReceipt(receipt)}\n`);

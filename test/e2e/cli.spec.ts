@@ -3,6 +3,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JoinedClient } from '../support/grpc-client.ts';
+import { doorsOf } from '../support/doors.ts';
 import { startSluice, type CommandResult, type Sluice } from '../support/sluice.ts';
 
 let sluice: Sluice;
@@ -134,6 +136,28 @@ What is listed as applied stays so (1 of 3). The one document after it was not s
     const late = await sluice.cli(['apply', '-f', '-'], {}, stdout);
     expect(late.code).toBe(1);
     expect(late.stderr).toMatch(/TrafficSplit shop\/cart \(stdin:1\): .* was changed in revision \d+/);
+  });
+});
+
+describe('a proxy that is lost', () => {
+  it('is named, and waited for by whoever says so', async () => {
+    await using other = await startSluice({ settings: { 'proxy-lease': '1s' } });
+    const client = await JoinedClient.join(doorsOf(other), 'shop', { name: 'gone' });
+    await client.report({});
+    client.close();
+    const isLost = async () => (await other.cli(['get', 'proxies'])).stdout.includes('lost');
+    await other.server.until('it is lost', isLost);
+    const apply = (name: string, ...flags: string[]) =>
+      other.cli(['apply', '-f', '-', '--wait', '100%', '--timeout', '50ms', ...flags], {}, service(name));
+    expect(await apply('one')).toMatchObject({ code: 0, stderr: expect.stringContaining('shop/gone is lost') });
+    expect(await apply('two', '--lost', 'count')).toMatchObject({ code: 79 });
+    const wait = ['wait', '--timeout', '50ms'];
+    expect(await other.cli([...wait, '--lost', 'ignore'])).toMatchObject({ code: 0 });
+    expect(await other.cli([...wait, '--lost', 'count'])).toMatchObject({ code: 79 });
+    expect(await other.cli(['delete', 'service', 'shop/two', '--lost', 'count'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--lost means nothing without --wait'),
+    });
   });
 });
 

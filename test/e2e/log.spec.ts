@@ -1,26 +1,17 @@
 /** What members and strangers can have written into the log of the server: something of each, and not more than that. */
-import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TYPES, TYPE_ORDER } from '../../src/compile/resource.js';
 import { sluice as messages } from '../../src/proto/messages.js';
 import { JoinedClient, join, signingRequest, type Doors } from '../support/grpc-client.js';
+import { doorsOf } from '../support/doors.js';
 import { startSluice, type Sluice } from '../support/sluice.js';
 
 let sluice: Sluice;
 let doors: Doors;
 beforeAll(async () => {
   sluice = await startSluice();
-  const portOf = (address: string) => Number(address.split(':').at(-1));
-  doors = {
-    joinPort: portOf(sluice.join),
-    xdsPort: portOf(sluice.xds),
-    trustAnchors: readFileSync(sluice.trustAnchors, 'utf8'),
-    joinToken: async (namespace, claims) => {
-      const made = await sluice.cli(['token', 'join', '-n', namespace, '--name', claims.name]);
-      return made.stdout.trim();
-    },
-  };
+  doors = doorsOf(sluice);
 });
 afterAll(() => sluice[Symbol.asyncDispose]());
 
