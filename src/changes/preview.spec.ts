@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { anyEdit, type Edit } from '../../test/support/arbitrary-mesh.js';
-import { ModelPlane, type Sidecar } from '../../test/support/model-plane.js';
+import { ModelPlane } from '../../test/support/model-plane.js';
+import type { Sidecar } from '../../test/support/model-sidecar.js';
 import { TYPES, TYPE_ORDER } from '../compile/resource.js';
 import { printRef, type Document, type Draft } from '../model/document.js';
 import { find } from '../model/mesh.js';

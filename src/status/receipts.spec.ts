@@ -1,7 +1,8 @@
 /** What a receipt counts and names, when waiting for it ends, and what an object's status says of it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { aPolicy, aService, aSplit, aWorkload, putting, removing } from '../../test/support/model-documents.js';
-import { LEASE_MS, ModelPlane, type Sidecar } from '../../test/support/model-plane.js';
+import { LEASE_MS, ModelPlane } from '../../test/support/model-plane.js';
+import type { Sidecar } from '../../test/support/model-sidecar.js';
 import { TYPES } from '../compile/resource.js';
 import { find } from '../model/mesh.js';
 import { refOf, type Document } from '../model/document.js';

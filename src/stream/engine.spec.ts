@@ -1,9 +1,10 @@
 /** When worlds are compiled, whom it is told of, and what becomes of one that cannot be compiled. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { aService, aSplit, aWorkload, putting } from '../../test/support/model-documents.js';
-import { ModelPlane, type Sidecar } from '../../test/support/model-plane.js';
+import { aService, aSplit, aWorkload, putting, removing } from '../../test/support/model-documents.js';
+import { ModelPlane } from '../../test/support/model-plane.js';
+import type { Sidecar } from '../../test/support/model-sidecar.js';
 import { Compiler } from '../compile/compiler.js';
-import { TYPES, TYPE_ORDER } from '../compile/resource.js';
+import { TYPES, TYPE_ORDER, type TypeUrl } from '../compile/resource.js';
 import { emptyMesh, type Mesh } from '../model/mesh.js';
 import { Engine, type Published } from './engine.js';
 
@@ -70,6 +71,52 @@ describe('the engine', () => {
     expect(heard(late)).toEqual(['-other.shop:80', CART, CART]);
     late.answer(0);
     expect(late.session?.client.proof(TYPES.route, CART, plane.engine.table.sequence)).toBe('pending');
+  });
+
+  describe('with a service of two identities, of which one goes', () => {
+    const [cart, other] = [aWorkload('cart'), aWorkload('other', '10.0.0.7', 'cart')];
+    beforeEach(async () => {
+      plane.close();
+      plane = new ModelPlane(true);
+      plane.write(putting(aService('cart')));
+      plane.report(putting(cart, other));
+      await vi.advanceTimersByTimeAsync(100);
+    });
+    const asking = (...types: readonly TypeUrl[]): Sidecar => {
+      const web = plane.join('shop/web');
+      web.connect();
+      for (const type of types) web.ask(type, [CART], []);
+      while (web.inbox.length > 0) web.answer(0);
+      return web;
+    };
+    /** Whether the identity is still good for calls of callers that may not have been told yet that it went. */
+    const isLingering = (): boolean => {
+      const whole = new Compiler('sluice', 'sluice.local');
+      whole.rebuild(plane.worlds.current);
+      const [now, then] = [plane.engine.table, whole].map((table) => table.get(TYPES.cluster, CART)?.version);
+      return now !== then;
+    };
+
+    it('lets that linger until its callers have been told, also when it is at work just then', async () => {
+      const web = asking(TYPES.cluster, TYPES.endpoints);
+      plane.report(removing(other));
+      await vi.advanceTimersByTimeAsync(100);
+      expect(isLingering()).toBe(true);
+      while (web.inbox.length > 0) web.answer(0);
+      // It looks 50 ms later, and has so much to do by then that it is not done.
+      await vi.advanceTimersByTimeAsync(35);
+      for (let made = 0; made < 30; made += 1) plane.write(putting(aService('unseen', 80 + made)));
+      await vi.advanceTimersByTimeAsync(200);
+      expect(isLingering()).toBe(false);
+    });
+
+    it('lets it linger while somebody has a stream who may not have been told, and has said nothing yet', async () => {
+      asking(TYPES.cluster, TYPES.endpoints);
+      plane.join('shop/job').open();
+      plane.report(removing(other));
+      await vi.advanceTimersByTimeAsync(200);
+      expect(isLingering()).toBe(true);
+    });
   });
 
   it('gives a sidecar its own listener, by name or by wildcard, and that of no other', () => {

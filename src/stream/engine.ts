@@ -286,7 +286,11 @@ export class Engine implements Shared {
 
   /** Lets go of what lingers for the sake of clients that have moved on by now. */
   private settle(): void {
-    if (this.work || this.isClosed) return;
+    if (this.isClosed) return;
+    if (this.work) {
+      this.lookForSettled();
+      return;
+    }
     let proven = this.upTo;
     for (const { serves = 0 } of this.sessions.keys()) proven = Math.min(proven, serves);
     const publication = this.table.settle(proven);

@@ -1,23 +1,20 @@
 /** A control plane without sockets and database: sources, world, compiler, sessions, fleet and receipts as they are, and sidecars that are played. */
 import { Compiler } from '../../src/compile/compiler.js';
-import { TYPE_ORDER, type Resource, type TypeUrl } from '../../src/compile/resource.js';
+import type { TypeUrl } from '../../src/compile/resource.js';
 import { printRef, type Document } from '../../src/model/document.js';
-import { spiffeId, type SpiffeId } from '../../src/model/names.js';
 import type { Change, Revision } from '../../src/model/revision.js';
 import { Fleet, type EnrolmentView, type Enrolments } from '../../src/status/fleet.js';
 import { putBy } from '../../src/status/history.js';
 import { Receipts } from '../../src/status/receipts.js';
 import { Ring } from '../../src/status/ring.js';
 import type { Names } from '../../src/stream/client.js';
-import type { DeltaResponse } from '../../src/stream/delta.js';
 import type { RevisionLog } from '../../src/store/revision-log.js';
 import { Engine } from '../../src/stream/engine.js';
 import type { Session } from '../../src/stream/session.js';
 import { Worlds } from '../../src/world/fold.js';
 import type { Source, SourceEvent } from '../../src/world/source.js';
 import { changesOf, type Edit } from './arbitrary-mesh.js';
-
-const TRUST_DOMAIN = 'sluice.local';
+import { Sidecar, TRUST_DOMAIN } from './model-sidecar.js';
 
 /** How long a sidecar without a stream is waited for, in milliseconds. */
 export const LEASE_MS = 1_000;
@@ -67,6 +64,8 @@ interface Past {
 export class ModelPlane {
   readonly engine: Engine;
   readonly ring: Ring;
+  /** Forgets nothing. */
+  private readonly chronicle = new Ring(Infinity);
   readonly fleet: Fleet;
   readonly receipts: Receipts;
   readonly worlds: Worlds;
@@ -85,6 +84,7 @@ export class ModelPlane {
   /** By name, the objects that anything of that name was ever made of, printed. */
   private readonly causes = new Map<string, Set<string>>();
   private readonly sidecars = new Map<Session, Sidecar>();
+  private joined = 0;
 
   /**
    * @param isHurried whether a slice of the engine's time is over after each step, so that all else may come in between
@@ -101,6 +101,7 @@ export class ModelPlane {
     // Whoever is in a hurry also takes in at once whatever has come.
     this.engine = new Engine(new Compiler('sluice', TRUST_DOMAIN), fail, clock, isHurried ? 1 : undefined);
     this.engine.onPublished((published) => this.ring.record(published));
+    this.engine.onPublished((published) => this.chronicle.record(published));
     this.engine.onPublished(({ steps: { length }, publication: { sequence, changed } }) => {
       if (length > 1) this.together.add(sequence);
       for (const [type, names] of changed) for (const name of names) this.remember(type, name, sequence);
@@ -168,13 +169,17 @@ export class ModelPlane {
     this.facts.tell({ changes });
   }
 
-  join(id: string, isPicky = false): Sidecar {
-    const sidecar = new Sidecar(this, id, isPicky);
+  /** A sidecar that has joined as the workload `id`, and is still to open its stream. */
+  join(id: string): Sidecar {
+    this.joined += 1;
+    const sidecar = new Sidecar(this, id, `e${this.joined}:${id}`);
     this.roster.put(sidecar.view());
     return sidecar;
   }
 
+  /** Turns a sidecar out: it may go on with what it has for as long as its certificate is good. */
   evict(sidecar: Sidecar): void {
+    sidecar.isTurnedOut = true;
     this.roster.put({ ...sidecar.view(), endedAt: Date.now() });
     sidecar.disconnect();
   }
@@ -185,7 +190,7 @@ export class ModelPlane {
 
   /** What a revision changed: by itself, unless others were taken in with it, which may have undone it before it was seen. */
   namesOf(revision: number): Names {
-    const seen = this.ring.of(revision);
+    const seen = this.chronicle.of(revision);
     const isAlone = seen && !this.together.has(seen.sequence);
     return (isAlone ? this.names.get(revision) : seen?.names) ?? new Map<TypeUrl, Set<string>>();
   }
@@ -211,6 +216,11 @@ export class ModelPlane {
     const written = new Set(this.revisions[revision - 1]?.changes.map(({ ref }) => printRef(ref)));
     const kin = this.revisions.filter(({ changes }) => changes.some(({ ref }) => written.has(printRef(ref))));
     return kin.map(({ number }) => number);
+  }
+
+  /** The first state of the world that holds a revision; undefined while it is not published. */
+  sequenceOf(revision: number): number | undefined {
+    return this.chronicle.of(revision)?.sequence;
   }
 
   /** Says whether to hold `version` of a name is to have what became of it at `sequence`, or something newer. */
@@ -244,112 +254,3 @@ const numbered = (document: Document, revision: number): Document => ({
   ...document,
   metadata: { ...document.metadata, origin: 'rest', revision },
 });
-
-/** A sidecar that does what it is told, as slowly as the test wants it to; a picky one refuses some resources. */
-export class Sidecar {
-  readonly held = new Map<TypeUrl, Map<string, string>>(TYPE_ORDER.map((type) => [type, new Map()]));
-  readonly wanted = new Map<TypeUrl, Set<string>>(TYPE_ORDER.map((type) => [type, new Set()]));
-  inbox: DeltaResponse[] = [];
-  session: Session | undefined;
-  /** What it has put in force of what it has heard, and which names it refused of that. */
-  private readonly swapped = new Map<DeltaResponse, readonly string[]>();
-  private readonly identity: SpiffeId;
-
-  constructor(
-    private readonly plane: ModelPlane,
-    readonly id: string,
-    private readonly isPicky: boolean,
-  ) {
-    const [namespace = '', account = ''] = id.split('/');
-    this.identity = spiffeId({ trustDomain: TRUST_DOMAIN, namespace, account });
-  }
-
-  view(): EnrolmentView {
-    const certificateEndsAt = Date.now() + 86_400_000;
-    return { enrolment: `e:${this.id}`, id: this.id, identity: this.identity, joinedAt: Date.now(), certificateEndsAt };
-  }
-
-  connect(): void {
-    if (this.session) return;
-    const session = this.plane.engine.open(this.id, TYPE_ORDER);
-    this.session = session;
-    this.plane.opened(session, this);
-    this.plane.fleet.connected(this.connection(session));
-    for (const type of TYPE_ORDER) {
-      const names = [...this.wantedOf(type)];
-      const ask = names.length > 0 ? { subscribe: names, unsubscribe: [] } : { subscribe: ['*'], unsubscribe: ['*'] };
-      this.tell(type, '', ask, Object.fromEntries(this.heldOf(type)));
-    }
-  }
-
-  disconnect(): void {
-    const { session } = this;
-    if (!session) return;
-    this.session = undefined;
-    this.inbox = [];
-    this.plane.engine.close(session);
-    this.plane.fleet.disconnected(this.connection(session));
-  }
-
-  /** Wants `add`, and no longer `drop`, if it has a stream to say so. */
-  ask(type: TypeUrl, add: readonly string[], drop: readonly string[]): void {
-    if (!this.session) return;
-    const unsubscribe = drop.filter((name) => !add.includes(name));
-    for (const name of add) this.wantedOf(type).add(name);
-    for (const name of unsubscribe) {
-      this.wantedOf(type).delete(name);
-      this.heldOf(type).delete(name);
-    }
-    this.tell(type, '', { subscribe: add, unsubscribe });
-  }
-
-  hear(responses: readonly DeltaResponse[]): void {
-    this.inbox.push(...responses);
-  }
-
-  /** Puts in force what it has heard at `index`, short of what it refuses, and says nothing of that yet. */
-  swap(index: number): void {
-    const response = this.inbox[index % Math.max(1, this.inbox.length)];
-    if (!response || this.swapped.has(response)) return;
-    const { type, resources, removed } = response;
-    const refused = resources.filter((resource) => this.refuses(resource)).map(({ name }) => name);
-    this.swapped.set(response, refused);
-    for (const { name, version } of resources) {
-      if (!refused.includes(name) && this.wantedOf(type).has(name)) this.heldOf(type).set(name, version);
-    }
-    for (const name of removed) this.heldOf(type).delete(name);
-  }
-
-  /** Answers the response at `index` of those that it has heard. */
-  answer(index: number): void {
-    this.swap(index);
-    const [response] = this.inbox.splice(index % Math.max(1, this.inbox.length), 1);
-    if (!response) return;
-    const { type, nonce } = response;
-    const refused = this.swapped.get(response) ?? [];
-    const error = { message: 'no', resources: refused.map((name) => ({ name, reason: 'it is not to its taste' })) };
-    this.tell(type, nonce, { subscribe: [], unsubscribe: [] }, {}, refused.length > 0 ? error : undefined);
-  }
-
-  refuses: (resource: Pick<Resource, 'name' | 'version'>) => boolean = ({ version }) =>
-    this.isPicky && /[01]$/.test(version);
-
-  heldOf = (type: TypeUrl): Map<string, string> => this.held.get(type) ?? new Map<string, string>();
-  wantedOf = (type: TypeUrl): Set<string> => this.wanted.get(type) ?? new Set<string>();
-
-  private connection(session: Session) {
-    return { id: this.id, enrolment: `e:${this.id}`, identity: this.identity, agent: 'sluice-proxy', session };
-  }
-
-  private tell(
-    type: TypeUrl,
-    nonce: string,
-    asking: { readonly subscribe: readonly string[]; readonly unsubscribe: readonly string[] },
-    initialVersions: Record<string, string> = {},
-    error?: { readonly message: string; readonly resources: readonly { name: string; reason: string }[] },
-  ): void {
-    const { session } = this;
-    if (!session) return;
-    this.hear(this.plane.engine.receive(session, { type, nonce, ...asking, initialVersions, ...(error && { error }) }));
-  }
-}

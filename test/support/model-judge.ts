@@ -1,0 +1,88 @@
+/** Holds what the control plane says of its sidecars against what each of them really has, and counts when it did so. */
+import { expect } from 'vitest';
+import { TYPE_ORDER, type TypeUrl } from '../../src/compile/resource.js';
+import type { Receipt } from '../../src/status/receipt.js';
+import { mayHave } from '../../src/stream/scope.js';
+import { LEASE_MS, type ModelPlane } from './model-plane.js';
+import type { Sidecar } from './model-sidecar.js';
+
+/** How it stands with a sidecar and a name while a receipt is looked at. */
+export const CIRCUMSTANCES = [
+  'settled',
+  'in flight',
+  'in force and not acknowledged',
+  'disconnected',
+  'lost',
+  'turned out',
+  'not introduced',
+  'refused',
+  'forgotten',
+] as const;
+export type Circumstance = (typeof CIRCUMSTANCES)[number];
+
+/** Looks at names that a sidecar wants. */
+export interface Looks {
+  /** It had what the receipt is of, or something newer. */
+  has: number;
+  /** It had not: a receipt that did not name it was false. */
+  lacks: number;
+}
+
+export class Judge {
+  readonly looks = Object.fromEntries(CIRCUMSTANCES.map((one) => [one, { has: 0, lacks: 0 }])) as Record<
+    Circumstance,
+    Looks
+  >;
+
+  /** Throws unless whoever `receipt` does not name has what the revision changed, or something newer. */
+  expectTrue(plane: ModelPlane, sidecars: readonly Sidecar[], receipt: Receipt): void {
+    const { revision, sequence, affected, serving, laggards, lost } = receipt;
+    if (sequence === undefined) return;
+    if (affected < serving) expect.fail(`revision ${revision}: ${serving} of ${affected} serve it`);
+    for (const { proxy, reason, detail } of laggards) {
+      const refused = /^it refused (.+): it is not to its taste$/.exec(detail)?.[1];
+      if (reason === 'refused' && (refused === undefined || !plane.concerns(revision, refused)))
+        expect.fail(`revision ${revision} changed nothing that ${proxy} refuses: ${detail}`);
+    }
+    const left = [...laggards, ...lost].map(({ proxy }) => proxy);
+    for (const sidecar of sidecars) {
+      const lack = this.lackOf(plane, sidecar, revision);
+      // Of a revision that is forgotten it is not known whether it is what is refused.
+      if (!plane.ring.of(revision) && TYPE_ORDER.some((type) => sidecar.refusedOf(type).size > 0)) continue;
+      // Several may bear one name, one after the other.
+      const named = lack === undefined ? -1 : left.indexOf(sidecar.id);
+      if (named >= 0) left.splice(named, 1);
+      else if (lack !== undefined) expect.fail(`revision ${revision}: ${sidecar.enrolment} is not named, and ${lack}`);
+    }
+  }
+
+  /** What a sidecar has that is older than what `revision` made of it. */
+  private lackOf(plane: ModelPlane, sidecar: Sidecar, revision: number): string | undefined {
+    let lack: string | undefined;
+    const sequence = plane.sequenceOf(revision);
+    if (sequence === undefined) return undefined;
+    for (const [type, names] of plane.namesOf(revision)) {
+      for (const name of names) {
+        if (!sidecar.wantedOf(type).has(name) || !mayHave(sidecar.id, name)) continue;
+        const held = sidecar.heldOf(type).get(name);
+        const isForgotten = !plane.ring.of(revision);
+        // Of what is forgotten it is known at best that nothing older is in force: of what was just asked for, nothing is.
+        const has = plane.isInForce(type, name, held, sequence) || (isForgotten && held === undefined);
+        const circumstance = circumstanceOf(sidecar, type, name);
+        for (const one of isForgotten ? [circumstance, 'forgotten' as const] : [circumstance])
+          this.looks[one][has ? 'has' : 'lacks'] += 1;
+        if (!has) lack ??= `holds ${held ?? 'nothing'} of ${type} ${name}`;
+      }
+    }
+    return lack;
+  }
+}
+
+function circumstanceOf(sidecar: Sidecar, type: TypeUrl, name: string): Circumstance {
+  if (sidecar.isTurnedOut) return 'turned out';
+  if (!sidecar.session) return Date.now() - sidecar.seenAt < LEASE_MS ? 'disconnected' : 'lost';
+  if (!sidecar.isIntroduced) return 'not introduced';
+  const flight = sidecar.flightOf(type, name);
+  if (flight) return flight === 'swapped' ? 'in force and not acknowledged' : 'in flight';
+  return sidecar.refusedOf(type).has(name) ? 'refused' : 'settled';
+}
