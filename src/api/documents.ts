@@ -90,9 +90,9 @@ export class Documents {
   private async waited(
     { revision }: Committed,
     { wait }: ChangeQuery,
-    { signal }: Caller,
+    { signal, author }: Caller,
   ): Promise<Receipt | undefined> {
-    return wait && this.receipts.wait(revision, wait, wait.timeoutMs, signal);
+    return wait && this.receipts.wait(revision, wait, wait.timeoutMs, signal, author);
   }
 
   private result({ revision, changed }: Committed, receipt: Receipt | undefined): ChangeResult {

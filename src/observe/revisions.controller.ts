@@ -123,8 +123,9 @@ export class RevisionsController {
   ): Promise<ReceiptDto> {
     const { lost, wait } = readReceiptQuery(query);
     const revision = this.made(number);
+    const { signal, author } = callerOf(request);
     const receipt = wait
-      ? this.receipts.wait(revision, wait, wait.timeoutMs, callerOf(request).signal)
+      ? this.receipts.wait(revision, wait, wait.timeoutMs, signal, author)
       : this.receipts.now(revision, lost);
     return receipt as Promise<ReceiptDto>;
   }

@@ -17,10 +17,11 @@ import {
   type Target,
 } from './receipt.js';
 import type { Effect, Ring } from './ring.js';
+import { WaitingRoom } from './waiting-room.js';
 import { Watch } from './watch.js';
 
-/** Callers that may wait at the same time before further ones are refused. */
-const MAX_WAITING = 1_000;
+/** Callers that may wait at the same time before further ones are refused: of all tokens, of each, and of one that has few. */
+const ROOM = { places: 1_000, each: 500, reserve: 100, few: 10 };
 /** Receipts of the time before the server started that are kept at hand. */
 const MAX_REMEMBERED = 1_000;
 
@@ -33,7 +34,7 @@ export interface Wish {
 export class Receipts {
   private readonly remembered = new Map<number, Effect['put']>();
   private readonly watch: Watch;
-  private waiting = 0;
+  private readonly room = new WaitingRoom(ROOM);
 
   /** @param history what the revision of that number put in place; it throws `gone` when nobody knows any more */
   constructor(
@@ -47,7 +48,7 @@ export class Receipts {
 
   /** How many callers wait. */
   get callers(): number {
-    return this.waiting;
+    return this.room.size;
   }
 
   /** The receipt of `revision` as it stands. Throws `gone` when nothing is known of it any more. */
@@ -65,16 +66,16 @@ export class Receipts {
    * Waits until as many proxies as `wish` asks for serve `revision`, and gives the receipt. Throws
    * `not-applied-in-time` after `timeoutMs`, or when `signal` says that nobody listens any more, and `refused-by-proxy`
    * as soon as refusals put the target out of reach; both carry the receipt. The change itself stands either way. Throws
-   * `gone` as `now` does.
+   * `gone` as `now` does. Places are shared by `author`: who finds none gets the receipt as it stands.
    */
-  async wait(revision: number, { target, lost }: Wish, timeoutMs: number, signal?: AbortSignal): Promise<Receipt> {
-    const isCrowded = this.waiting >= MAX_WAITING;
-    const account = await this.settled(revision, { target, lost }, isCrowded ? 0 : timeoutMs, signal);
+  async wait(revision: number, wish: Wish, timeoutMs: number, signal?: AbortSignal, author = ''): Promise<Receipt> {
+    const { target } = wish;
+    const { account, crowded } = await this.settled(revision, wish, { timeoutMs, signal, author });
     const { receipt } = account;
     if (isMet(receipt, target)) return receipt;
     const hopeless = isHopeless(account, target);
     const told = explain(receipt, target);
-    const detail = isCrowded && !hopeless ? `${MAX_WAITING} callers are waiting already. ${told}` : told;
+    const detail = crowded !== undefined && !hopeless ? `${crowded}. ${told}` : told;
     throw new MeshError(hopeless ? 'refused-by-proxy' : 'not-applied-in-time', detail, [], { revision, receipt });
   }
 
@@ -82,26 +83,27 @@ export class Receipts {
     this.watch.close();
   }
 
-  /** How it stands when the target is met or out of reach, or when the time is over. */
+  /** How it stands when the target is met or out of reach, or when the time is over; or now, if there is no place to wait. */
   private async settled(
     revision: number,
     { target, lost }: Wish,
-    timeoutMs: number,
-    signal?: AbortSignal,
-  ): Promise<Account> {
+    { timeoutMs, signal, author }: { timeoutMs: number; signal: AbortSignal | undefined; author: string },
+  ): Promise<{ readonly account: Account; readonly crowded?: string }> {
     const earlier = await this.effectOf(revision);
     const look = (): Account => this.stand(revision, this.ring.of(revision) ?? earlier, lost);
     const isOver = (account: Account): boolean => isMet(account.receipt, target) || isHopeless(account, target);
     const first = look();
-    if (isOver(first) || timeoutMs === 0 || signal?.aborted) return first;
-    this.waiting += 1;
+    if (isOver(first) || timeoutMs === 0 || signal?.aborted) return { account: first };
+    const crowded = this.room.refusalOf(author);
+    if (crowded !== undefined) return { account: first, crowded };
+    this.room.enter(author);
     try {
       return await new Promise((resolve) => {
         const end = (account: Account): void => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', giveUp);
           stop();
-          resolve(account);
+          resolve({ account });
         };
         const giveUp = (): void => end(look());
         const timer = setTimeout(giveUp, timeoutMs);
@@ -116,7 +118,7 @@ export class Receipts {
         });
       });
     } finally {
-      this.waiting -= 1;
+      this.room.leave(author);
     }
   }
 
