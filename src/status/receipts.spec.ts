@@ -106,6 +106,25 @@ describe('a receipt', () => {
     expect(await ended(wait(1))).toBe('served');
   });
 
+  it('does not count who asks for what is none of its business, there or away', async () => {
+    plane.report(putting(aWorkload('web')));
+    const [web, mallory] = [connected('shop/web'), connected('shop/mallory')];
+    for (const sidecar of [web, mallory]) sidecar.ask(TYPES.listener, ['inbound/shop/web:9000'], []);
+    answerAll(web, mallory);
+    await vi.advanceTimersByTimeAsync(20);
+    const policy = aPolicy('web', 'nothing');
+    const revision = plane.write(
+      putting({ ...policy, spec: { ...(policy.spec as object), target: { scope: 'Namespace' } } }),
+    );
+    const waiting = wait(revision, { proxies: 1 });
+    expect(await ended(waiting)).toBe('waiting');
+    expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, serving: 0 });
+    mallory.disconnect();
+    expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, serving: 0 });
+    answerAll(web);
+    expect(await ended(waiting)).toBe('served');
+  });
+
   it('blames a deletion on no refusal of what had nothing to do with it', async () => {
     const other = aService('other');
     plane.write(putting(aService('cart'), other));

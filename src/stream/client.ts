@@ -24,10 +24,12 @@ export class Client {
   /**
    * @param announced types that the client asks for before it can be said to have anything: until it has, an absent
    *   request must not pass for "wants nothing of it".
+   * @param mayConcern whether a name that it asks for counts as wanted
    */
   constructor(
     private readonly table: ResourceTable,
     private readonly announced: readonly TypeUrl[],
+    private readonly mayConcern: (name: string) => boolean,
   ) {}
 
   stateOf(type: TypeUrl): TypeState {
@@ -58,9 +60,9 @@ export class Client {
   *wanted(type: TypeUrl, names: ReadonlySet<string>): Generator<string, void> {
     const { subscription } = this.stateOf(type);
     if (subscription.wildcard || names.size <= subscription.size) {
-      for (const name of names) if (subscription.covers(name)) yield name;
+      for (const name of names) if (subscription.covers(name) && this.mayConcern(name)) yield name;
     } else {
-      for (const name of subscription.names()) if (names.has(name)) yield name;
+      for (const name of subscription.names()) if (names.has(name) && this.mayConcern(name)) yield name;
     }
   }
 

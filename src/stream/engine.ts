@@ -91,6 +91,10 @@ export class Engine implements Shared {
     return this.table.sequence > 0;
   }
 
+  mayConcern(): boolean {
+    return true;
+  }
+
   /** Says who carries what sessions say. */
   speakThrough(speak: Speaker): void {
     this.speak = speak;

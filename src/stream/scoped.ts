@@ -27,8 +27,12 @@ export class Scoped implements Shared, ResourceTable {
     return this.all.audience;
   }
 
+  mayConcern(name: string): boolean {
+    return mayHave(this.workload, name);
+  }
+
   get(type: TypeUrl, name: string): Resource | undefined {
-    return mayHave(this.workload, name) ? this.all.table.get(type, name) : undefined;
+    return this.mayConcern(name) ? this.all.table.get(type, name) : undefined;
   }
 
   names(type: TypeUrl): Iterable<string> {
@@ -41,7 +45,7 @@ export class Scoped implements Shared, ResourceTable {
 
   /** Those of the names that a request asks for that are none of its sidecar's business. */
   foreign({ subscribe }: DeltaRequest): string[] {
-    return subscribe.filter((name) => !mayHave(this.workload, name));
+    return subscribe.filter((name) => !this.mayConcern(name));
   }
 
   /** The request with what "everything" comes to here in the place of that. `first`: it is the first of its type. */

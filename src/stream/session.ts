@@ -30,6 +30,8 @@ export interface Shared {
   /** The sequence up to which every session has been told what concerns it. */
   readonly told: number;
   readonly audience: Audience<Session>;
+  /** Says whether `name` may concern the client: what may not does not exist for it, and nobody tells it of that or counts it. */
+  mayConcern(name: string): boolean;
 }
 
 const REMOVAL_ORDER: readonly TypeUrl[] = [...TYPE_ORDER].reverse();
@@ -50,7 +52,7 @@ export class Session {
     private readonly shared: Shared,
     announced: readonly TypeUrl[] = [],
   ) {
-    this.client = new Client(shared.table, announced);
+    this.client = new Client(shared.table, announced, (name) => shared.mayConcern(name));
   }
 
   /** The newest sequence that the client has whole, apart from what it refuses; undefined until it has one. */
@@ -182,7 +184,7 @@ export class Session {
     for (const name of dropped) if (!this.client.asksFor(name)) audience.leave(name, this);
     for (const name of asked) {
       state.note(name, 'owed');
-      audience.join(name, this);
+      if (this.shared.mayConcern(name)) audience.join(name, this);
     }
     if (wildcard === true) {
       audience.joinAll(this);

@@ -28,6 +28,10 @@ export class ModelTable implements ResourceTable, Shared {
     return this.resources.get(type)?.get(name);
   }
 
+  mayConcern(): boolean {
+    return true;
+  }
+
   names(type: TypeUrl): Iterable<string> {
     return this.resources.get(type)?.keys() ?? [];
   }
