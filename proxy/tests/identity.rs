@@ -103,6 +103,40 @@ async fn a_bad_token_is_refused_with_advice() {
 }
 
 #[tokio::test]
+async fn a_bad_token_is_no_matter_while_the_identity_on_disk_is_good() {
+    let pki = Arc::new(Pki::new());
+    let control = ControlPlane::start(&pki).await;
+    let (_directory, resting, file) = place("bad");
+    resting.write(&pki.material("shop/cart", &Leaf::of("shop/cart"))).unwrap();
+    let identity = obtain(&resting, ways(&control, &pki, Some(&file))).await.unwrap();
+    assert_eq!(identity.leaf.id.as_str(), id("shop/cart"));
+    assert!(!file.exists(), "it is of no use to anybody");
+    fs::write(&file, "bad").unwrap();
+    resting.write(&pki.material("shop/cart", &Leaf::expired("shop/cart"))).unwrap();
+    let error = obtain(&resting, ways(&control, &pki, Some(&file))).await.err().unwrap();
+    assert!(matches!(error, NoIdentity::Join(_)), "{error}");
+}
+
+#[tokio::test]
+async fn whoever_does_not_hear_the_answer_asks_again_with_the_same_key() {
+    let pki = Arc::new(Pki::new());
+    // One that joins for the first time, and one that was somebody before.
+    for (loses, before) in [(3, None), (1, Some(pki.material("shop/cart", &Leaf::of("shop/cart"))))] {
+        let control = ControlPlane::start_as(&pki, How { loses, ..How::default() }).await;
+        let (_directory, resting, file) = place(TOKEN);
+        if let Some(material) = &before {
+            resting.write(material).unwrap();
+        }
+        let ways = Ways { deadline: Instant::now() + Duration::from_secs(20), ..ways(&control, &pki, Some(&file)) };
+        let identity = obtain(&resting, ways).await.unwrap();
+        assert!(before.is_none_or(|before| before.key != identity.material.key), "it joined");
+        let told = control.told();
+        assert_eq!(told.joined, loses + 1);
+        assert!(told.signing.iter().all(|request| *request == told.signing[0]));
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_shown_to_the_control_plane_of_the_mesh_alone() {
     let (pki, other) = (Arc::new(Pki::new()), Arc::new(Pki::new()));
     let impostor = ControlPlane::start_as(&pki, How { account: "shop/cart", ..How::default() }).await;

@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::{
     credentials::{Credentials, Material, Unfit},
-    request::{SigningRequest, signing_request},
+    request::SigningRequest,
 };
 use crate::{
     link::reason,
@@ -49,11 +49,17 @@ impl JoinError {
             _ => false,
         }
     }
+
+    /// Whether nothing was heard for as long as one waits.
+    pub fn took_too_long(&self) -> bool {
+        matches!(self, Self::Unreachable(status) if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled))
+    }
 }
 
-/// Trades `token` for an identity.
-pub async fn join(channel: Channel, token: &str) -> Result<Credentials, JoinError> {
-    let SigningRequest { key, request } = signing_request()?;
+/// Trades `token` for an identity. Whoever tries again does so with the same request: should the token have been used up by an
+/// answer that was lost, it is as good as before for the key that it was used by.
+pub async fn join(channel: Channel, token: &str, signing: &SigningRequest) -> Result<Credentials, JoinError> {
+    let SigningRequest { key, request } = signing.clone();
     let mut request = Request::new(JoinRequest { token: token.to_owned(), signing_request: request });
     request.set_timeout(DEADLINE);
     let response = EnrolmentClient::new(channel).join(request).await.map_err(|status| match status.code() {

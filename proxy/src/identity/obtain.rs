@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::{
     credentials::{Credentials, newcomer},
     join::{JoinError, join},
+    request::signing_request,
     state::Resting,
 };
 use crate::{backoff::Backoff, chance, link};
@@ -87,23 +88,26 @@ pub async fn obtain(resting: &Resting, ways: Ways) -> Result<Credentials, NoIden
             info!(id = %identity.leaf.id, workload = identity.workload(), "joined the mesh");
             Ok(identity)
         }
-        Err(JoinError::Refused) => {
-            spent(file);
-            Err(JoinError::Refused.into())
-        }
-        Err(error) => match before {
-            Some(identity) if still_good && error.may_pass() => {
-                warn!(%error, "the token could not be traded in; going on with the identity on disk");
-                Ok(identity)
+        Err(error) => {
+            let refused = matches!(error, JoinError::Refused);
+            if refused {
+                spent(file);
             }
-            _ => Err(error.into()),
-        },
+            match before {
+                // A token that is no good says nothing against who it was before.
+                Some(identity) if still_good && (refused || error.may_pass()) => {
+                    warn!(%error, "the token could not be traded in; going on with the identity on disk");
+                    Ok(identity)
+                }
+                _ => Err(error.into()),
+            }
+        }
     }
 }
 
-/// Trades the token in, and tries again until the deadline; only once if there is another way. Whom to believe is set,
-/// or `known` from before.
-async fn trade(token: &str, ways: &Ways, known: &[Vec<u8>], once: bool) -> Result<Credentials, JoinError> {
+/// Trades the token in, and tries again until the deadline; if there is another way, once more and at once, in case that only
+/// the answer was lost. Whom to believe is set, or `known` from before.
+async fn trade(token: &str, ways: &Ways, known: &[Vec<u8>], another_way: bool) -> Result<Credentials, JoinError> {
     let anchors = match &ways.trust_anchors {
         Some(text) => read_anchors(text).map_err(JoinError::Anchors)?,
         None if known.is_empty() => return Err(JoinError::Anchors("SLUICE_TRUST_ANCHORS is not set".into())),
@@ -112,9 +116,16 @@ async fn trade(token: &str, ways: &Ways, known: &[Vec<u8>], once: bool) -> Resul
     let tls = newcomer(&anchors).map_err(|unfit| JoinError::Anchors(unfit.to_string()))?;
     let (channel, _) = link::channel(&ways.join_addr, move || Ok(tls.clone()));
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+    let request = signing_request()?;
+    if another_way {
+        return match join(channel.clone(), token, &request).await {
+            Err(error) if error.may_pass() && !error.took_too_long() => join(channel, token, &request).await,
+            result => result,
+        };
+    }
     loop {
-        match join(channel.clone(), token).await {
-            Err(error) if error.may_pass() && !once => {
+        match join(channel.clone(), token, &request).await {
+            Err(error) if error.may_pass() => {
                 let wait = backoff.after_failure(chance::fraction());
                 if Instant::now() + wait >= ways.deadline {
                     return Err(error);

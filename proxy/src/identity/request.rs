@@ -3,6 +3,7 @@
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 
 /// A key that nobody vouches for yet.
+#[derive(Clone)]
 pub struct SigningRequest {
     /// PKCS#8, DER. It stays here.
     pub key: Vec<u8>,

@@ -52,6 +52,8 @@ pub const TOKEN: &str = "good-token";
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub joined: usize,
+    /// The signing requests that came with good tokens.
+    pub signing: Vec<Vec<u8>>,
     pub renewed: usize,
     pub reports: Vec<ReportRequest>,
     pub left: Vec<LeaveRequest>,
@@ -90,6 +92,8 @@ pub struct How {
     pub workload: &'static str,
     /// How old leaves are when they are issued, and how long they then last.
     pub leaf: (Duration, Duration),
+    /// How many of its first answers to those who join get lost.
+    pub loses: usize,
     /// Where it listens.
     pub ports: [SocketAddr; 2],
 }
@@ -100,6 +104,7 @@ impl Default for How {
             account: "sluice/control-plane",
             workload: "shop/cart",
             leaf: (Duration::from_mins(1), Duration::from_hours(24)),
+            loses: 0,
             ports: ["127.0.0.1:0".parse().unwrap(); 2],
         }
     }
@@ -313,7 +318,14 @@ impl Enrolment for Service {
         if request.token != TOKEN {
             return Err(Status::permission_denied("no"));
         }
-        self.told.lock().unwrap().joined += 1;
+        {
+            let mut told = self.told.lock().unwrap();
+            told.joined += 1;
+            told.signing.push(request.signing_request.clone());
+            if told.joined <= self.how.loses {
+                return Err(Status::unavailable("the connection broke"));
+            }
+        }
         let (namespace, name) = self.how.workload.split_once('/').unwrap();
         let certificate = self.certificate(&request.signing_request)?;
         let enrolment = "e-1".into();
