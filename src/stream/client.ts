@@ -17,6 +17,8 @@ export type Proof = 'unwanted' | 'held' | 'pending' | Refusal;
 
 export class Client {
   readonly types: ReadonlyMap<TypeUrl, TypeState> = new Map(TYPE_ORDER.map((type) => [type, new TypeState()]));
+  /** The same to go through: that is done several times for each client and change. */
+  readonly inOrder: readonly (readonly [TypeUrl, TypeState])[] = [...this.types];
 
   /** The newest sequence that the client has been known to have whole, apart from what it refuses. */
   proven: number | undefined;
@@ -42,6 +44,11 @@ export class Client {
   get isIntroduced(): boolean {
     const opened = (type: TypeUrl): boolean => this.stateOf(type).opened;
     return this.announced.length > 0 ? this.announced.every(opened) : TYPE_ORDER.some(opened);
+  }
+
+  /** Says whether there may be something new to say of any name. */
+  get hasNews(): boolean {
+    return this.inOrder.some(([, { hasNews }]) => hasNews);
   }
 
   /** What the client would not take of what there is, and does without. */

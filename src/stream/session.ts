@@ -216,7 +216,7 @@ export class Session {
   private begin(): number {
     const { table } = this.shared;
     this.hasStaleNews = false;
-    for (const [type, state] of this.client.types) {
+    for (const [type, state] of this.client.inOrder) {
       const queue = additionsOf(type, state, state.news.keys(), table);
       state.news.clear();
       if (state.owesAnswer || queue.resources.length + queue.absent.length > 0) state.queue = queue;
@@ -227,7 +227,7 @@ export class Session {
 
   /** Clusters before endpoints before listeners before routes: a type waits while one before it has more to say. */
   private add(said: DeltaResponse[], now: number): void {
-    for (const [type, state] of this.client.types) {
+    for (const [type, state] of this.client.inOrder) {
       while (state.queue) {
         if (state.inFlight) return;
         const { resources, absent } = state.take();
@@ -242,6 +242,7 @@ export class Session {
   private remove(said: DeltaResponse[], now: number): boolean {
     for (const type of REMOVAL_ORDER) {
       const state = this.client.stateOf(type);
+      if (state.gone.size === 0) continue;
       const due = removalsOf(state, this.round ?? 0).filter((name) => this.client.mayRemove(type, name));
       if (due.length === 0) continue;
       if (state.inFlight) return true;
@@ -254,7 +255,8 @@ export class Session {
 
   /** Answers what is owed while a round is under way, where that cannot lead a client to what it has not been told of. */
   private answerAside(said: DeltaResponse[], now: number): void {
-    for (const [type, state] of this.client.types) {
+    if (!this.client.hasNews) return;
+    for (const [type, state] of this.client.inOrder) {
       if (state.inFlight || state.queue) continue;
       if (NEEDS[type].some((other) => this.client.stateOf(other).queue || this.client.stateOf(other).hasNews)) continue;
       const names = this.owed(type, state);
@@ -313,14 +315,14 @@ export class Session {
 
   /** Says whether part of the round is unsent or unanswered. */
   private get isWaiting(): boolean {
-    for (const { queue, inFlight } of this.client.types.values()) if (queue || inFlight?.ofRound) return true;
-    return false;
+    return this.client.inOrder.some(([, { queue, inFlight }]) => queue !== undefined || inFlight?.ofRound === true);
   }
 
   private get hasSomethingToSay(): boolean {
-    for (const [type, state] of this.client.types) {
-      if (state.hasNews) return true;
-      for (const name of state.gone.keys()) if (this.client.mayRemove(type, name)) return true;
+    if (this.client.hasNews) return true;
+    for (const [type, { gone }] of this.client.inOrder) {
+      if (gone.size === 0) continue;
+      for (const name of gone.keys()) if (this.client.mayRemove(type, name)) return true;
     }
     return false;
   }
