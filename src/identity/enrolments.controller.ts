@@ -104,7 +104,12 @@ export class EnrolmentsController {
     summary: 'Turn a sidecar out',
     description:
       'Its stream ends, it gets no new certificate, and its workload leaves the mesh. It has to join again with a new' +
-      ' token. To evict one that has ended already changes nothing.',
+      ' token. To evict one that has ended already changes nothing.\n\n' +
+      'It keeps its certificate until `certificateEndsAt`, at most 24 hours: no list of revoked certificates reaches the' +
+      ' sidecars. Until then it can still call workloads whose policies allow its identity, and is still believed by' +
+      ' callers that were not told yet that it is gone; it learns of no change, and receipts name it as lost. To shut it' +
+      ' out at once, deny its identity in an AuthorizationPolicy: that shuts out everybody of that' +
+      ' account.',
   })
   @ApiParam({ name: 'id', example: '0f3a5c7e9b1d2468' })
   @ApiOkResponse({ type: EnrolmentDto })
