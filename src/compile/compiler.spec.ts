@@ -227,6 +227,20 @@ describe('a compiler that failed', () => {
     ]);
   });
 
+  it('takes away what went with the change that it failed on', () => {
+    const cart = [aService('cart'), aWorkload('cart-1', { service: 'cart' })];
+    const subject = new Subject(...cart, aService('web'));
+    const impossible = { ...aService('web'), spec: { ports: null } } as unknown as Document;
+    expect(() => subject.change([impossible], cart)).toThrow();
+    expect(subject.put(aService('web'))).toEqual([
+      'Cluster cart.shop:80',
+      'ClusterLoadAssignment cart.shop:80',
+      'Listener cart.shop:80',
+      expect.stringMatching(/^Listener inbound\/shop\/cart-1/),
+      'RouteConfiguration cart.shop:80',
+    ]);
+  });
+
   it('has in force what it had, and begins anew with the next mesh', () => {
     const documents = [aService('cart'), aWorkload('cart-1', { service: 'cart' })];
     const subject = new Subject(...documents);

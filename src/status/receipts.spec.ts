@@ -165,6 +165,9 @@ describe('a receipt', () => {
   it('goes on counting who is away, names who is lost, and counts those too if that is asked for', async () => {
     plane.write(putting(aService('cart')));
     const web = connected('shop/web', 'cart');
+    await vi.advanceTimersByTimeAsync(20);
+    // That is none of its business, and it is up to date all the same.
+    const unseen = plane.write(putting(aService('unseen')));
     web.disconnect();
     await vi.advanceTimersByTimeAsync(20);
     const revision = plane.write(putting(aSplit('cart', 'cart', { v1: 1 })));
@@ -172,7 +175,7 @@ describe('a receipt', () => {
     expect(await plane.receipts.now(revision)).toMatchObject({
       affected: 1,
       serving: 0,
-      laggards: [{ proxy: 'shop/web', serves: 1, reason: 'disconnected' }],
+      laggards: [{ proxy: 'shop/web', serves: unseen, reason: 'disconnected' }],
       lost: [],
     });
     await vi.advanceTimersByTimeAsync(LEASE_MS);
@@ -196,6 +199,24 @@ describe('a receipt', () => {
     expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, laggards: [{ reason: 'disconnected' }] });
     plane.evict(web);
     expect(await plane.receipts.now(revision)).toMatchObject({ affected: 0, lost: [{ proxy: 'shop/web' }] });
+  });
+
+  it('counts who is back and has not said yet all that it wants', async () => {
+    plane.write(putting(aService('cart')));
+    const web = connected('shop/web', 'cart');
+    await vi.advanceTimersByTimeAsync(20);
+    const revision = plane.write(putting(aSplit('cart', 'cart', { v1: 1 })));
+    answerAll(web);
+    web.disconnect();
+    web.open();
+    web.introduce();
+    expect(await plane.receipts.now(revision)).toMatchObject({
+      affected: 1,
+      serving: 0,
+      laggards: [{ proxy: 'shop/web', reason: 'pending' }],
+    });
+    while (web.introduce());
+    expect(await plane.receipts.now(revision)).toMatchObject({ affected: 1, serving: 1 });
   });
 
   it('says what does nothing', async () => {
@@ -340,6 +361,21 @@ describe('waiting for a receipt', () => {
     expect(await ended(waiting)).toBe('waiting');
     answerAll(job);
     expect(await ended(waiting)).toBe('served');
+  });
+
+  it('ends with the first refusal that puts the target out of reach, and with none before', async () => {
+    plane.write(putting(aService('cart')));
+    const [web, job] = [connected('shop/web', 'cart'), connected('shop/job', 'cart')];
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = () => true;
+    const revision = plane.write(putting(aSplit('cart', 'cart', { v1: 1 })));
+    const [all, half] = [wait(revision), wait(revision, { percent: 50 })];
+    expect(await ended(all)).toBe('waiting');
+    answerAll(web);
+    expect(await ended(all)).toBe('refused-by-proxy');
+    expect(await ended(half)).toBe('waiting');
+    answerAll(job);
+    expect(await ended(half)).toBe('served');
   });
 
   it('ends when a proxy that was waited for is lost, or is turned out', async () => {
@@ -496,6 +532,27 @@ describe('the status of an object', () => {
     expect(conditions(cart)['Programmed']).toMatchObject({ status: 'False', reason: 'Pending' });
     answerAll(web);
     expect(conditions(cart)['Programmed']).toMatchObject({ status: 'True', reason: 'Programmed' });
+  });
+
+  it('is as fresh as the last acknowledgement, the last that was asked for, and the last that joined', () => {
+    const status = new Status(plane.engine, plane.fleet, plane.receipts);
+    const cart = aService('cart');
+    const isProgrammed = (): boolean => {
+      const now = find(plane.worlds.current.mesh, refOf(cart));
+      const conditions = now ? status.conditionsOf(now) : [];
+      return conditions.some(({ type, status: is }) => type === 'Programmed' && is === 'True');
+    };
+    const [web, job] = [connected('shop/web', 'cart'), connected('shop/job', 'other')];
+    plane.write(putting(cart));
+    expect(isProgrammed()).toBe(false);
+    answerAll(web);
+    expect(isProgrammed()).toBe(true);
+    job.ask(TYPES.route, ['cart.shop:80'], []);
+    expect(isProgrammed()).toBe(false);
+    answerAll(job);
+    expect(isProgrammed()).toBe(true);
+    plane.join('shop/late');
+    expect(isProgrammed()).toBe(false);
   });
 
   it('is not programmed when it does nothing, and says why', async () => {

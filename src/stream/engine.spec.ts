@@ -111,11 +111,16 @@ describe('the engine', () => {
     });
 
     it('lets it linger while somebody has a stream who may not have been told, and has said nothing yet', async () => {
-      asking(TYPES.cluster, TYPES.endpoints);
-      plane.join('shop/job').open();
+      const [web, job] = [asking(TYPES.cluster, TYPES.endpoints), plane.join('shop/job')];
+      job.open();
       plane.report(removing(other));
+      await vi.advanceTimersByTimeAsync(100);
+      while (web.inbox.length > 0) web.answer(0);
       await vi.advanceTimersByTimeAsync(200);
       expect(isLingering()).toBe(true);
+      while (job.introduce());
+      await vi.advanceTimersByTimeAsync(200);
+      expect(isLingering()).toBe(false);
     });
   });
 

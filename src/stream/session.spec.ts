@@ -917,6 +917,41 @@ const rows: Row[] = [
       < C -old`,
   },
   {
+    it: 'does not take a client for up to date that turns out to hold something older of another type',
+    talk: `
+      world C:a=1 E:a=1
+      world C:a=2 E:a=2
+      > C +a held a=2
+      < nothing
+      serves 2
+      > E +a held a=1
+      < E a@2
+      serves nothing
+      proof E:a@2 pending
+      > E ack
+      < nothing
+      serves 2
+      proof E:a@2 held`,
+  },
+  {
+    it: 'does not take a client for up to date at the end of a round in which it turned out to hold something older',
+    talk: `
+      world C:a=1 E:a=1
+      world C:a=2 E:a=2
+      > C +a held a=1
+      < C a@2
+      > E +a held a=1
+      < nothing
+      > C ack
+      < E a@2
+      serves nothing
+      proof E:a@2 pending
+      > E ack
+      < nothing
+      serves 2
+      proof E:a@2 held`,
+  },
+  {
     it: 'says that a resource is gone which the client had refused and nothing came before',
     talk: `
       world C:a=1
@@ -1033,6 +1068,19 @@ describe('a session', () => {
     const subscribe = Array.from({ length: 50_001 }, (_, index) => `cluster-${index}`);
     const request = { type: TYPES.cluster, nonce: '', subscribe, unsubscribe: [], initialVersions: {} };
     expect(() => session.receive(request, 0)).toThrow(/more than 50000 names/);
+  });
+
+  it('does not take a client for up to date that has still to be told what is new', () => {
+    const table = new ModelTable();
+    const session = new Session(table);
+    table.tell(table.become([{ type: TYPES.cluster, name: 'a', version: '1' }]));
+    const ask = { type: TYPES.cluster, nonce: '', subscribe: ['a'], unsubscribe: [], initialVersions: { a: '1' } };
+    expect(session.receive(ask, 0)).toEqual([]);
+    expect(session.serves).toBe(1);
+    table.tell(table.become([{ type: TYPES.cluster, name: 'a', version: '2' }]));
+    expect(session.serves).toBe(1);
+    expect(session.speak(0)).toHaveLength(1);
+    expect(session.serves).toBe(1);
   });
 
   it('tells since when an answer has been due', () => {
