@@ -32,7 +32,7 @@ export const inboundRecipe = ({ workload, port, policies, settings, written, tru
   recipe(
     TYPES.listener,
     inboundName(keyOf(workload.metadata), port.port),
-    [workload.spec.address, reachedAt(port), portApart(port.port, ...policies), policies, settings, trustDomain],
+    [workload.spec.address, reachedAt(port), portApart(port.port, policies), policies, settings, trustDomain],
     [workload, ...policies, ...(written && !policies.some(closes) ? [written] : [])],
     inboundListener,
     [],

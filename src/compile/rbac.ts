@@ -10,7 +10,7 @@ import {
 import type { DefaultMode, MeshSettingsSpec } from '../model/mesh-settings.js';
 import { byName } from '../model/names.js';
 import { encode, encodeApart, encodedAny, field, joined } from './encoding.js';
-import { portApart, ruleAt, type PortApart } from './port-rules.js';
+import { portsNamed, ruleAt, type PortApart } from './port-rules.js';
 import { defaultRuleName, ruleName } from './resource-names.js';
 
 const { RBAC: Filter } = envoy.extensions.filters.http.rbac.v3;
@@ -66,7 +66,7 @@ export function rulesOf(policy: AuthorizationPolicy, port: PortApart, trustDomai
     found = { trustDomain, rules: new Map() };
     known.set(policy, found);
   }
-  const apart = portApart(port, policy);
+  const apart = port !== undefined && portsNamed(policy).has(port) ? port : undefined;
   const rules = found.rules.get(apart) ?? namedRules(policy, apart, trustDomain);
   found.rules.set(apart, rules);
   return rules;

@@ -58,7 +58,9 @@ export class Reach {
     const before = covered[which];
     covered[which] += by;
     let isNews = before === 0 || covered[which] === 0;
-    for (const port of ports.filter((number) => portsNamed(policy).has(number))) {
+    const named = portsNamed(policy);
+    for (const port of named.size > 0 ? ports : []) {
+      if (!named.has(port)) continue;
       const count = (covered.ports.get(port) ?? 0) + by;
       if (count > 0) covered.ports.set(port, count);
       else covered.ports.delete(port);
