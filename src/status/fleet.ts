@@ -38,6 +38,12 @@ export interface Attendance {
   readonly since: number;
 }
 
+/** A sidecar that has its stream, and since when: as text as well, because every answer to a write looks at all whom it concerns. */
+interface Presence extends Connection {
+  readonly since: number;
+  readonly sinceText: string;
+}
+
 /** A proxy by its enrolment and its id. */
 interface Named {
   readonly enrolment: string;
@@ -57,7 +63,7 @@ export type Concern = Pick<Effect, 'names' | 'sequence' | 'isVague'>;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Fleet implements Roll {
-  private readonly connections = new Map<string, Connection & { readonly since: number }>();
+  private readonly connections = new Map<string, Presence>();
   private readonly bySession = new Map<Session, string>();
   private readonly traces = new Map<string, Trace>();
   private readonly listeners = new Set<() => void>();
@@ -93,7 +99,8 @@ export class Fleet implements Roll {
     const { enrolment, session } = connection;
     const before = this.connections.get(enrolment);
     if (before) this.bySession.delete(before.session);
-    this.connections.set(enrolment, { ...connection, since: this.clock() });
+    const since = this.clock();
+    this.connections.set(enrolment, { ...connection, since, sinceText: new Date(since).toISOString() });
     this.bySession.set(session, enrolment);
     this.traces.delete(enrolment);
     this.strangers.add(enrolment);
@@ -282,21 +289,14 @@ export class Fleet implements Roll {
   }
 }
 
-const present = ({
-  enrolment,
-  id,
-  identity,
-  agent,
-  session,
-  since,
-}: Connection & { readonly since: number }): Proxy => {
+const present = ({ enrolment, id, identity, agent, session, sinceText }: Presence): Proxy => {
   const { serves, client } = session;
   return {
     enrolment,
     id,
     identity,
     state: 'connected',
-    since: new Date(since).toISOString(),
+    since: sinceText,
     agent,
     ...(serves !== undefined && { serves }),
     client,
