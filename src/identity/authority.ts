@@ -129,8 +129,10 @@ export class Authority {
 
   /** The issuer, made anew if need be: once, however many ask for it at the same time. */
   private async freshIssuer(): Promise<KeyedCertificate> {
-    const left = this.issuer.certificate.notAfter.getTime() - this.clock().getTime();
-    if (left > ISSUER_RENEWAL_MS) return this.issuer;
+    const { notBefore, notAfter } = this.issuer.certificate;
+    const now = this.clock();
+    // One that was made by a clock that was wrong is of no use before its time.
+    if (notBefore <= now && notAfter.getTime() - now.getTime() > ISSUER_RENEWAL_MS) return this.issuer;
     this.renewing ??= this.renewIssuer().finally(() => (this.renewing = undefined));
     return this.renewing;
   }

@@ -16,13 +16,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { spiffeId } from '../model/names.js';
 import { identityOf, uriOf } from '../rpc/peer.js';
 import { Authority } from './authority.js';
 import { generateKeys, readSigningRequest } from './certificates.js';
 import { renewalTime } from './renewal.js';
 import { ServerCertificate } from './server-certificate.js';
+import { wallClock, type Span } from '../work/clock.js';
 
 const DAY = 86_400_000;
 const cart = spiffeId({ trustDomain: 'sluice.local', namespace: 'shop', account: 'cart' });
@@ -178,17 +179,38 @@ describe('an issuer that is made anew under a burst of joins', () => {
 describe('the certificate of the server', () => {
   it('is renewed by the clock on the wall, and shown to who asks from then on', async () => {
     const authority = await Authority.open(directory, 'sluice.local');
-    const due: { at: number; work: () => void }[] = [];
-    const clock = { now: Date.now, at: (at: number, work: () => void) => (due.push({ at, work }), () => undefined) };
+    const due: { span: Span; work: () => void }[] = [];
+    const outside = (span: Span, work: () => void) => (due.push({ span, work }), () => undefined);
+    const clock = { now: Date.now, outside };
     const certificate = await ServerCertificate.issue(authority, ['localhost'], () => undefined, clock);
     const before = certificate.material.cert;
-    const life = due[0]!.at - Date.now();
+    const life = due[0]!.span.to - Date.now();
     expect(life).toBeGreaterThan(0.64 * DAY);
     expect(life).toBeLessThan(0.76 * DAY);
     const renewed = new Promise<string>((resolve) => certificate.onRenewal(({ cert }) => resolve(cert)));
     due[0]!.work();
     expect(await renewed).not.toBe(before);
     expect(certificate.material.cert).toBe(await renewed);
+  });
+});
+
+describe('a clock that was wrong for a while', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it('leaves no server behind whose certificate, or issuer, begins only in days', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+    const right = Date.now();
+    vi.setSystemTime(right + 3 * DAY);
+    const authority = await Authority.open(directory, 'sluice.local');
+    const certificate = await ServerCertificate.issue(authority, ['localhost'], () => undefined, wallClock);
+    const renewed = new Promise<string>((resolve) => certificate.onRenewal(({ cert }) => resolve(cert)));
+    vi.setSystemTime(right);
+    await vi.advanceTimersByTimeAsync(30_000);
+    const [leaf, issuer] = (await renewed).split(/(?<=-----END CERTIFICATE-----)\n/).filter(Boolean);
+    for (const one of [leaf, issuer]) {
+      expect(new X509Certificate(one ?? '').validFromDate.getTime()).toBeLessThanOrEqual(right + 30_000);
+    }
+    certificate.close();
   });
 });
 

@@ -1,6 +1,6 @@
 /** The certificate that the server shows on all its ports, replaced in time and without a restart. */
 import type * as x509 from '@peculiar/x509';
-import { wallClock, type Clock } from '../work/clock.js';
+import { wallClock, type Clock, type Span } from '../work/clock.js';
 import type { Authority } from './authority.js';
 import { controlPlaneId } from './certificates.js';
 import { renewalTime } from './renewal.js';
@@ -35,9 +35,9 @@ export class ServerCertificate {
     clock: Clock = wallClock,
   ) {
     const names = hosts.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? 'ip' : 'dns', value }) as const);
-    const { material, renewAt } = await issue(authority, names);
+    const { material, good } = await issue(authority, names);
     const certificate = new ServerCertificate(authority, names, onFailure, clock, material);
-    certificate.schedule(renewAt);
+    certificate.schedule(good);
     return certificate;
   }
 
@@ -51,19 +51,20 @@ export class ServerCertificate {
     this.listeners.clear();
   }
 
-  private schedule(at: number): void {
-    this.cancel = this.clock.at(at, () => void this.renew());
+  private schedule(good: Span): void {
+    this.cancel = this.clock.outside(good, () => void this.renew());
   }
 
   private async renew(): Promise<void> {
     try {
-      const { material, renewAt } = await issue(this.authority, this.hosts);
+      const { material, good } = await issue(this.authority, this.hosts);
       this.material = material;
       for (const listener of this.listeners) listener(material);
-      this.schedule(renewAt);
+      this.schedule(good);
     } catch (error) {
       this.onFailure(error);
-      this.schedule(this.clock.now() + RETRY_MS);
+      const now = this.clock.now();
+      this.schedule({ from: now - RETRY_MS, to: now + RETRY_MS });
     }
   }
 }
@@ -72,5 +73,5 @@ async function issue(authority: Authority, hosts: readonly x509.JsonGeneralName[
   const identity = controlPlaneId(authority.trustDomain);
   const { keyPem, chainPem, notBefore, notAfter } = await authority.issueWithKey(identity, hosts);
   const material: TlsMaterial = { key: keyPem, cert: chainPem, ca: authority.anchorsPem };
-  return { material, renewAt: renewalTime(notBefore, notAfter, Math.random()) };
+  return { material, good: { from: notBefore.getTime(), to: renewalTime(notBefore, notAfter, Math.random()) } };
 }
