@@ -125,6 +125,25 @@ describe('a receipt', () => {
     expect(await ended(waiting)).toBe('served');
   });
 
+  it('is true of who keeps at hand what it refused, once that was taken back', async () => {
+    const before = aSplit('cart', 'cart', { v1: 1 });
+    plane.write(putting(aService('cart'), before));
+    const web = connected('shop/web', 'cart');
+    const first = web.heldOf(TYPES.route).get('cart.shop:80');
+    await vi.advanceTimersByTimeAsync(20);
+    web.refuses = ({ version }) => version !== first;
+    plane.write(putting(aSplit('cart', 'cart', { v2: 1 })));
+    answerAll(web);
+    await vi.advanceTimersByTimeAsync(20);
+    const waiting = wait(plane.write(putting(before)));
+    await vi.advanceTimersByTimeAsync(20);
+    expect(await ended(waiting)).toBe('waiting');
+    answerAll(web);
+    expect(await ended(waiting)).toBe('served');
+    web.warmUp();
+    expect(web.heldOf(TYPES.route).get('cart.shop:80')).toBe(first);
+  });
+
   it('blames a deletion on no refusal of what had nothing to do with it', async () => {
     const other = aService('other');
     plane.write(putting(aService('cart'), other));

@@ -91,7 +91,8 @@ export class Client {
     if (news.get(name) === 'owed') return 'pending';
     const current = this.table.get(type, name);
     const held = subscription.held(name);
-    const isNewEnough = ({ since, version }: Held): boolean => since >= sequence || version === current?.version;
+    const isNewEnough = ({ since, version }: Held): boolean =>
+      since >= sequence || (version === current?.version && !refused.has(name));
     // Of what has gone, or has been replaced already, it is enough that the client has nothing that is older.
     const isLater = (resource: Held | undefined): boolean => !resource || resource.since > sequence;
     // It acknowledges after the swap, and its acknowledgement may be lost: what is in flight is in force there, or what was before.

@@ -270,7 +270,7 @@ const rows: Row[] = [
       < C a@2`,
   },
   {
-    it: 'forgets a refusal when the content goes back to what the client still has',
+    it: 'sends what the client still has once more when a refusal is taken back: it may keep at hand what it refused',
     talk: `
       world C:a=1
       > C +a
@@ -282,8 +282,14 @@ const rows: Row[] = [
       > C nack
       < nothing
       world C:a=1
+      < C a@1
+      refuses C:a@2
+      proof C:a@1 held
+      proof C:a@3 pending
+      > C ack
       < nothing
       refuses nothing
+      proof C:a@3 held
       serves 3`,
   },
   {

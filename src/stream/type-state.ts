@@ -63,10 +63,11 @@ export class TypeState {
     const { name, version } = resource;
     // Another one may be on its way, or about to be.
     if (this.queue || this.inFlight?.carries.has(name)) return false;
+    // It may keep at hand what it refused, until it is sent something else.
+    if (this.refused.has(name)) return false;
     if (this.subscription.held(name)?.version !== version) return false;
     this.subscription.hold(name, resource);
     this.gone.delete(name);
-    this.refused.delete(name);
     return true;
   }
 

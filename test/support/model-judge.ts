@@ -44,6 +44,11 @@ export class Judge {
       if (reason === 'refused' && (refused === undefined || !plane.concerns(revision, refused)))
         expect.fail(`revision ${revision} changed nothing that ${proxy} refuses: ${detail}`);
     }
+    // Of those that have not said what they want, or are away, it may not be known.
+    const mayCount = (one: Sidecar): boolean => !one.isIntroduced || this.wantsAnyOf(plane, one, revision);
+    const counted = serving + laggards.length + lost.length;
+    if (plane.ring.of(revision) && counted > sidecars.filter(mayCount).length)
+      expect.fail(`revision ${revision}: ${counted} are counted or named, and fewer want it`);
     const left = [...laggards, ...lost].map(({ proxy }) => proxy);
     for (const sidecar of sidecars) {
       const lack = this.lackOf(plane, sidecar, revision);
@@ -54,6 +59,12 @@ export class Judge {
       if (named >= 0) left.splice(named, 1);
       else if (lack !== undefined) expect.fail(`revision ${revision}: ${sidecar.enrolment} is not named, and ${lack}`);
     }
+  }
+
+  private wantsAnyOf(plane: ModelPlane, { id, wantedOf }: Sidecar, revision: number): boolean {
+    return [...plane.namesOf(revision)].some(([type, names]) =>
+      [...names].some((name) => wantedOf(type).has(name) && mayHave(id, name)),
+    );
   }
 
   /** What a sidecar has that is older than what `revision` made of it. */

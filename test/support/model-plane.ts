@@ -197,13 +197,15 @@ export class ModelPlane {
 
   /** Says whether `name` may be what a revision changed: it has ever been made of something that the revision wrote. */
   concerns(revision: number, name: string): boolean {
-    const refs = this.revisions[revision - 1]?.changes.map(({ ref }) => ref) ?? [];
-    // Services may be read for a workload, and workloads for a policy or a service, whether that makes a difference or not.
-    const isRead = refs.some(({ kind, namespace }) =>
-      kind === 'Workload'
-        ? name.includes(`.${namespace}:`)
-        : kind !== 'TrafficSplit' && name.startsWith(`inbound/${namespace}/`),
-    );
+    const changes = this.revisions[revision - 1]?.changes ?? [];
+    const refs = changes.map(({ ref }) => ref);
+    // Services are read for workloads and splits, and workloads for policies and services, whether that makes a difference or not.
+    const isRead = changes.some(({ ref: { kind, namespace }, before, after }) => {
+      if (kind === 'Workload') return name.includes(`.${namespace}:`);
+      if (kind !== 'TrafficSplit') return name.startsWith(`inbound/${namespace}/`);
+      const services = [before, after].map((one) => (one?.spec as { service?: string } | undefined)?.service);
+      return services.some((service) => service !== undefined && name.startsWith(`${service}.${namespace}:`));
+    });
     if (isRead) return true;
     const written = refs.map(printRef);
     const causes = this.causes.get(name);

@@ -25,6 +25,8 @@ export class Sidecar {
   private readonly wanted = byType(() => new Set<string>());
   /** The versions that it refused last. */
   private readonly refused = byType(() => new Map<string, string>());
+  /** What it refused and keeps at hand, as clients may that find it unfit only for now. */
+  private readonly warming = byType(() => new Map<string, string>());
   /** What it has put in force of what it has heard, and which names it refused of that. */
   private readonly swapped = new Map<DeltaResponse, readonly string[]>();
   /** Types that it has not asked for yet on this stream. */
@@ -120,12 +122,24 @@ export class Sidecar {
     );
     for (const { name, version } of wanted) {
       this.refusedOf(type).delete(name);
+      this.warming.get(type)?.delete(name);
       if (!refused.some((one) => one.name === name)) this.heldOf(type).set(name, version);
     }
-    for (const { name, version } of refused) this.refusedOf(type).set(name, version);
+    for (const { name, version } of refused) {
+      this.refusedOf(type).set(name, version);
+      this.warming.get(type)?.set(name, version);
+    }
     for (const name of removed) {
       this.heldOf(type).delete(name);
       this.refusedOf(type).delete(name);
+    }
+  }
+
+  /** Finds fit by itself what it refused and was sent nothing else for since. */
+  warmUp(): void {
+    for (const [type, versions] of this.warming) {
+      for (const [name, version] of versions) this.heldOf(type).set(name, version);
+      versions.clear();
     }
   }
 
