@@ -220,7 +220,8 @@ export class EnrolmentStore {
     if (!known || joined.key !== key) return { refused: 'used' } as const;
     if (known.id !== id) return { refused: 'overtaken' } as const;
     const enrolment: Enrolment = { ...known, certificateEndsAt: certificateEndsAt.toISOString() };
-    await transaction.update(EnrolmentRow, { id }, rowOf(enrolment));
+    const { affected } = await transaction.update(EnrolmentRow, { id, ended: IsNull() }, rowOf(enrolment));
+    if (affected === 0) return { refused: 'used' } as const;
     return { enrolment, replaced: undefined, isNew: false };
   }
 
