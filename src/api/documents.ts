@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { API_VERSION, printRef, type Document, type Draft, type Ref } from '../model/document.js';
 import { pageOf } from '../model/in-order.js';
+import { inSlices } from '../model/in-slices.js';
 import { KINDS, type Kind } from '../model/kinds.js';
 import { find } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
@@ -59,7 +60,8 @@ export class Documents {
     const { page, more } = pageOf(this.worlds.current.mesh[kind], namespace, after, limit);
     const last = page.at(-1)?.metadata.name;
     const next = last !== undefined && more ? { next: writeCursor(last) } : {};
-    return { items: page.map((document) => this.print(document)), ...next };
+    // What becomes of each is asked of every proxy that it concerns.
+    return { items: await inSlices(page, (document) => this.print(document)), ...next };
   }
 
   /** Creates or replaces an object. `created` tells which. */

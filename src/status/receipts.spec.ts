@@ -527,6 +527,27 @@ describe('waiting for a receipt', () => {
     expect(plane.receipts.callers).toBe(0);
   });
 
+  it('looks for one caller after the other, and lets everybody else have a turn in between', async () => {
+    plane.close();
+    plane = new ModelPlane(true);
+    const revision = plane.write(putting(aService('cart')));
+    await vi.advanceTimersByTimeAsync(100);
+    const web = plane.join('shop/web');
+    web.connect();
+    web.ask(TYPES.route, ['cart.shop:80'], []);
+    const [waits, over] = [Array.from({ length: 5 }, () => wait(revision)), new Array<number>()];
+    for (const [at, waiting] of waits.entries()) void waiting.then(() => over.push(at));
+    await vi.advanceTimersByTimeAsync(100);
+    answerAll(web);
+    for (let turn = 0; over.length < waits.length; turn += 1) {
+      const before = over.length;
+      expect(turn).toBeLessThan(20);
+      await vi.advanceTimersToNextTimerAsync();
+      expect(over.length - before).toBeLessThanOrEqual(1);
+    }
+    expect(over).toEqual([0, 1, 2, 3, 4]);
+  });
+
   it('says so when more proxies are asked for than want the change', async () => {
     const revision = plane.write(putting(aService('cart')));
     connected('shop/web', 'cart');

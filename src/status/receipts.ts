@@ -42,8 +42,9 @@ export class Receipts {
     private readonly ring: Ring,
     private readonly fleet: Fleet,
     private readonly history: (revision: number) => Promise<readonly Ref[]>,
+    elapsed: () => number = () => performance.now(),
   ) {
-    this.watch = new Watch(engine, fleet);
+    this.watch = new Watch(engine, fleet, elapsed);
   }
 
   /** How many callers wait. */

@@ -2,6 +2,7 @@
  * Lets those who wait look again when it may be worth it, and only then: acknowledgements come in their thousands, and
  * a look at a receipt goes through all whom it concerns.
  */
+import { SLICE_MS } from '../model/in-slices.js';
 import type { Names } from '../stream/client.js';
 import type { Engine } from '../stream/engine.js';
 import type { Session } from '../stream/session.js';
@@ -53,6 +54,7 @@ export class Watch {
   constructor(
     private readonly engine: Engine,
     private readonly fleet: Fleet,
+    private readonly elapsed: () => number,
   ) {
     this.stops = [
       engine.onProgress((session) => this.progressed(session)),
@@ -122,11 +124,15 @@ export class Watch {
     if (this.due.size > 0) this.looking ??= setImmediate(() => this.look());
   }
 
+  /** Many may wait, and each look goes through many proxies: at least one looks, and the others when everybody has had a turn. */
   private look(): void {
     this.looking = undefined;
-    for (const waiter of [...this.due]) {
+    const end = this.elapsed() + SLICE_MS;
+    for (const waiter of this.due) {
       this.due.delete(waiter);
       this.follow(waiter, waiter.look());
+      if (this.elapsed() >= end) break;
     }
+    this.lookSoon([]);
   }
 }

@@ -6,6 +6,7 @@
 import type { Compiler, Publication } from '../compile/compiler.js';
 import type { TypeUrl } from '../compile/resource.js';
 import { refOf, type Document } from '../model/document.js';
+import { SLICE_MS } from '../model/in-slices.js';
 import { KINDS, type Kind } from '../model/kinds.js';
 import type { Mesh, Objects } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
@@ -20,8 +21,6 @@ import { Session, type Shared } from './session.js';
 
 /** After a publication, changes gather for this long before the next one, in milliseconds. */
 const GATHER_MS = 10;
-/** How long one slice may take before others get their turn, in milliseconds. */
-const SLICE_MS = 4;
 /** How often it is looked at whether something that lingers has become dispensable, in milliseconds. */
 const SETTLE_MS = 50;
 /** How long somebody who reads waits at most for what was said before to be compiled, in milliseconds. */

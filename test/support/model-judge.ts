@@ -39,6 +39,8 @@ export class Judge {
     const { revision, sequence, affected, serving, laggards, lost } = receipt;
     if (sequence === undefined) return;
     if (affected < serving) expect.fail(`revision ${revision}: ${serving} of ${affected} serve it`);
+    const concerned = sidecars.filter((sidecar) => mayBeConcerned(plane, sidecar, revision)).length;
+    if (affected > concerned) expect.fail(`revision ${revision} affects ${concerned}, and not ${affected}`);
     for (const { proxy, reason, detail } of laggards) {
       const refused = /^it refused (.+): it is not to its taste$/.exec(detail)?.[1];
       if (reason === 'refused' && (refused === undefined || !plane.concerns(revision, refused)))
@@ -87,6 +89,15 @@ export class Judge {
     }
     return lack;
   }
+}
+
+/** Says whether a sidecar wants anything of what a revision changed and may have that, or may for all that is known. */
+function mayBeConcerned(plane: ModelPlane, sidecar: Sidecar, revision: number): boolean {
+  const effect = plane.ring.of(revision);
+  if (!effect || !sidecar.isIntroduced) return true;
+  return [...effect.names].some(([type, names]) =>
+    [...names].some((name) => sidecar.wantedOf(type).has(name) && mayHave(sidecar.id, name)),
+  );
 }
 
 function circumstanceOf(sidecar: Sidecar, type: TypeUrl, name: string): Circumstance {

@@ -125,9 +125,8 @@ export class ModelPlane {
       floor: 1,
       revision: async (number: number) => this.revisions.find((revision) => revision.number === number),
     };
-    this.receipts = new Receipts(this.engine, this.ring, this.fleet, (number) =>
-      putBy(number, log, () => this.worlds.current.mesh),
-    );
+    const history = (number: number) => putBy(number, log, () => this.worlds.current.mesh);
+    this.receipts = new Receipts(this.engine, this.ring, this.fleet, history, clock.elapsed);
     this.apart.rebuild(this.worlds.current);
     this.worlds.onStep(({ world, changes, revisions }) => {
       this.apart.settle(world.sequence);

@@ -17,6 +17,8 @@ export class Sidecar {
   session: Session | undefined;
   /** It was evicted or replaced, and will have no stream again. */
   isTurnedOut = false;
+  /** Whether it has said of every type what it wants, on the stream that it has or had last. */
+  isIntroduced = false;
   /** When it was there last. */
   seenAt = Date.now();
   /** What it finds hard to swallow, as long as it does not hold that already. */
@@ -60,6 +62,7 @@ export class Sidecar {
     const session = this.plane.engine.open(this.id, TYPE_ORDER);
     this.session = session;
     this.unsaid = [...TYPE_ORDER];
+    this.isIntroduced = false;
     for (const refused of this.refused.values()) refused.clear();
     this.plane.opened(session, this);
     this.plane.fleet.connected(this.connection(session));
@@ -71,13 +74,9 @@ export class Sidecar {
     if (!type) return false;
     const names = [...this.wantedOf(type)];
     const ask = names.length > 0 ? { subscribe: names, unsubscribe: [] } : { subscribe: ['*'], unsubscribe: ['*'] };
+    this.isIntroduced = this.unsaid.length === 0;
     this.tell(type, '', ask, Object.fromEntries(this.heldOf(type)));
     return true;
-  }
-
-  /** Whether it has said of every type what it wants. */
-  get isIntroduced(): boolean {
-    return this.session !== undefined && this.unsaid.length === 0;
   }
 
   disconnect(): void {
