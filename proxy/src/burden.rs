@@ -37,8 +37,8 @@ const LEAST: u64 = 1 << 20;
 /// How long a request has to have stood still before it is given up. Until then it is enough that nobody reads more.
 const STILL: Duration = Duration::from_millis(250);
 
-/// How often is looked whether what is held back may go on, and how much memory the process really has.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often is looked how much memory the process really has.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Whose a request is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -144,9 +144,10 @@ impl Burden {
             if self.carried().requests.is_empty() {
                 self.some.notified().await;
             }
+            let is_short = self.is_short();
             tokio::select! {
-                () = self.ledger.shortage() => sleep(STILL).await,
-                () = sleep(LOOK) => {}
+                () = self.ledger.shortage(), if !is_short => sleep(STILL).await,
+                () = sleep(if is_short { STILL } else { LOOK }) => {}
             }
             // What cannot be seen in the ledger: what connections and heads take, and how memory is handed out.
             let used = memory().unwrap_or(0);
@@ -169,6 +170,12 @@ impl Burden {
             count += give_up(own, portion.account.excess(), now);
         }
         count + give_up(holding.iter().collect(), self.ledger.excess().max(more), now)
+    }
+
+    /// Whether somebody is held back.
+    fn is_short(&self) -> bool {
+        let short = |portion: Arc<Portion>| portion.account.excess() > 0;
+        self.ledger.excess() > 0 || self.carried().portions.values().filter_map(Weak::upgrade).any(short)
     }
 
     fn carried(&self) -> MutexGuard<'_, Carried> {

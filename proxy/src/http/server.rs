@@ -165,7 +165,9 @@ where
         let waits = request.version() == Version::HTTP_11 && expects_leave(request.headers());
         let (head, body) = request.into_parts();
         let (body, asked_for) = body.watched();
-        let (response, closing, pass) = (handle(Request::from_parts(head, body)), closing.clone(), served.enter());
+        // A place of its own: whatever a request needs on its way is gone with it, and no connection keeps room for it.
+        let response = Box::pin(handle(Request::from_parts(head, body)));
+        let (closing, pass) = (closing.clone(), served.enter());
         async move {
             let mut response = finished(response.await, &method).map(|body| body.holding(pass));
             // The caller may send the body all the same, or not: what would come next can be read in two ways.

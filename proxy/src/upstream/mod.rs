@@ -102,7 +102,8 @@ impl Upstream {
         self.budget.earn();
         let mut resends = 0;
         loop {
-            let open = |guard| connect::open(target, connect_timeout, self, guard);
+            // Seldom needed, and large: not in every request.
+            let open = |guard| Box::pin(connect::open(target, connect_timeout, self, guard));
             let mut lease = match self.pool.get(target, resends > 0, connect_timeout, open).await {
                 Ok(lease) => lease,
                 Err(fault) => return Err(untouched(request, Untouched::NoConnection(fault))),
