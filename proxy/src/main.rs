@@ -2,11 +2,7 @@
 
 use std::{env, ffi::OsString, process::ExitCode};
 
-use sluice_proxy::{
-    app,
-    env::{SETTINGS, Setting, Settings},
-    log::Log,
-};
+use sluice_proxy::{app::{self, env::{SETTINGS, Setting, Settings}}, telemetry::log::Log};
 
 /// `EX_USAGE` of sysexits.h: it was asked for wrongly.
 const USAGE: u8 = 64;

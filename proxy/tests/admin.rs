@@ -4,12 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::{Request, Version};
 use serde_json::Value;
-use sluice_proxy::{
-    admin::{Admin, Readiness},
-    identity::credentials::Credentials,
-    published::Published,
-    users::Users,
-};
+use sluice_proxy::{admin::{Admin, Readiness}, base::published::Published, host::users::Users, identity::credentials::Credentials};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -4,7 +4,7 @@ use std::{fs, sync::LazyLock};
 
 use http::{Request, Version};
 use rustix::process::Signal;
-use sluice_proxy::proto::Health;
+use sluice_proxy::control::proto::Health;
 use tokio::sync::watch;
 
 use crate::support::{

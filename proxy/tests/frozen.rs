@@ -10,11 +10,7 @@ use std::{
 };
 
 use http::{Method, Response, Version};
-use sluice_proxy::{
-    health::{Asks, Fitness, Sought, watch_program},
-    program::Exposed,
-    proto::Health,
-};
+use sluice_proxy::{control::{health::{Asks, Fitness, Sought, watch_program}, proto::Health}, host::program::Exposed};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::support::{

@@ -6,207 +6,156 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A module, what it may use, and the reason for that.
+/// A wing, or a part of one that has a wall of its own; what it may use of other wings, whole or in part; and the reason.
 const RULES: &[(&str, &[&str], &str)] = &[
-    ("accept", &["gate"], "it takes connections and does not know for whom"),
     (
         "admin",
         &[
-            "accept",
+            "base",
             "config",
-            "gate",
+            "control::standing",
+            "control::xds",
+            "host::program",
+            "host::users",
             "http",
             "identity",
-            "ledger",
-            "metrics",
-            "program",
-            "published",
-            "standing",
-            "users",
-            "xds",
+            "net",
+            "telemetry::metrics",
         ],
         "it shows everything and changes nothing",
     ),
     ("app", &["*"], "it puts the parts together"),
-    ("backoff", &[], "it is arithmetic"),
     (
-        "burden",
-        &["gate", "http", "ledger", "shares", "spiffe"],
-        "it weighs what is on its way, whichever door it came by",
-    ),
-    ("calls", &[], "it counts who waits"),
-    ("chance", &[], "it is chance, whoever draws it"),
-    ("child", &["service_links", "terminal"], "it knows processes and no network"),
-    ("config", &["spiffe"], "it is the evaluator: pure, without I/O, clock, locks or wire types"),
-    ("descriptors", &[], "it is arithmetic about a limit of the system"),
-    ("drain", &[], "it is a decision"),
-    ("durable", &[], "it writes files"),
-    (
-        "env",
-        &["program", "service_links", "users", "xds"],
+        "app/env",
+        &["control::xds", "host::program", "host::service_links", "host::users"],
         "it reads settings; the limits of decoding are some of them",
     ),
-    ("error", &["config", "http", "spiffe"], "it alone turns faults into answers"),
-    ("gate", &[], "it counts"),
-    ("health", &["calls", "program", "proto", "published", "sockets"], "it asks the program how it is"),
+    ("base", &[], "these are words and tools that everybody uses"),
+    ("config", &["base::spiffe"], "it is the evaluator: pure, without I/O, clock, locks or wire types"),
+    (
+        "control",
+        &["base", "host::durable", "identity::verify", "telemetry::metrics"],
+        "it speaks with the control plane; what that means is for others, and nobody's requests pass here",
+    ),
+    (
+        "control/health",
+        &["base::published", "host::calls", "host::program", "host::sockets"],
+        "it asks the program how it is",
+    ),
+    ("control/xds", &["base", "config", "host::durable", "telemetry::metrics"], "it alone makes configurations"),
+    (
+        "exchange",
+        &["base", "config", "http", "identity", "message", "telemetry::metrics"],
+        "it carries requests as a target demands, whoever asks and whichever door they came by",
+    ),
+    ("exchange/burden", &["base", "http"], "it weighs what is on its way, and does not know where that goes"),
+    ("host", &[], "it knows the machine: no mesh, no network"),
     (
         "http",
-        &["gate", "ledger"],
+        &["base::gate", "base::ledger"],
         "it is the engine behind a seam: it knows neither policy nor mesh, so that it can be replaced",
     ),
-    ("ledger", &[], "it counts"),
     (
         "identity",
-        &["backoff", "chance", "durable", "link", "metrics", "proto", "published", "spiffe", "wall_clock"],
+        &["base", "control::link", "control::proto", "host::durable", "telemetry::metrics"],
         "who we are does not depend on what we do",
     ),
     (
         "inbound",
         &[
-            "accept",
-            "burden",
-            "calls",
+            "base",
             "config",
-            "error",
-            "gate",
+            "exchange",
+            "host::calls",
+            "host::program",
             "http",
             "identity",
-            "metrics",
-            "program",
-            "published",
-            "record",
-            "shares",
-            "spiffe",
-            "upstream",
-            "wall_clock",
+            "message",
+            "net",
+            "telemetry::metrics",
+            "telemetry::record",
         ],
         "it reads what is in force; it never hears the control plane",
     ),
-    (
-        "link",
-        &["identity::verify"],
-        "it is the way to the control plane, whoever goes it; it tells in words who was met there",
-    ),
-    ("listeners", &["durable", "env", "program", "state_dir"], "it takes sockets and says where they are"),
-    ("log", &[], "it writes lines"),
-    ("main", &["app", "env", "log"], "it is a shell"),
-    ("metrics", &[], "it counts what it is told"),
-    ("orphans", &[], "it knows processes, and not whose they were"),
+    ("main", &["app", "telemetry::log"], "it is a shell"),
+    ("message", &["base::spiffe", "config", "http"], "it alone turns faults into answers"),
+    ("net", &["base::gate"], "it takes connections and does not know for whom"),
     (
         "outbound",
         &[
-            "accept",
-            "burden",
-            "chance",
+            "base",
             "config",
-            "error",
-            "gate",
+            "control::xds::demand",
+            "exchange",
+            "host::users",
             "http",
-            "metrics",
-            "published",
-            "record",
-            "upstream",
-            "users",
-            "xds::demand",
+            "message",
+            "net",
+            "telemetry::metrics",
+            "telemetry::record",
         ],
         "it reads what is in force, and says whom the program calls",
     ),
-    ("program", &[], "it is what is known, and decisions about it"),
-    ("proto", &[], "it is generated"),
-    ("published", &[], "it hands values to readers"),
-    ("record", &["metrics"], "it says how a request ended, once"),
-    ("registration", &["backoff", "chance", "link", "proto", "standing"], "it reports"),
-    ("service_links", &[], "it knows names that Kubernetes gives"),
-    ("shares", &[], "it counts"),
-    ("signals", &[], "it hears signals"),
-    ("sockets", &[], "it asks the system"),
-    ("spiffe", &[], "it is a word that everybody uses"),
-    ("standing", &[], "it remembers what the control plane thinks of us"),
-    ("state_dir", &[], "it owns a directory"),
-    ("terminal", &[], "it knows process groups, and nothing of what runs in them"),
-    (
-        "upstream",
-        &["config", "error", "http", "identity", "ledger", "metrics", "published"],
-        "it connects as a target demands, whoever asks",
-    ),
-    (
-        "xds",
-        &["backoff", "chance", "config", "durable", "link", "metrics", "proto", "published", "spiffe", "standing"],
-        "it makes configurations; nobody's requests pass here",
-    ),
-    ("users", &["sockets"], "it is a decision about who is heard"),
-    ("worker", &[], "it runs what it is given"),
-    ("wall_clock", &[], "it waits, and does not know for what"),
+    ("telemetry", &[], "it counts what it is told"),
 ];
 
-/// Crates that stop at the folder that knows them, and the reason for that.
+/// Crates that stop at the wing, or the part of one, that knows them, and the reason for that.
 const CRATES: &[(&str, &[&str], &str)] = &[
-    ("hyper", &["http", "link"], "HTTP engines are replaced behind the seam; link is tonic's"),
-    ("hyper_util", &["http", "link"], "as hyper"),
+    ("hyper", &["http", "control/link"], "HTTP engines are replaced behind the seam; link is tonic's"),
+    ("hyper_util", &["http", "control/link"], "as hyper"),
     ("h2", &["http"], "as hyper"),
-    ("envoy_types", &["xds"], "wire types end where they are decoded"),
-    (
-        "tonic",
-        &["identity", "link", "proto", "registration", "xds", "app"],
-        "only who talks to the control plane speaks gRPC",
-    ),
+    ("envoy_types", &["control/xds"], "wire types end where they are decoded"),
+    ("tonic", &["control", "identity", "app"], "only who talks to the control plane speaks gRPC"),
     (
         "rustls",
-        &["identity", "link", "upstream"],
+        &["control/link", "exchange/upstream", "identity"],
         "what peers prove is identity's business; the others make connections",
     ),
     (
         "tokio",
         &[
-            "accept",
             "admin",
             "app",
-            "burden",
-            "calls",
-            "child",
-            "gate",
-            "health",
+            "base",
+            "control",
+            "exchange",
+            "host/calls",
+            "host/child",
+            "host/orphans",
+            "host/terminal",
             "http",
             "identity",
             "inbound",
-            "ledger",
-            "link",
-            "listeners",
             "main",
-            "orphans",
+            "net",
             "outbound",
-            "published",
-            "registration",
-            "signals",
-            "terminal",
-            "upstream",
-            "wall_clock",
-            "worker",
-            "xds",
         ],
-        "decisions are pure: config, drain, env and error wait for nothing",
+        "decisions are pure: what is in force, what it means and what is said of it wait for nothing",
     ),
-    ("prost", &["xds", "proto"], "wire types end where they are decoded"),
+    ("prost", &["control/xds", "control/proto"], "wire types end where they are decoded"),
     ("x509_parser", &["identity"], "certificates are read in one place"),
 ];
 
 #[test]
 fn modules_use_only_what_they_may() {
     let mut faults = Vec::new();
-    for (module, text, path) in sources() {
-        let Some((_, allowed, reason)) = RULES.iter().find(|(name, ..)| *name == module) else {
-            faults.push(format!("{module} is in no row of the table in {}", file!()));
+    for (wing, part, text, path) in sources() {
+        let row = |name: &str| RULES.iter().find(|(known, ..)| *known == name);
+        let Some((name, allowed, reason)) = row(&part).or_else(|| row(&wing)) else {
+            faults.push(format!("{wing} is in no row of the table in {}", file!()));
             continue;
         };
         for used in uses(&text) {
-            let first = used.split("::").next().unwrap_or_default().to_owned();
-            let may = allowed.iter().any(|allowed| *allowed == "*" || *allowed == first || used.starts_with(allowed));
-            if first != module && !may {
-                faults.push(format!("{} uses {used}, and {module} must not: {reason}", path.display()));
+            let within = |allowed: &&str| used == **allowed || used.starts_with(&format!("{allowed}::"));
+            let may =
+                allowed.contains(&"*") || within(&wing.as_str()) || allowed.iter().any(|allowed| within(&allowed));
+            if !may {
+                faults.push(format!("{} uses {used}, and {name} must not: {reason}", path.display()));
             }
         }
         for (name, allowed, reason) in CRATES {
-            if text.contains(&format!("{name}::")) && !word_before(&text, name) && !allowed.contains(&module.as_str()) {
+            let may = allowed.iter().any(|allowed| *allowed == wing || *allowed == part);
+            if text.contains(&format!("{name}::")) && !word_before(&text, name) && !may {
                 faults.push(format!("{} uses the crate {name}: {reason}", path.display()));
             }
         }
@@ -216,7 +165,7 @@ fn modules_use_only_what_they_may() {
 
 #[test]
 fn every_row_of_the_table_is_a_module() {
-    let modules: BTreeSet<String> = sources().into_iter().map(|(module, ..)| module).collect();
+    let modules: BTreeSet<String> = sources().into_iter().flat_map(|(wing, part, ..)| [wing, part]).collect();
     for (name, ..) in RULES {
         assert!(modules.contains(*name), "there is no {name}");
     }
@@ -231,8 +180,8 @@ fn word_before(text: &str, name: &str) -> bool {
     })
 }
 
-/// Every source file but tests, as (top module, text without comments, path).
-fn sources() -> Vec<(String, String, PathBuf)> {
+/// Every source file but tests, as (wing, part of it, text without comments, path).
+fn sources() -> Vec<(String, String, String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
@@ -244,68 +193,65 @@ fn sources() -> Vec<(String, String, PathBuf)> {
                 continue;
             }
             let inside = path.strip_prefix(&root).unwrap();
-            let module = inside.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
-            if module == "lib" || path.file_name().is_some_and(|name| name == "tests.rs") {
+            let mut steps = inside.components().map(|step| step.as_os_str().to_string_lossy().replace(".rs", ""));
+            let wing = steps.next().unwrap();
+            let part = steps.next().map_or_else(|| wing.clone(), |part| format!("{wing}/{part}"));
+            if wing == "lib" || path.file_name().is_some_and(|name| name == "tests.rs") {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
             let text = text.split("#[cfg(test)]").next().unwrap_or_default();
             let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
             let code = code.collect::<Vec<_>>().join("\n").replace("sluice_proxy::", "crate::");
-            found.push((module, code, path));
+            found.push((wing, part, code, path));
         }
     }
     found
 }
 
-/// What a file takes from other modules: `a::b` for each path below `crate`.
+/// What a file takes from other modules, as paths below `crate`.
 fn uses(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        for path in paths(rest) {
-            found.insert(path);
-        }
-    }
-    found
+    code.match_indices("crate::").flat_map(|(at, found)| paths(&code[at + found.len()..])).collect()
 }
 
-/// The paths, two steps long, at the beginning of `rest`: of a plain path one, of a group in braces all.
+/// The paths at the beginning of `rest`: of a plain path one, of a group in braces all.
 fn paths(rest: &str) -> Vec<String> {
-    let Some(group) = rest.strip_prefix('{') else { return vec![two_steps(rest)] };
+    let word = |character: char| character.is_alphanumeric() || character == '_' || character == ':';
+    let end = rest.find(|character| !word(character)).unwrap_or(rest.len());
+    let (path, rest) = rest.split_at(end);
+    let Some(group) = path.is_empty().then_some(rest).or(path.ends_with("::").then_some(rest)) else {
+        return vec![path.to_owned()];
+    };
+    let Some(group) = group.strip_prefix('{') else { return vec![path.to_owned()] };
+    members(group).into_iter().flat_map(paths).map(|member| format!("{path}{member}")).collect()
+}
+
+/// The members of a group that has begun.
+fn members(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut members) = (0, 0, Vec::new());
     for (at, character) in group.char_indices() {
         match character {
             '{' => depth += 1,
             '}' if depth == 0 => {
-                members.push(&group[start..at]);
+                members.push(group[start..at].trim());
                 break;
             }
             '}' => depth -= 1,
             ',' if depth == 0 => {
-                members.push(&group[start..at]);
+                members.push(group[start..at].trim());
                 start = at + 1;
             }
             _ => {}
         }
     }
-    members.into_iter().map(str::trim).filter(|member| !member.is_empty()).flat_map(expand).collect()
+    members.retain(|member| !member.is_empty());
+    members
 }
 
-/// `xds::{demand::Demand, client::Client}` is two paths.
-fn expand(member: &str) -> Vec<String> {
-    match member.split_once("::{") {
-        Some((module, inner)) if !module.contains("::") => inner
-            .trim_end_matches('}')
-            .split(',')
-            .map(|part| two_steps(&format!("{module}::{}", part.trim())))
-            .collect(),
-        _ => vec![two_steps(member)],
-    }
-}
-
-fn two_steps(path: &str) -> String {
-    let word = |character: char| character.is_alphanumeric() || character == '_' || character == ':';
-    let path: String = path.chars().take_while(|&character| word(character)).collect();
-    path.split("::").take(2).collect::<Vec<_>>().join("::")
+#[test]
+fn groups_are_read_to_their_ends() {
+    let code = "use crate::{base::{gate::Gate, ledger::{Account, Held}}, http};\nuse crate::config::Config;";
+    let expected = ["base::gate::Gate", "base::ledger::Account", "base::ledger::Held", "config::Config", "http"]
+        .map(str::to_owned);
+    assert_eq!(uses(code), BTreeSet::from(expected));
 }

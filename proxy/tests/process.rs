@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use http::Version;
 use rustix::process::Signal;
 use serde_json::Value;
-use sluice_proxy::proto::Health;
+use sluice_proxy::control::proto::Health;
 use tokio::{process::Command, sync::watch};
 
 use crate::support::{

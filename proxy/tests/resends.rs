@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{Method, Request, Response, Version};
-use sluice_proxy::upstream;
+use sluice_proxy::exchange::upstream;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

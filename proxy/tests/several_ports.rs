@@ -2,7 +2,7 @@
 
 use http::Version;
 use serde_json::Value;
-use sluice_proxy::proto::Health;
+use sluice_proxy::control::proto::Health;
 use tokio::net::TcpListener;
 
 use crate::support::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Request, Version};
-use sluice_proxy::{http::Pings, upstream};
+use sluice_proxy::{exchange::upstream, http::Pings};
 
 use crate::support::{
     eventually,

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::gate::Gate;
+use crate::base::gate::Gate;
 
 /// Those who are there.
 pub struct Visitors {

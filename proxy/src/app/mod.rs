@@ -1,8 +1,12 @@
 //! Puts the parts together, and leads the sidecar through its life: `start`, `serve`, end.
 
+pub mod drain;
 mod end;
+pub mod env;
+pub mod listeners;
 mod serve;
 mod serving;
+pub mod signals;
 mod start;
 
 use std::{ffi::OsString, io, sync::Arc, time::Duration};
@@ -12,21 +16,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tonic::transport::Channel;
 use tracing::info;
 
-use crate::{
-    admin::Readiness,
-    child::{Child, Surroundings, environment},
-    descriptors::{Descriptors, TooFew},
-    env::Settings,
-    identity::{credentials::Credentials, obtain::NoIdentity},
-    listeners::{Addresses, Listeners, NoListener},
-    orphans,
-    proto::Health,
-    published::Published,
-    registration::Workload,
-    signals::{Signals, exit_code},
-    state_dir::{NotOurs, StateDir},
-    users::Users,
-};
+use crate::{admin::Readiness, app::{env::Settings, listeners::{Addresses, Listeners, NoListener}, signals::{Signals, exit_code}}, base::published::Published, control::{proto::Health, registration::Workload}, host::{child::{Child, Surroundings, environment}, descriptors::{Descriptors, TooFew}, orphans, state_dir::{NotOurs, StateDir}, users::Users}, identity::{credentials::Credentials, obtain::NoIdentity}};
 
 /// Why the sidecar could not start. Each is one line for people.
 #[derive(Debug, thiserror::Error)]

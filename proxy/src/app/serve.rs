@@ -3,10 +3,7 @@
 use tracing::{info, warn};
 
 use super::Sidecar;
-use crate::{
-    child::Child,
-    signals::{Signals, asks_to_end},
-};
+use crate::{app::signals::{Signals, asks_to_end}, host::child::Child};
 
 impl Sidecar {
     /// Serves to the end, and gives the exit code.

@@ -1,6 +1,6 @@
 //! What a caller may call a service: `cart`, `cart.shop`, `cart.shop:8080`. One form of it names the listener.
 
-use crate::spiffe::is_dns_label;
+use crate::base::spiffe::is_dns_label;
 
 /// The port of a call that names none (RFC 9110 §4.2.1).
 const DEFAULT_PORT: u16 = 80;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::spiffe::SpiffeId;
+use crate::base::spiffe::SpiffeId;
 
 /// How the endpoints of a backend are spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::{
     path::{BadPath, NormalPath},
     rules::{Call, Reading, RuleName, Rules},
 };
-use crate::spiffe::SpiffeId;
+use crate::base::spiffe::SpiffeId;
 
 /// The door to one port of a workload's program.
 #[derive(Clone, Debug, PartialEq, Eq)]

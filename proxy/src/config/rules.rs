@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use super::{fold::PathRule, network::Network};
-use crate::spiffe::SpiffeId;
+use crate::base::spiffe::SpiffeId;
 
 /// A request, as far as rules ask about it.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use super::{
     rules::{Call, IdentityMatch, Permission, Principal, Reading, Rule, RuleName, Rules},
     split::Split,
 };
-use crate::spiffe::SpiffeId;
+use crate::base::spiffe::SpiffeId;
 
 fn id(account: &str) -> SpiffeId {
     SpiffeId::parse(&format!("spiffe://sluice.local/ns/shop/sa/{account}")).unwrap()

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::ledger::{Account, Holder};
+use crate::base::ledger::{Account, Holder};
 
 /// Shared by both directions of a request.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use super::{
     leave::{Leave, Waiting},
     replay::{Again, Kept},
 };
-use crate::ledger::{Held, Holder, Room};
+use crate::base::ledger::{Held, Holder, Room};
 
 /// A body, wherever it comes from.
 #[derive(Default)]

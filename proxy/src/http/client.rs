@@ -17,7 +17,7 @@ use super::{
     leave::Leave,
     upgrade::asked,
 };
-use crate::ledger::Ledger;
+use crate::base::ledger::Ledger;
 
 /// A connection on which requests can be sent.
 pub enum Connection {

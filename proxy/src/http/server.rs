@@ -24,7 +24,7 @@ use super::{
     linger::Linger,
     rewind::read_ahead,
 };
-use crate::{gate::Gate, ledger::Account};
+use crate::base::{gate::Gate, ledger::Account};
 
 /// What a connection may take.
 #[derive(Clone, Copy, Debug)]

@@ -9,10 +9,7 @@ use super::{
     credentials::{Credentials, Material, Unfit},
     request::SigningRequest,
 };
-use crate::{
-    link::reason,
-    proto::{Certificate, JoinRequest, enrolment_client::EnrolmentClient},
-};
+use crate::control::{link::reason, proto::{Certificate, JoinRequest, enrolment_client::EnrolmentClient}};
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::spiffe::SpiffeId;
+use crate::base::spiffe::SpiffeId;
 
 /// What a leaf says, once its chain has been verified.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use super::{
     request::signing_request,
     state::Resting,
 };
-use crate::{backoff::Backoff, chance, link};
+use crate::{base::{backoff::Backoff, chance}, control::link};
 
 /// How an identity may be had.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use std::{
 use rustls::pki_types::CertificateDer;
 
 use super::credentials::Credentials;
-use crate::published::Published;
+use crate::base::published::Published;
 
 /// Which side the other one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::credentials::Material;
-use crate::durable;
+use crate::host::durable;
 
 const FILE: &str = "identity.json";
 

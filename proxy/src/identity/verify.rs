@@ -18,7 +18,7 @@ use rustls::{
 };
 
 use super::leaf::{Leaf, NoIdentity};
-use crate::spiffe::SpiffeId;
+use crate::base::spiffe::SpiffeId;
 
 /// Who the server must be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,10 +18,7 @@ use callers::Callers;
 use tokio::{net::TcpListener, sync::watch};
 use waiting::Waiting;
 
-use crate::{
-    accept::next, burden::Burden, calls::Calls, config::Config, gate::Gate, http::ServerSettings,
-    identity::credentials::Credentials, metrics::Metrics, program::Program, published::Published, upstream::Upstream,
-};
+use crate::{base::{gate::Gate, published::Published}, config::Config, exchange::{burden::Burden, upstream::Upstream}, host::{calls::Calls, program::Program}, http::ServerSettings, identity::credentials::Credentials, net::accept::next, telemetry::metrics::Metrics};
 
 /// What inbound connections and requests are served with.
 pub struct Inbound {

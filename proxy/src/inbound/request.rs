@@ -8,18 +8,7 @@ use std::{
 use tracing::debug;
 
 use super::{Inbound, connection::Peer, upgrade::Call};
-use crate::{
-    accept::Counted,
-    config::{
-        Config,
-        cluster::Security,
-        inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
-    },
-    error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options},
-    http::{HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers},
-    record::Record,
-    upstream::{Failure, Target, UNTOUCHED},
-};
+use crate::{config::{Config, cluster::Security, inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict}}, exchange::upstream::{Failure, Target, UNTOUCHED}, http::{HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers}, message::error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options}, net::accept::Counted, telemetry::record::Record};
 
 /// How long the program may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -120,7 +120,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::uncounted;
+    use crate::telemetry::metrics::uncounted;
 
     #[tokio::test(start_paused = true)]
     async fn whoever_has_had_its_turn_makes_room_and_nobody_before() {

@@ -6,19 +6,7 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::{Outbound, target::authority};
-use crate::{
-    accept::Counted,
-    config::{
-        Backend, Config, Destination,
-        cluster::{Cluster, Endpoint, Protocol},
-        route::{Action, Route},
-        split::Turn,
-    },
-    error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
-    http::{Method, Request, Response, StatusCode, Upgrade, Version, headers},
-    record::Record,
-    upstream::{Failure, Target},
-};
+use crate::{config::{Backend, Config, Destination, cluster::{Cluster, Endpoint, Protocol}, route::{Action, Route}, split::Turn}, exchange::upstream::{Failure, Target}, http::{Method, Request, Response, StatusCode, Upgrade, Version, headers}, message::error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options}, net::accept::Counted, telemetry::record::Record};
 
 /// How many endpoints are tried before a call is given up. Each only if nothing was done with it at the one before.
 const TRIES: usize = 3;

@@ -57,7 +57,7 @@ use envoy_types::pb::{
     google::protobuf::{Any, BoolValue, Duration, Struct, UInt32Value, Value, value},
 };
 use prost::{Message, Name};
-use sluice_proxy::xds::kind::Kind;
+use sluice_proxy::control::xds::kind::Kind;
 
 /// A resource of a snapshot.
 #[derive(Clone, Debug)]

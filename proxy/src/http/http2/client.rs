@@ -26,15 +26,7 @@ use super::{
     pings::vanished,
     pump::pump,
 };
-use crate::{
-    http::{
-        Body, Pings, Request, Response, SendFailure,
-        answer::BadAnswer,
-        bounds::{LARGEST_HEAD, SEND_BUFFER, SMALL_PARTS, STREAM_WINDOW, STREAMS, connection_window},
-        interim::Interim,
-    },
-    ledger::Ledger,
-};
+use crate::{base::ledger::Ledger, http::{Body, Pings, Request, Response, SendFailure, answer::BadAnswer, bounds::{LARGEST_HEAD, SEND_BUFFER, SMALL_PARTS, STREAMS, STREAM_WINDOW, connection_window}, interim::Interim}};
 
 /// Sends requests on one connection.
 pub struct Sender {

@@ -11,10 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 use http_body::{Frame, SizeHint};
 
 use super::intake::Reading;
-use crate::{
-    http::BodyError,
-    ledger::{Held, Holder},
-};
+use crate::{base::ledger::{Held, Holder}, http::BodyError};
 
 /// A body that comes.
 pub struct Incoming {

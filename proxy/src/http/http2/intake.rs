@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::frames::{Data, Frames};
-use crate::ledger::{Account, Held, Holder, Ledger, Room};
+use crate::base::ledger::{Account, Held, Holder, Ledger, Room};
 
 /// What the engine needs to keep one part of a body, beside its bytes.
 const EACH: usize = 256;

@@ -1,0 +1,335 @@
+//! Why a request failed, whose fault it was, and what its caller is told.
+
+mod telling;
+
+use std::{borrow::Cow, io};
+
+use crate::{base::spiffe::SpiffeId, config::{inbound::Unjudgeable, path::BadPath}, http::{StatusCode, answer::BadAnswer, head::BadHead}};
+
+pub use telling::{Audience, options};
+
+/// Why a request failed here. The text is for the caller's people as well, where the caller may know.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadRequest(Cow<'static, str>),
+    /// The path cannot be judged.
+    #[error(transparent)]
+    BadPath(BadPath),
+    /// The body is framed in a way that is not understood here.
+    #[error("{0}")]
+    TransferCoding(BadHead),
+    /// The body broke off before its end, or is none.
+    #[error("the body of the request broke off, or cannot be read")]
+    BadBody,
+    /// A request was to be shown how it came here (RFC 9110 §9.3.8), and that may be a secret.
+    #[error("this sidecar is the last hop (Max-Forwards), and shows nobody what it was sent")]
+    NoTrace,
+    /// A tunnel was asked for that cannot be had.
+    #[error(
+        "this sidecar has no tunnel to {authority}; call http://, not https://: the connection between sidecars is encrypted"
+    )]
+    Tunnel {
+        /// Where to.
+        authority: String,
+    },
+    /// Nobody is called so.
+    #[error(
+        "there is no service {authority} in the mesh (a service is called `name`, `name.namespace` or `name.namespace:port`), \
+         and this sidecar leads nowhere else"
+    )]
+    NoService {
+        /// As it was called.
+        authority: String,
+    },
+    /// The service is there, but not for this.
+    #[error("no route of {authority} takes a call to {path}")]
+    NoRoute {
+        /// The service that was called.
+        authority: String,
+        /// What was wanted of it.
+        path: String,
+    },
+    /// A rule, or the lack of one, turns the caller away.
+    #[error(transparent)]
+    Denied(Box<Denial>),
+    /// The proof on which the connection rests has ended.
+    #[error(
+        "the certificate by which this connection was opened has expired; open another one with a fresh certificate"
+    )]
+    Expired,
+    /// The proof on which the connection rests is worth nothing any more.
+    #[error(
+        "the certificate by which this connection was opened ends at a trust anchor that is no longer trusted; open another one with a fresh certificate"
+    )]
+    Distrusted,
+    /// A split gives a share to what does not exist.
+    #[error("{authority} sends a share of its calls to {backend}, which does not exist")]
+    MissingBackend {
+        /// The service that was called.
+        authority: String,
+        /// What is missing.
+        backend: String,
+        /// What its route says to answer.
+        status: u16,
+    },
+    /// The route answers all by itself.
+    #[error("{route} answers every call to {authority} with {status}; a split whose weights are all zero does so")]
+    RouteAnswers {
+        /// The service that was called.
+        authority: String,
+        /// The object that wants it so.
+        route: String,
+        /// What it says to answer.
+        status: u16,
+    },
+    /// Nobody there takes calls.
+    #[error("no healthy workload stands behind {backend}")]
+    NoEndpoint {
+        /// What was to be called.
+        backend: String,
+    },
+    /// There are too many requests at once.
+    #[error("this sidecar has too many requests in flight")]
+    Overloaded,
+    /// The control plane has not said what to do, or nothing that could be obeyed.
+    #[error("this sidecar has no configuration for {of}: {why}")]
+    NoConfiguration {
+        /// Of what.
+        of: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The endpoint does not take connections.
+    #[error("cannot connect to {whom}: {source}")]
+    Connect {
+        /// Whom, in words: its address is nobody's business.
+        whom: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The endpoint does not answer.
+    #[error("connecting to {whom} took too long")]
+    ConnectTimeout {
+        /// Whom, in words.
+        whom: String,
+    },
+    /// The endpoint could not prove who it is, or would not believe who we are.
+    #[error("no mutual TLS with {whom}: {source}")]
+    Tls {
+        /// Whom, in words.
+        whom: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The endpoint would not look at the request.
+    #[error("{whom} refused the request without looking at it: {reason}")]
+    Refused {
+        /// Who, in words.
+        whom: String,
+        /// Why.
+        reason: String,
+    },
+    /// The connection broke when the request was on its way.
+    #[error("{whom} broke the connection off: {reason}")]
+    Reset {
+        /// Who, in words.
+        whom: String,
+        /// Why.
+        reason: String,
+    },
+    /// What came back is no answer.
+    #[error("{whom} gave no answer that can be passed on: {fault}")]
+    BadAnswer {
+        /// Who, in words.
+        whom: String,
+        /// Why not.
+        fault: BadAnswer,
+    },
+    /// Nothing moved for too long.
+    #[error("nothing has moved for too long")]
+    Idle,
+}
+
+impl From<BadHead> for ProxyError {
+    fn from(bad: BadHead) -> Self {
+        match bad {
+            BadHead::Coding => Self::TransferCoding(bad),
+            BadHead::NoHost
+            | BadHead::BadHost
+            | BadHead::TwoHosts
+            | BadHead::User
+            | BadHead::NoPath
+            | BadHead::FramedTwice
+            | BadHead::Length
+            | BadHead::Twin => Self::BadRequest(bad.to_string().into()),
+        }
+    }
+}
+
+impl From<Unjudgeable> for ProxyError {
+    fn from(unjudgeable: Unjudgeable) -> Self {
+        match unjudgeable {
+            Unjudgeable::Path(fault) => Self::BadPath(fault),
+            Unjudgeable::Method => Self::BadRequest(unjudgeable.to_string().into()),
+        }
+    }
+}
+
+/// Why there is no configuration: nobody has said anything.
+pub const NOT_TOLD: &str = "the control plane has not answered";
+/// Why there is no configuration: what was said is of no use.
+pub const NOT_OBEYED: &str = "what the control plane sent cannot be obeyed; /config on its admin port says why";
+
+/// Who may not do what, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{caller} may not {method} {path} at {workload}: {why}")]
+pub struct Denial {
+    /// Who called.
+    pub caller: Caller,
+    /// What it wanted to do.
+    pub method: String,
+    /// What it wanted to do it to.
+    pub path: String,
+    /// Whom it called: `namespace/name`.
+    pub workload: String,
+    /// Why not, in words.
+    pub why: String,
+    /// The rule that denies.
+    pub rule: Option<String>,
+    /// The policies of which none names the caller.
+    pub closed_by: Vec<String>,
+}
+
+/// Who called.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Somebody of the mesh.
+    Proven(SpiffeId),
+    /// Who did not say.
+    Unproven,
+}
+
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Proven(id) => id.fmt(f),
+            Self::Unproven => f.write_str("a caller without an identity"),
+        }
+    }
+}
+
+impl ProxyError {
+    /// The code for machines: the last part of the problem's type. Callers match on these: add some, never rename one.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad-request",
+            Self::BadPath(_) => "bad-path",
+            Self::TransferCoding(_) => "transfer-coding",
+            Self::BadBody => "bad-body",
+            Self::NoTrace => "no-trace",
+            Self::Tunnel { .. } => "no-tunnel",
+            Self::NoService { .. } => "no-service",
+            Self::NoRoute { .. } => "no-route",
+            Self::Denied(_) => "denied",
+            Self::Expired => "expired",
+            Self::Distrusted => "distrusted",
+            Self::MissingBackend { .. } => "missing-backend",
+            Self::RouteAnswers { .. } => "route-answers",
+            Self::NoEndpoint { .. } => "no-endpoint",
+            Self::Overloaded => "overloaded",
+            Self::NoConfiguration { .. } => "no-configuration",
+            Self::Connect { .. } => "connect-failed",
+            Self::ConnectTimeout { .. } => "connect-timeout",
+            Self::Tls { .. } => "tls-failed",
+            Self::Refused { .. } => "refused",
+            Self::Reset { .. } => "connection-broken",
+            Self::BadAnswer { .. } => "bad-answer",
+            Self::Idle => "idle-timeout",
+        }
+    }
+
+    /// The status that the caller gets.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) | Self::BadPath(_) | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::Denied(_) | Self::Expired | Self::Distrusted => StatusCode::FORBIDDEN,
+            Self::NoRoute { .. } => StatusCode::NOT_FOUND,
+            Self::TransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Tunnel { .. } | Self::NoTrace => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MissingBackend { status, .. } | Self::RouteAnswers { status, .. } => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            // Not 404: callers would take that for an answer of whom they meant.
+            Self::NoService { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Reset { .. }
+            | Self::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
+            Self::NoEndpoint { .. } | Self::Overloaded | Self::NoConfiguration { .. } | Self::Refused { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::ConnectTimeout { .. } | Self::Idle => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Whether the request is as good as never made, so that whoever made it may make it elsewhere: what it was meant for
+    /// has seen nothing of it, and might have answered it otherwise.
+    pub const fn is_untouched(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Tls { .. }
+            | Self::Refused { .. }
+            | Self::Overloaded
+            | Self::NoConfiguration { .. } => true,
+            Self::BadRequest(_)
+            | Self::BadPath(_)
+            | Self::TransferCoding(_)
+            | Self::Tunnel { .. }
+            | Self::NoService { .. }
+            | Self::Denied(_)
+            | Self::Expired
+            | Self::Distrusted
+            | Self::MissingBackend { .. }
+            | Self::RouteAnswers { .. }
+            | Self::NoEndpoint { .. }
+            | Self::BadBody
+            | Self::NoTrace
+            | Self::NoRoute { .. }
+            | Self::Reset { .. }
+            | Self::BadAnswer { .. }
+            | Self::Idle => false,
+        }
+    }
+
+    /// RFC 9209 §2.3.
+    const fn proxy_status(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_)
+            | Self::BadPath(_)
+            | Self::BadBody
+            | Self::TransferCoding(_)
+            | Self::Tunnel { .. }
+            | Self::NoTrace
+            | Self::NoRoute { .. } => "sluice; error=http_request_error",
+            Self::Denied(_) | Self::Expired | Self::Distrusted => "sluice; error=http_request_denied",
+            Self::NoService { .. } => "sluice; error=destination_not_found",
+            Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
+                "sluice; error=proxy_configuration_error"
+            }
+            Self::NoEndpoint { .. } | Self::Refused { .. } => "sluice; error=destination_unavailable",
+            Self::Overloaded => "sluice; error=connection_limit_reached",
+            Self::Connect { .. } => "sluice; error=connection_refused",
+            Self::ConnectTimeout { .. } => "sluice; error=connection_timeout",
+            Self::Tls { .. } => "sluice; error=tls_certificate_error",
+            Self::Reset { .. } => "sluice; error=connection_terminated",
+            Self::BadAnswer { .. } => "sluice; error=http_protocol_error",
+            Self::Idle => "sluice; error=http_response_timeout",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

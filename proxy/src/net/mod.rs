@@ -1,0 +1,3 @@
+//! Connections, before it is known what they are.
+
+pub mod accept;
