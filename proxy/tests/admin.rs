@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::{Request, Version};
 use serde_json::Value;
-use sluice_proxy::{admin::{Admin, Readiness}, base::published::Published, host::users::Users, identity::credentials::Credentials};
+use sluice_proxy::{
+    admin::{Admin, Readiness},
+    base::published::Published,
+    host::users::Users,
+    identity::credentials::Credentials,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

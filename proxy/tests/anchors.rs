@@ -6,7 +6,14 @@ use bytes::Bytes;
 use http::{Response, Version};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
-use sluice_proxy::{exchange::upstream, http::ServerSettings, identity::{credentials::{HTTP_1, HTTP_2}, verify::Expected}};
+use sluice_proxy::{
+    exchange::upstream,
+    http::ServerSettings,
+    identity::{
+        credentials::{HTTP_1, HTTP_2},
+        verify::Expected,
+    },
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 

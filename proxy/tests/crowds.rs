@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::Version;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use sluice_proxy::{http::ServerSettings, identity::{credentials::HTTP_1, verify::Expected}};
+use sluice_proxy::{
+    http::ServerSettings,
+    identity::{credentials::HTTP_1, verify::Expected},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

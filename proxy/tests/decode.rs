@@ -21,7 +21,10 @@ use envoy_types::pb::{
     google::protobuf::{Any, Duration, Struct, UInt32Value, Value, value},
 };
 use prost::{Message, Name};
-use sluice_proxy::control::xds::{decode::{Limits, decode}, kind::Kind};
+use sluice_proxy::control::xds::{
+    decode::{Limits, decode},
+    kind::Kind,
+};
 
 use crate::support::{
     pki::id,

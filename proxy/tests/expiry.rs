@@ -6,7 +6,13 @@ use std::{
 };
 
 use http::Version;
-use sluice_proxy::{http::ServerSettings, identity::{credentials::{Credentials, HTTP_1, HTTP_2}, verify::Expected}};
+use sluice_proxy::{
+    http::ServerSettings,
+    identity::{
+        credentials::{Credentials, HTTP_1, HTTP_2},
+        verify::Expected,
+    },
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

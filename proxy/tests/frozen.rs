@@ -10,7 +10,13 @@ use std::{
 };
 
 use http::{Method, Response, Version};
-use sluice_proxy::{control::{health::{Asks, Fitness, Sought, watch_program}, proto::Health}, host::program::Exposed};
+use sluice_proxy::{
+    control::{
+        health::{Asks, Fitness, Sought, watch_program},
+        proto::Health,
+    },
+    host::program::Exposed,
+};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::support::{

@@ -2,7 +2,17 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use sluice_proxy::{base::published::Published, control::link, identity::{credentials::Credentials, obtain::{NoIdentity, Ways, obtain}, renew::keep_fresh, state::Resting}, telemetry::metrics::Metrics};
+use sluice_proxy::{
+    base::published::Published,
+    control::link,
+    identity::{
+        credentials::Credentials,
+        obtain::{NoIdentity, Ways, obtain},
+        renew::keep_fresh,
+        state::Resting,
+    },
+    telemetry::metrics::Metrics,
+};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::support::{

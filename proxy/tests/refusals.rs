@@ -8,7 +8,10 @@ use std::{
 
 use http::Version;
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
-use sluice_proxy::identity::{credentials::{Credentials, HTTP_1, HTTP_2, Material}, verify::Expected};
+use sluice_proxy::identity::{
+    credentials::{Credentials, HTTP_1, HTTP_2, Material},
+    verify::Expected,
+};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::support::{

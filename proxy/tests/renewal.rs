@@ -8,7 +8,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sluice_proxy::{base::published::Published, identity::{credentials::Credentials, join::JoinError, renew::keep_fresh_by, state::Resting}, telemetry::metrics::Metrics};
+use sluice_proxy::{
+    base::published::Published,
+    identity::{credentials::Credentials, join::JoinError, renew::keep_fresh_by, state::Resting},
+    telemetry::metrics::Metrics,
+};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use crate::support::pki::{Leaf, Pki};

@@ -12,7 +12,20 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use envoy_types::pb::google::protobuf::Any;
 use serde::Deserialize;
-use sluice_proxy::{base::spiffe::SpiffeId, config::{Answer, Backend, Config, Destination, authority, cluster::Security, inbound::{Incoming, Judgement, Listener, Verdict}, route::Action, split::Turn}, control::xds::{decode::{Decoded, Limits, decode}, kind::Kind}};
+use sluice_proxy::{
+    base::spiffe::SpiffeId,
+    config::{
+        Answer, Backend, Config, Destination, authority,
+        cluster::Security,
+        inbound::{Incoming, Judgement, Listener, Verdict},
+        route::Action,
+        split::Turn,
+    },
+    control::xds::{
+        decode::{Decoded, Limits, decode},
+        kind::Kind,
+    },
+};
 
 #[derive(Deserialize)]
 struct Golden {

@@ -4,7 +4,22 @@ use std::{path::Path, sync::Arc};
 
 use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use prost::Message;
-use sluice_proxy::{base::published::Published, config::{Answer, Backend, Config, Destination}, control::{link, proto::{Health, Refusal, RefusedResource, ReportRequest, registration_client::RegistrationClient}, xds::{client::{Client, Outlook}, decode::Limits, disk::Copy, kind::Kind, mirror::Mirror}}, telemetry::metrics::Metrics};
+use sluice_proxy::{
+    base::published::Published,
+    config::{Answer, Backend, Config, Destination},
+    control::{
+        link,
+        proto::{Health, Refusal, RefusedResource, ReportRequest, registration_client::RegistrationClient},
+        xds::{
+            client::{Client, Outlook},
+            decode::Limits,
+            disk::Copy,
+            kind::Kind,
+            mirror::Mirror,
+        },
+    },
+    telemetry::metrics::Metrics,
+};
 use tokio::task::JoinSet;
 
 use crate::support::{

@@ -5,7 +5,17 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-use crate::{config::{Answer, Answers, Config, cluster::{Cluster, Endpoint, Endpoints, Proof, Protocol, Security, Unfit}, inbound::{Door, Listener}, route::{Action, PathMatch, Route, RouteTable}, rules::{IdentityMatch, Permission, Principal, Rules}}, control::xds::report::Report, identity::credentials::Credentials};
+use crate::{
+    config::{
+        Answer, Answers, Config,
+        cluster::{Cluster, Endpoint, Endpoints, Proof, Protocol, Security, Unfit},
+        inbound::{Door, Listener},
+        route::{Action, PathMatch, Route, RouteTable},
+        rules::{IdentityMatch, Permission, Principal, Rules},
+    },
+    control::xds::report::Report,
+    identity::credentials::Credentials,
+};
 
 /// All of it.
 pub fn everything(identity: Option<&Credentials>, program: &Value, config: &Config, report: &Report) -> Value {

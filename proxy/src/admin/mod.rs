@@ -13,7 +13,19 @@ use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::watch};
 use visitors::{HEAD_TIMEOUT, Visitors};
 
-use crate::{base::{ledger::Ledger, published::Published}, config::Config, control::{standing::Standing, xds::report::Report}, host::{program::Program, users::{Stranger, Users}}, http::{Body, HeaderValue, Method, Request, Response, ServerSettings, StatusCode, header, serve}, identity::credentials::Credentials, net::accept::next, telemetry::metrics::Metrics};
+use crate::{
+    base::{ledger::Ledger, published::Published},
+    config::Config,
+    control::{standing::Standing, xds::report::Report},
+    host::{
+        program::Program,
+        users::{Stranger, Users},
+    },
+    http::{Body, HeaderValue, Method, Request, Response, ServerSettings, StatusCode, header, serve},
+    identity::credentials::Credentials,
+    net::accept::next,
+    telemetry::metrics::Metrics,
+};
 
 /// More at once is nobody who wants to know something.
 const MOST_CONNECTIONS: usize = 64;

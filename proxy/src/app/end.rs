@@ -8,7 +8,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
 use super::{Sidecar, serve::ended};
-use crate::{admin::Readiness, app::{drain::{callers_are_gone, is_delivered}, signals::{Signals, exit_code}}, control::{proto::Health, registration::leave}};
+use crate::{
+    admin::Readiness,
+    app::{
+        drain::{callers_are_gone, is_delivered},
+        signals::{Signals, exit_code},
+    },
+    control::{proto::Health, registration::leave},
+};
 
 /// How often is looked whether callers are gone.
 const LOOK: Duration = Duration::from_millis(20);

@@ -9,7 +9,14 @@ use std::{
     time::Duration,
 };
 
-use crate::{control::xds::decode::Limits, host::{program::{AppPort, Exposed}, service_links::is_service_link, users::Wish}};
+use crate::{
+    control::xds::decode::Limits,
+    host::{
+        program::{AppPort, Exposed},
+        service_links::is_service_link,
+        users::Wish,
+    },
+};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::{app::env::Settings, host::{durable, program::AppPort, state_dir::StateDir}};
+use crate::{
+    app::env::Settings,
+    host::{durable, program::AppPort, state_dir::StateDir},
+};
 
 /// Who starts a sidecar waits for this file.
 const ADDRESSES: &str = "addresses.json";

@@ -16,7 +16,24 @@ use tokio::{sync::watch, task::JoinHandle};
 use tonic::transport::Channel;
 use tracing::info;
 
-use crate::{admin::Readiness, app::{env::Settings, listeners::{Addresses, Listeners, NoListener}, signals::{Signals, exit_code}}, base::published::Published, control::{proto::Health, registration::Workload}, host::{child::{Child, Surroundings, environment}, descriptors::{Descriptors, TooFew}, orphans, state_dir::{NotOurs, StateDir}, users::Users}, identity::{credentials::Credentials, obtain::NoIdentity}};
+use crate::{
+    admin::Readiness,
+    app::{
+        env::Settings,
+        listeners::{Addresses, Listeners, NoListener},
+        signals::{Signals, exit_code},
+    },
+    base::published::Published,
+    control::{proto::Health, registration::Workload},
+    host::{
+        child::{Child, Surroundings, environment},
+        descriptors::{Descriptors, TooFew},
+        orphans,
+        state_dir::{NotOurs, StateDir},
+        users::Users,
+    },
+    identity::{credentials::Credentials, obtain::NoIdentity},
+};
 
 /// Why the sidecar could not start. Each is one line for people.
 #[derive(Debug, thiserror::Error)]

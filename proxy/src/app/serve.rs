@@ -3,7 +3,10 @@
 use tracing::{info, warn};
 
 use super::Sidecar;
-use crate::{app::signals::{Signals, asks_to_end}, host::child::Child};
+use crate::{
+    app::signals::{Signals, asks_to_end},
+    host::child::Child,
+};
 
 impl Sidecar {
     /// Serves to the end, and gives the exit code.

@@ -11,7 +11,21 @@ use std::{
 
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{app::env::Settings, base::{gate::Gate, published::Published, worker::Worker}, control::{registration::Workload, xds::client::Outlook}, exchange::{burden::{Burden, Owner}, upstream::{Settings as Way, Upstream}}, host::{calls::Calls, program::Program, users::Users}, http::ServerSettings, identity::credentials::Credentials, inbound::{Inbound, callers::Callers}, outbound::{Outbound, aside::Aside, turns::Turns}, telemetry::metrics::Metrics};
+use crate::{
+    app::env::Settings,
+    base::{gate::Gate, published::Published, worker::Worker},
+    control::{registration::Workload, xds::client::Outlook},
+    exchange::{
+        burden::{Burden, Owner},
+        upstream::{Settings as Way, Upstream},
+    },
+    host::{calls::Calls, program::Program, users::Users},
+    http::ServerSettings,
+    identity::credentials::Credentials,
+    inbound::{Inbound, callers::Callers},
+    outbound::{Outbound, aside::Aside, turns::Turns},
+    telemetry::metrics::Metrics,
+};
 
 /// How long a call may wait for the control plane to say where it goes.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -12,7 +12,39 @@ use super::{
     Sidecar, StartError,
     serving::{Common, Serving},
 };
-use crate::{admin::{Admin, Readiness}, app::{env::Settings, listeners::{Addresses, Listeners}}, base::published::Published, control::{health::{Asks, Fitness, Sought, watch_program}, link, proto::{Health, WorkloadPort}, registration::{Workload, keep_reported}, xds::{client::{Client, Outlook}, decode::INBOUND_PREFIX, disk::Copy, mirror::Mirror}}, host::{calls::Calls, program::{AppPort, Program}, state_dir::StateDir, users::Users}, identity::{credentials::Credentials, obtain::{Ways, obtain}, renew::keep_fresh, state::Resting}, telemetry::metrics::Metrics};
+use crate::{
+    admin::{Admin, Readiness},
+    app::{
+        env::Settings,
+        listeners::{Addresses, Listeners},
+    },
+    base::published::Published,
+    control::{
+        health::{Asks, Fitness, Sought, watch_program},
+        link,
+        proto::{Health, WorkloadPort},
+        registration::{Workload, keep_reported},
+        xds::{
+            client::{Client, Outlook},
+            decode::INBOUND_PREFIX,
+            disk::Copy,
+            mirror::Mirror,
+        },
+    },
+    host::{
+        calls::Calls,
+        program::{AppPort, Program},
+        state_dir::StateDir,
+        users::Users,
+    },
+    identity::{
+        credentials::Credentials,
+        obtain::{Ways, obtain},
+        renew::keep_fresh,
+        state::Resting,
+    },
+    telemetry::metrics::Metrics,
+};
 
 impl Sidecar {
     /// Comes to an identity and a configuration, and serves from then on.

@@ -21,7 +21,15 @@ use tokio::{
 
 use tracing::{info, warn};
 
-use crate::{base::published::Published, control::proto::Health, host::{calls::Calls, program::{Exposed, Program, open_to_others, places, refusal}, sockets}};
+use crate::{
+    base::published::Published,
+    control::proto::Health,
+    host::{
+        calls::Calls,
+        program::{Exposed, Program, open_to_others, places, refusal},
+        sockets,
+    },
+};
 
 /// How many failures in a row it takes to doubt a program that has accepted before.
 const FAILURES: u32 = 3;

@@ -7,7 +7,14 @@ use tokio::{sync::watch, time::sleep};
 use tonic::{Request, Status, transport::Channel};
 use tracing::{debug, info, warn};
 
-use crate::{base::{backoff::Backoff, chance}, control::{link::{Connections, is_unknown_there, reason}, proto::{Health, LeaveRequest, ReportRequest, WorkloadPort, registration_client::RegistrationClient}, standing::{Said, Standing}}};
+use crate::{
+    base::{backoff::Backoff, chance},
+    control::{
+        link::{Connections, is_unknown_there, reason},
+        proto::{Health, LeaveRequest, ReportRequest, WorkloadPort, registration_client::RegistrationClient},
+        standing::{Said, Standing},
+    },
+};
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(2);

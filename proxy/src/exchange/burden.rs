@@ -17,7 +17,15 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{base::{gate::{Gate, Pass}, ledger::{Account, Ledger}, shares::neighbourhood, spiffe::SpiffeId}, http::Activity};
+use crate::{
+    base::{
+        gate::{Gate, Pass},
+        ledger::{Account, Ledger},
+        shares::neighbourhood,
+        spiffe::SpiffeId,
+    },
+    http::Activity,
+};
 
 /// Nobody but the program has more than one of so many requests, or bytes.
 const EACH: usize = 2;

@@ -9,7 +9,10 @@ use super::{
     credentials::{Credentials, Material, Unfit},
     request::SigningRequest,
 };
-use crate::control::{link::reason, proto::{Certificate, JoinRequest, enrolment_client::EnrolmentClient}};
+use crate::control::{
+    link::reason,
+    proto::{Certificate, JoinRequest, enrolment_client::EnrolmentClient},
+};
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);

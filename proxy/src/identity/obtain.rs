@@ -16,7 +16,10 @@ use super::{
     request::signing_request,
     state::Resting,
 };
-use crate::{base::{backoff::Backoff, chance}, control::link};
+use crate::{
+    base::{backoff::Backoff, chance},
+    control::link,
+};
 
 /// How an identity may be had.
 #[derive(Clone, Debug)]

@@ -16,7 +16,11 @@ use super::{
     request::{SigningRequest, signing_request},
     state::Resting,
 };
-use crate::{base::{backoff::Backoff, chance, published::Published, wall_clock::reached}, control::proto::{Certificate, RenewRequest, renewal_client::RenewalClient}, telemetry::metrics::Metrics};
+use crate::{
+    base::{backoff::Backoff, chance, published::Published, wall_clock::reached},
+    control::proto::{Certificate, RenewRequest, renewal_client::RenewalClient},
+    telemetry::metrics::Metrics,
+};
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -3,7 +3,11 @@
 
 use std::net::IpAddr;
 
-use crate::base::{gate::{Gate, Pass}, shares::{Full, Share, Shares, neighbourhood}, spiffe::SpiffeId};
+use crate::base::{
+    gate::{Gate, Pass},
+    shares::{Full, Share, Shares, neighbourhood},
+    spiffe::SpiffeId,
+};
 
 /// One of so many places is for callers without an identity.
 const STRANGERS: usize = 4;

@@ -17,7 +17,18 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
 
 use super::{Inbound, waiting::Place};
-use crate::{base::{published::Published, spiffe::SpiffeId, wall_clock::reached}, exchange::burden::{Owner, Portion}, http::serve_until, identity::{credentials::Credentials, leaf::Leaf, proof::{Proof, Side}, verify::refusal_reason}, net::accept::Counted};
+use crate::{
+    base::{published::Published, spiffe::SpiffeId, wall_clock::reached},
+    exchange::burden::{Owner, Portion},
+    http::serve_until,
+    identity::{
+        credentials::Credentials,
+        leaf::Leaf,
+        proof::{Proof, Side},
+        verify::refusal_reason,
+    },
+    net::accept::Counted,
+};
 
 /// How long a caller may take to prove itself.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -18,7 +18,16 @@ use callers::Callers;
 use tokio::{net::TcpListener, sync::watch};
 use waiting::Waiting;
 
-use crate::{base::{gate::Gate, published::Published}, config::Config, exchange::{burden::Burden, upstream::Upstream}, host::{calls::Calls, program::Program}, http::ServerSettings, identity::credentials::Credentials, net::accept::next, telemetry::metrics::Metrics};
+use crate::{
+    base::{gate::Gate, published::Published},
+    config::Config,
+    exchange::{burden::Burden, upstream::Upstream},
+    host::{calls::Calls, program::Program},
+    http::ServerSettings,
+    identity::credentials::Credentials,
+    net::accept::next,
+    telemetry::metrics::Metrics,
+};
 
 /// What inbound connections and requests are served with.
 pub struct Inbound {

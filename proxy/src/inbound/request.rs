@@ -8,7 +8,18 @@ use std::{
 use tracing::debug;
 
 use super::{Inbound, connection::Peer, upgrade::Call};
-use crate::{config::{Config, cluster::Security, inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict}}, exchange::upstream::{Failure, Target, UNTOUCHED}, http::{HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers}, message::error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options}, net::accept::Counted, telemetry::record::Record};
+use crate::{
+    config::{
+        Config,
+        cluster::Security,
+        inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
+    },
+    exchange::upstream::{Failure, Target, UNTOUCHED},
+    http::{HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers},
+    message::error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options},
+    net::accept::Counted,
+    telemetry::record::Record,
+};
 
 /// How long the program may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -25,10 +36,10 @@ impl Inbound {
             }
             Err(error) => {
                 debug!(caller = ?peer.id, remote = %peer.address, %error, "answered a caller ourselves");
-                record.answered(error.status().as_u16());
+                record.answered(error.reason().status().as_u16());
                 let mut response = error.respond(audience);
                 // Its sidecar can go elsewhere then, and takes this out.
-                if peer.id.is_some() && error.is_untouched() {
+                if peer.id.is_some() && error.reason().is_untouched() {
                     response.headers_mut().insert(UNTOUCHED, HeaderValue::from_static("1"));
                 }
                 response

@@ -1,12 +1,18 @@
-//! Why a request failed, whose fault it was, and what its caller is told.
+//! Why a request failed, with what people are told of it. What machines know of that is its [`Reason`].
 
 mod telling;
 
 use std::{borrow::Cow, io};
 
-use crate::{base::spiffe::SpiffeId, config::{inbound::Unjudgeable, path::BadPath}, http::{StatusCode, answer::BadAnswer, head::BadHead}};
+use crate::{
+    base::spiffe::SpiffeId,
+    config::{inbound::Unjudgeable, path::BadPath},
+    http::{answer::BadAnswer, head::BadHead},
+};
 
 pub use telling::{Audience, options};
+
+use super::reason::Reason;
 
 /// Why a request failed here. The text is for the caller's people as well, where the caller may know.
 #[derive(Debug, thiserror::Error)]
@@ -221,112 +227,32 @@ impl std::fmt::Display for Caller {
 }
 
 impl ProxyError {
-    /// The code for machines: the last part of the problem's type. Callers match on these: add some, never rename one.
-    pub const fn code(&self) -> &'static str {
+    /// What machines know of it.
+    pub const fn reason(&self) -> Reason {
         match self {
-            Self::BadRequest(_) => "bad-request",
-            Self::BadPath(_) => "bad-path",
-            Self::TransferCoding(_) => "transfer-coding",
-            Self::BadBody => "bad-body",
-            Self::NoTrace => "no-trace",
-            Self::Tunnel { .. } => "no-tunnel",
-            Self::NoService { .. } => "no-service",
-            Self::NoRoute { .. } => "no-route",
-            Self::Denied(_) => "denied",
-            Self::Expired => "expired",
-            Self::Distrusted => "distrusted",
-            Self::MissingBackend { .. } => "missing-backend",
-            Self::RouteAnswers { .. } => "route-answers",
-            Self::NoEndpoint { .. } => "no-endpoint",
-            Self::Overloaded => "overloaded",
-            Self::NoConfiguration { .. } => "no-configuration",
-            Self::Connect { .. } => "connect-failed",
-            Self::ConnectTimeout { .. } => "connect-timeout",
-            Self::Tls { .. } => "tls-failed",
-            Self::Refused { .. } => "refused",
-            Self::Reset { .. } => "connection-broken",
-            Self::BadAnswer { .. } => "bad-answer",
-            Self::Idle => "idle-timeout",
-        }
-    }
-
-    /// The status that the caller gets.
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::BadRequest(_) | Self::BadPath(_) | Self::BadBody => StatusCode::BAD_REQUEST,
-            Self::Denied(_) | Self::Expired | Self::Distrusted => StatusCode::FORBIDDEN,
-            Self::NoRoute { .. } => StatusCode::NOT_FOUND,
-            Self::TransferCoding(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::Tunnel { .. } | Self::NoTrace => StatusCode::METHOD_NOT_ALLOWED,
-            Self::MissingBackend { status, .. } | Self::RouteAnswers { status, .. } => {
-                StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-            }
-            // Not 404: callers would take that for an answer of whom they meant.
-            Self::NoService { .. }
-            | Self::Connect { .. }
-            | Self::Tls { .. }
-            | Self::Reset { .. }
-            | Self::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
-            Self::NoEndpoint { .. } | Self::Overloaded | Self::NoConfiguration { .. } | Self::Refused { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::ConnectTimeout { .. } | Self::Idle => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
-
-    /// Whether the request is as good as never made, so that whoever made it may make it elsewhere: what it was meant for
-    /// has seen nothing of it, and might have answered it otherwise.
-    pub const fn is_untouched(&self) -> bool {
-        match self {
-            Self::Connect { .. }
-            | Self::ConnectTimeout { .. }
-            | Self::Tls { .. }
-            | Self::Refused { .. }
-            | Self::Overloaded
-            | Self::NoConfiguration { .. } => true,
-            Self::BadRequest(_)
-            | Self::BadPath(_)
-            | Self::TransferCoding(_)
-            | Self::Tunnel { .. }
-            | Self::NoService { .. }
-            | Self::Denied(_)
-            | Self::Expired
-            | Self::Distrusted
-            | Self::MissingBackend { .. }
-            | Self::RouteAnswers { .. }
-            | Self::NoEndpoint { .. }
-            | Self::BadBody
-            | Self::NoTrace
-            | Self::NoRoute { .. }
-            | Self::Reset { .. }
-            | Self::BadAnswer { .. }
-            | Self::Idle => false,
-        }
-    }
-
-    /// RFC 9209 §2.3.
-    const fn proxy_status(&self) -> &'static str {
-        match self {
-            Self::BadRequest(_)
-            | Self::BadPath(_)
-            | Self::BadBody
-            | Self::TransferCoding(_)
-            | Self::Tunnel { .. }
-            | Self::NoTrace
-            | Self::NoRoute { .. } => "sluice; error=http_request_error",
-            Self::Denied(_) | Self::Expired | Self::Distrusted => "sluice; error=http_request_denied",
-            Self::NoService { .. } => "sluice; error=destination_not_found",
-            Self::MissingBackend { .. } | Self::RouteAnswers { .. } | Self::NoConfiguration { .. } => {
-                "sluice; error=proxy_configuration_error"
-            }
-            Self::NoEndpoint { .. } | Self::Refused { .. } => "sluice; error=destination_unavailable",
-            Self::Overloaded => "sluice; error=connection_limit_reached",
-            Self::Connect { .. } => "sluice; error=connection_refused",
-            Self::ConnectTimeout { .. } => "sluice; error=connection_timeout",
-            Self::Tls { .. } => "sluice; error=tls_certificate_error",
-            Self::Reset { .. } => "sluice; error=connection_terminated",
-            Self::BadAnswer { .. } => "sluice; error=http_protocol_error",
-            Self::Idle => "sluice; error=http_response_timeout",
+            Self::BadRequest(_) => Reason::BadRequest,
+            Self::BadPath(_) => Reason::BadPath,
+            Self::TransferCoding(_) => Reason::TransferCoding,
+            Self::BadBody => Reason::BadBody,
+            Self::NoTrace => Reason::NoTrace,
+            Self::Tunnel { .. } => Reason::Tunnel,
+            Self::NoService { .. } => Reason::NoService,
+            Self::NoRoute { .. } => Reason::NoRoute,
+            Self::Denied(_) => Reason::Denied,
+            Self::Expired => Reason::Expired,
+            Self::Distrusted => Reason::Distrusted,
+            Self::MissingBackend { status, .. } => Reason::MissingBackend(*status),
+            Self::RouteAnswers { status, .. } => Reason::RouteAnswers(*status),
+            Self::NoEndpoint { .. } => Reason::NoEndpoint,
+            Self::Overloaded => Reason::Overloaded,
+            Self::NoConfiguration { .. } => Reason::NoConfiguration,
+            Self::Connect { .. } => Reason::Connect,
+            Self::ConnectTimeout { .. } => Reason::ConnectTimeout,
+            Self::Tls { .. } => Reason::Tls,
+            Self::Refused { .. } => Reason::Refused,
+            Self::Reset { .. } => Reason::Reset,
+            Self::BadAnswer { .. } => Reason::BadAnswer,
+            Self::Idle => Reason::Idle,
         }
     }
 }

@@ -27,7 +27,20 @@ use tokio::{
 use tracing::{debug, warn};
 use turns::Turns;
 
-use crate::{base::{gate::Gate, published::Published}, config::Config, control::xds::demand::Demand, exchange::{burden::{Burden, Portion}, upstream::Upstream}, host::users::{Stranger, Users}, http::{Ended, Method, Request, Response, ServerSettings, Tunnel, serve}, message::error::Audience, net::accept::accept, telemetry::metrics::Metrics};
+use crate::{
+    base::{gate::Gate, published::Published},
+    config::Config,
+    control::xds::demand::Demand,
+    exchange::{
+        burden::{Burden, Portion},
+        upstream::Upstream,
+    },
+    host::users::{Stranger, Users},
+    http::{Ended, Method, Request, Response, ServerSettings, Tunnel, serve},
+    message::error::Audience,
+    net::accept::accept,
+    telemetry::metrics::Metrics,
+};
 
 /// What the program's calls are served with.
 pub struct Outbound {

@@ -6,7 +6,19 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::{Outbound, target::authority};
-use crate::{config::{Backend, Config, Destination, cluster::{Cluster, Endpoint, Protocol}, route::{Action, Route}, split::Turn}, exchange::upstream::{Failure, Target}, http::{Method, Request, Response, StatusCode, Upgrade, Version, headers}, message::error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options}, net::accept::Counted, telemetry::record::Record};
+use crate::{
+    config::{
+        Backend, Config, Destination,
+        cluster::{Cluster, Endpoint, Protocol},
+        route::{Action, Route},
+        split::Turn,
+    },
+    exchange::upstream::{Failure, Target},
+    http::{Method, Request, Response, StatusCode, Upgrade, Version, headers},
+    message::error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
+    net::accept::Counted,
+    telemetry::record::Record,
+};
 
 /// How many endpoints are tried before a call is given up. Each only if nothing was done with it at the one before.
 const TRIES: usize = 3;
@@ -32,7 +44,7 @@ impl Outbound {
             }
             Err(error) => {
                 debug!(%error, "answered the program ourselves");
-                record.answered(error.status().as_u16());
+                record.answered(error.reason().status().as_u16());
                 error.respond(audience)
             }
         };

@@ -1,6 +1,13 @@
 //! Whom a request means: which service bears the name of its host.
 
-use crate::{config::authority::canonical, http::{Method, Request, Version, head::{self, BadHead}}, message::error::ProxyError};
+use crate::{
+    config::authority::canonical,
+    http::{
+        Method, Request, Version,
+        head::{self, BadHead},
+    },
+    message::error::ProxyError,
+};
 
 /// The canonical authority of the service that a request means.
 pub fn authority(request: &Request, namespace: &str) -> Result<String, ProxyError> {

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{base::chance, config::{route::Route, split::Turn}};
+use crate::{
+    base::chance,
+    config::{route::Route, split::Turn},
+};
 
 /// How many counters there may be of each sort; beyond, all begin anew.
 const MOST: usize = 8_192;
@@ -78,7 +81,10 @@ fn next(turn: &mut u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{route::{Action, PathMatch}, split::Split};
+    use crate::config::{
+        route::{Action, PathMatch},
+        split::Split,
+    };
 
     fn route(weights: [u32; 2]) -> Arc<Route> {
         let split = Split::new(["a", "b"].into_iter().map(Arc::from).zip(weights)).unwrap();

@@ -17,7 +17,19 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
 };
-use sluice_proxy::{control::{proto::{Certificate, Health, JoinRequest, JoinResponse, LeaveRequest, LeaveResponse, RenewRequest, RenewResponse, ReportRequest, ReportResponse, enrolment_server::{Enrolment, EnrolmentServer}, registration_server::{Registration, RegistrationServer}, renewal_server::{Renewal, RenewalServer}}, xds::kind::Kind}, identity::credentials::{Credentials, HTTP_2}};
+use sluice_proxy::{
+    control::{
+        proto::{
+            Certificate, Health, JoinRequest, JoinResponse, LeaveRequest, LeaveResponse, RenewRequest, RenewResponse,
+            ReportRequest, ReportResponse,
+            enrolment_server::{Enrolment, EnrolmentServer},
+            registration_server::{Registration, RegistrationServer},
+            renewal_server::{Renewal, RenewalServer},
+        },
+        xds::kind::Kind,
+    },
+    identity::credentials::{Credentials, HTTP_2},
+};
 use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpStream},

@@ -10,7 +10,24 @@ use std::{
 };
 
 use http::Version;
-use sluice_proxy::{base::{gate::Gate, published::Published}, config::{Answer, Config}, control::xds::{decode::{Decoded, Limits, decode}, demand::Demand}, exchange::{burden::{Burden, Owner}, upstream::{self, Upstream}}, host::{calls::Calls, program::Program, users::Users}, http::ServerSettings, identity::credentials::Credentials, inbound::{Inbound, callers::Callers}, outbound::{Outbound, aside::Aside, turns::Turns}, telemetry::metrics::Metrics};
+use sluice_proxy::{
+    base::{gate::Gate, published::Published},
+    config::{Answer, Config},
+    control::xds::{
+        decode::{Decoded, Limits, decode},
+        demand::Demand,
+    },
+    exchange::{
+        burden::{Burden, Owner},
+        upstream::{self, Upstream},
+    },
+    host::{calls::Calls, program::Program, users::Users},
+    http::ServerSettings,
+    identity::credentials::Credentials,
+    inbound::{Inbound, callers::Callers},
+    outbound::{Outbound, aside::Aside, turns::Turns},
+    telemetry::metrics::Metrics,
+};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{

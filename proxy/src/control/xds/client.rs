@@ -28,7 +28,15 @@ use super::{
     mirror::{Mirror, Step},
     report::Report,
 };
-use crate::{base::{backoff::Backoff, chance, published::Published}, config::Config, control::{link::Connections, standing::{Said, Standing}}, telemetry::metrics::Metrics};
+use crate::{
+    base::{backoff::Backoff, chance, published::Published},
+    config::Config,
+    control::{
+        link::Connections,
+        standing::{Said, Standing},
+    },
+    telemetry::metrics::Metrics,
+};
 
 /// The largest response that is read, in bytes.
 const LARGEST_MESSAGE: usize = 64 << 20;

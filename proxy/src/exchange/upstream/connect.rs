@@ -21,7 +21,17 @@ use super::{
     ConnectFault, Target, Upstream,
     severable::{Cut, Severable},
 };
-use crate::{base::published::Published, config::cluster::Security, http::{Connection, HungUp, Version}, identity::{credentials::{Credentials, HTTP_1, HTTP_2}, leaf::Leaf, proof::{Proof, Side}, verify::{Expected, in_words}}};
+use crate::{
+    base::published::Published,
+    config::cluster::Security,
+    http::{Connection, HungUp, Version},
+    identity::{
+        credentials::{Credentials, HTTP_1, HTTP_2},
+        leaf::Leaf,
+        proof::{Proof, Side},
+        verify::{Expected, in_words},
+    },
+};
 
 /// How long what was sent may stay without an answer from the other machine, HTTP/2 and HTTP/1.1. Of HTTP/1.1 it is also how
 /// long the other side may take nothing in.

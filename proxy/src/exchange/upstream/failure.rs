@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::{http::{Request, Response, answer::BadAnswer}, message::error::ProxyError};
+use crate::{
+    http::{Request, Response, answer::BadAnswer},
+    message::error::ProxyError,
+};
 
 /// Why no response came.
 pub enum Failure {

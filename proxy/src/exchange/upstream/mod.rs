@@ -11,7 +11,15 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use budget::Budget;
 use pool::{Lease, Pool};
 
-use crate::{base::{ledger::Ledger, published::Published}, config::cluster::Security, http::{HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version, header, headers, upgrade}, identity::credentials::Credentials, telemetry::metrics::Metrics};
+use crate::{
+    base::{ledger::Ledger, published::Published},
+    config::cluster::Security,
+    http::{
+        HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version, header, headers, upgrade,
+    },
+    identity::credentials::Credentials,
+    telemetry::metrics::Metrics,
+};
 
 pub use failure::{ConnectFault, Failure, Untouched};
 

@@ -17,7 +17,13 @@ use tokio::{
 };
 
 use super::{ConnectFault, Target, connect::Opened};
-use crate::{base::published::Published, config::cluster::Security, http::{Connection, Version}, identity::{credentials::Credentials, proof::Proof}, telemetry::metrics::Metrics};
+use crate::{
+    base::published::Published,
+    config::cluster::Security,
+    http::{Connection, Version},
+    identity::{credentials::Credentials, proof::Proof},
+    telemetry::metrics::Metrics,
+};
 
 /// How many idle HTTP/1.1 connections are kept for one target.
 const MOST_IDLE: usize = 128;

@@ -26,7 +26,15 @@ use super::{
     pings::vanished,
     pump::pump,
 };
-use crate::{base::ledger::Ledger, http::{Body, Pings, Request, Response, SendFailure, answer::BadAnswer, bounds::{LARGEST_HEAD, SEND_BUFFER, SMALL_PARTS, STREAMS, STREAM_WINDOW, connection_window}, interim::Interim}};
+use crate::{
+    base::ledger::Ledger,
+    http::{
+        Body, Pings, Request, Response, SendFailure,
+        answer::BadAnswer,
+        bounds::{LARGEST_HEAD, SEND_BUFFER, SMALL_PARTS, STREAM_WINDOW, STREAMS, connection_window},
+        interim::Interim,
+    },
+};
 
 /// Sends requests on one connection.
 pub struct Sender {

@@ -11,7 +11,10 @@ use http::{HeaderMap, HeaderValue, header};
 use http_body::{Frame, SizeHint};
 
 use super::intake::Reading;
-use crate::{base::ledger::{Held, Holder}, http::BodyError};
+use crate::{
+    base::ledger::{Held, Holder},
+    http::BodyError,
+};
 
 /// A body that comes.
 pub struct Incoming {

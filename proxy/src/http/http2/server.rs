@@ -23,7 +23,13 @@ use super::{
     pings::vanished,
     pump::pump,
 };
-use crate::{base::ledger::Account, http::{Body, Request, Response, bounds::{SEND_BUFFER, SMALL_PARTS, STREAM_WINDOW, connection_window}}};
+use crate::{
+    base::ledger::Account,
+    http::{
+        Body, Request, Response,
+        bounds::{SEND_BUFFER, SMALL_PARTS, STREAM_WINDOW, connection_window},
+    },
+};
 
 /// What every connection begins with (RFC 9113 §3.4).
 const PREFACE: usize = 24;

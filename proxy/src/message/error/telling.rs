@@ -20,17 +20,17 @@ impl ProxyError {
         let detail = if audience.trusted { self.to_string() } else { String::new() };
         let mut response = Response::default();
         let headers = response.headers_mut();
-        headers.insert("proxy-status", HeaderValue::from_static(self.proxy_status()));
+        headers.insert("proxy-status", HeaderValue::from_static(self.reason().proxy_status()));
         if audience.grpc {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert("grpc-status", HeaderValue::from(grpc_status(self.status())));
+            headers.insert("grpc-status", HeaderValue::from(grpc_status(self.reason().status())));
             let message = HeaderValue::try_from(percent_encode(&detail));
             if let (false, Ok(message)) = (detail.is_empty(), message) {
                 headers.insert("grpc-message", message);
             }
             return response;
         }
-        *response.status_mut() = self.status();
+        *response.status_mut() = self.reason().status();
         if matches!(self, Self::Tunnel { .. } | Self::NoTrace) {
             response.headers_mut().insert(header::ALLOW, ALLOWED);
         }
@@ -42,39 +42,12 @@ impl ProxyError {
         response
     }
 
-    const fn title(&self) -> &'static str {
-        match self {
-            Self::BadRequest(_) => "Bad request",
-            Self::BadPath(_) => "Bad path",
-            Self::TransferCoding(_) => "No such transfer coding here",
-            Self::BadBody => "Bad body",
-            Self::NoTrace => "No trace here",
-            Self::Tunnel { .. } => "No tunnels here",
-            Self::NoService { .. } => "No such service",
-            Self::NoRoute { .. } => "No route",
-            Self::Denied(_) => "Denied",
-            Self::Expired => "Certificate expired",
-            Self::Distrusted => "Certificate no longer trusted",
-            Self::MissingBackend { .. } => "Missing backend",
-            Self::RouteAnswers { .. } => "Answered by the route",
-            Self::NoEndpoint { .. } => "No healthy endpoint",
-            Self::Overloaded => "Overloaded",
-            Self::NoConfiguration { .. } => "No configuration",
-            Self::Connect { .. } => "Cannot connect",
-            Self::ConnectTimeout { .. } => "Connecting took too long",
-            Self::Tls { .. } => "No mutual TLS",
-            Self::Refused { .. } => "Refused",
-            Self::Reset { .. } => "Connection broken",
-            Self::BadAnswer { .. } => "Bad answer",
-            Self::Idle => "Nothing moved",
-        }
-    }
-
     pub(super) fn problem(&self, detail: &str) -> Value {
+        let reason = self.reason();
         let mut problem = json!({
-            "type": format!("urn:sluice:problem:{}", self.code()),
-            "title": self.title(),
-            "status": self.status().as_u16(),
+            "type": format!("urn:sluice:problem:{}", reason.code()),
+            "title": reason.title(),
+            "status": reason.status().as_u16(),
             "detail": detail,
         });
         if let Self::Denied(denial) = self {

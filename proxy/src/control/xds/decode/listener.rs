@@ -27,7 +27,11 @@ use super::{
     shape::{DURATION, EMPTY, Shape, WRAPPER, message, value},
     tls,
 };
-use crate::config::{inbound::{Door, Guard, Listener}, route::ServiceListener, rules::Rules};
+use crate::config::{
+    inbound::{Door, Guard, Listener},
+    route::ServiceListener,
+    rules::Rules,
+};
 
 static LISTENER: Shape = Shape(&[
     value(1, "name"),

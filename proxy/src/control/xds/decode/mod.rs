@@ -19,7 +19,11 @@ use envoy_types::pb::google::protobuf::Any;
 pub use fault::Fault;
 
 use super::kind::Kind;
-use crate::config::{cluster::{Cluster, Endpoints}, inbound, route::{RouteTable, ServiceListener}};
+use crate::config::{
+    cluster::{Cluster, Endpoints},
+    inbound,
+    route::{RouteTable, ServiceListener},
+};
 
 /// What one resource may hold at most. More is refused: the proxy beside a program must stay small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

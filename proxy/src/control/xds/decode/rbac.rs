@@ -12,7 +12,12 @@ use super::{
     fault::{Fault, Within, each},
     shape::{Shape, WRAPPER, message, value},
 };
-use crate::config::{fold::PathRule, network::Network, route::PathMatch, rules::{IdentityMatch, Permission, Principal, Rule, RuleName, Rules}};
+use crate::config::{
+    fold::PathRule,
+    network::Network,
+    route::PathMatch,
+    rules::{IdentityMatch, Permission, Principal, Rule, RuleName, Rules},
+};
 
 pub static FILTER: Shape = Shape(&[message(1, "rules", &RULES), message(2, "shadow_rules", &RULES)]);
 static RULES: Shape = Shape(&[value(1, "action"), message(2, "policies", &POLICIES)]);

@@ -17,7 +17,10 @@ use super::{
     opened::{duration, open},
     shape::{DURATION, Shape, WRAPPER, message, value},
 };
-use crate::config::{route::{Action, PathMatch, Route, RouteTable}, split::Split};
+use crate::config::{
+    route::{Action, PathMatch, Route, RouteTable},
+    split::Split,
+};
 
 static ROUTES: Shape = Shape(&[value(1, "name"), message(2, "virtual_hosts", &VIRTUAL_HOST)]);
 static VIRTUAL_HOST: Shape = Shape(&[value(1, "name"), value(2, "domains"), message(3, "routes", &ROUTE)]);
