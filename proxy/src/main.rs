@@ -9,12 +9,12 @@ use sluice_proxy::{
     },
     telemetry::log::Log,
 };
-use tikv_jemallocator::Jemalloc;
 
 /// What connections and bodies took goes back to the system when they are gone (`.cargo/config.toml` says how soon); the system's
 /// own allocator keeps it: 185 MiB after 4,000 callers, for good.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// `EX_USAGE` of sysexits.h: it was asked for wrongly.
 const USAGE: u8 = 64;

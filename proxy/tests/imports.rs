@@ -147,8 +147,7 @@ fn modules_use_only_what_they_may() {
         };
         for used in uses(&text) {
             let within = |allowed: &&str| used == **allowed || used.starts_with(&format!("{allowed}::"));
-            let may =
-                allowed.contains(&"*") || within(&wing.as_str()) || allowed.iter().any(|allowed| within(&allowed));
+            let may = allowed.contains(&"*") || within(&wing.as_str()) || allowed.iter().any(within);
             if !may {
                 faults.push(format!("{} uses {used}, and {name} must not: {reason}", path.display()));
             }
