@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JoinedClient } from '../support/grpc-client.ts';
-import { doorsOf } from '../support/doors.ts';
+import { doorsOf } from '../support/direct-call.ts';
 import { startSluice, type CommandResult, type Sluice } from '../support/sluice.ts';
 
 let sluice: Sluice;

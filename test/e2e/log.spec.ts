@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TYPES, TYPE_ORDER } from '../../src/compile/resource.js';
 import { sluice as messages } from '../../src/proto/messages.js';
 import { JoinedClient, join, signingRequest, type Doors } from '../support/grpc-client.js';
-import { doorsOf } from '../support/doors.js';
+import { doorsOf } from '../support/direct-call.js';
 import { startSluice, type Sluice } from '../support/sluice.js';
 
 let sluice: Sluice;

@@ -325,7 +325,7 @@ describe('a sidecar', () => {
     const doors = doorsOf(sluice);
     const { request } = await signingRequest();
     const used = await doors.joinToken('shop', { name: 'cart' });
-    await joinWith(doors, used, request);
+    await joinWith(doors, used, (await signingRequest()).request);
     await expect(joinWith(doors, used, request)).rejects.toMatchObject({
       details: expect.not.stringMatching(/used|expired/) as string,
     });
