@@ -10,9 +10,9 @@
  *
  * `like` names the test of go-control-plane, java-control-plane or istiod that a row mirrors.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ModelTable, type Written } from '../../test/support/model-table.js';
-import { TYPES, type TypeUrl } from '../compile/resource.js';
+import { TYPES, TYPE_ORDER, type TypeUrl } from '../compile/resource.js';
 import { SessionViolation, type DeltaResponse } from './delta.js';
 import { Session } from './session.js';
 
@@ -1087,6 +1087,84 @@ describe('a session', () => {
     expect(session.serves).toBe(1);
     expect(session.speak(0)).toHaveLength(1);
     expect(session.serves).toBe(1);
+  });
+
+  it('does not look through what waits for an answer whenever the client says something else', () => {
+    const session = new Session(new ModelTable());
+    const ask = { nonce: '', subscribe: [], unsubscribe: [], initialVersions: {} };
+    session.receive({ ...ask, type: TYPES.endpoints, subscribe: ['first'] }, 0);
+    const subscribe = Array.from({ length: 100 }, (_, index) => `endpoints-${index}`);
+    session.receive({ ...ask, type: TYPES.endpoints, subscribe }, 0);
+    session.receive({ ...ask, type: TYPES.listener, subscribe: ['a'] }, 0);
+    const { news } = session.client.stateOf(TYPES.endpoints);
+    expect(news.size).toBe(100);
+    const looks = [vi.spyOn(news, Symbol.iterator), vi.spyOn(news, 'entries'), vi.spyOn(news, 'keys')];
+    for (const type of TYPE_ORDER) session.receive({ ...ask, type, nonce: 'stale', subscribe: ['b'] }, 0);
+    for (const look of looks) expect(look).not.toHaveBeenCalled();
+  });
+
+  it('does not look through all that it keeps whenever the client says something', () => {
+    const table = new ModelTable();
+    const session = new Session(table);
+    const ask = { nonce: '', subscribe: [], unsubscribe: [], initialVersions: {} };
+    table.tell(table.become([{ type: TYPES.route, name: 'r', version: 'new' }]));
+    const names = Array.from({ length: 100 }, (_, index) => `cluster-${index}`);
+    const initialVersions = Object.fromEntries(names.map((name) => [name, 'old']));
+    const [route] = session.receive({ ...ask, type: TYPES.route, subscribe: ['r'], initialVersions: { r: 'old' } }, 0);
+    session.receive({ ...ask, type: TYPES.route, nonce: route?.nonce ?? '', error: { message: 'no' } }, 0);
+    expect(session.receive({ ...ask, type: TYPES.cluster, subscribe: names, initialVersions }, 0)).toEqual([]);
+    const { gone } = session.client.stateOf(TYPES.cluster);
+    expect(gone.size).toBe(100);
+    const looks = [vi.spyOn(gone, Symbol.iterator), vi.spyOn(gone, 'entries'), vi.spyOn(gone, 'keys')];
+    for (const type of TYPE_ORDER) session.receive({ ...ask, type, nonce: 'stale' }, 0);
+    for (const look of looks) expect(look).not.toHaveBeenCalled();
+  });
+
+  it('ends the stream of a client that asks for a name that is none, or for too many bytes of names', () => {
+    const session = new Session(new ModelTable());
+    const ask = { type: TYPES.route, nonce: '', unsubscribe: [], initialVersions: {} };
+    expect(() => session.receive({ ...ask, subscribe: ['n'.repeat(513)] }, 0)).toThrow('longer than 512');
+    const long = Array.from({ length: 20_000 }, (_, index) => `${index}`.padStart(500, '-'));
+    expect(() => session.receive({ ...ask, subscribe: long }, 0)).toThrow('bytes of names');
+    // What it gives up makes room.
+    const other = new Session(new ModelTable());
+    for (let turn = 0; turn < 20; turn += 1) {
+      const some = long.slice(turn * 1_000, (turn + 1) * 1_000);
+      other.receive({ ...ask, subscribe: some }, 0);
+      other.receive({ ...ask, subscribe: [], unsubscribe: some }, 0);
+    }
+  });
+
+  it('keeps little of what a client says of a refusal, and nothing of a version that cannot be one', () => {
+    const table = new ModelTable();
+    table.become([{ type: TYPES.route, name: 'r', version: 'new' }]);
+    const session = new Session(table);
+    const ask = {
+      type: TYPES.route,
+      nonce: '',
+      subscribe: ['r'],
+      unsubscribe: [],
+      initialVersions: { r: 'v'.repeat(1_000) },
+    };
+    const [response] = session.receive(ask, 0);
+    expect(session.client.stateOf(TYPES.route).subscription.held('r')?.version).toBe('');
+    const nack = { ...ask, nonce: response?.nonce ?? '', subscribe: [], initialVersions: {} };
+    session.receive({ ...nack, error: { message: 'x'.repeat(100_000) } }, 0);
+    expect(session.client.refusals.map(({ reason }) => reason.length)).toEqual([1_000]);
+  });
+
+  it('is remembered, when its client is away, without a heap of names that nothing has', () => {
+    const table = new ModelTable();
+    table.become([{ type: TYPES.route, name: 'r', version: 'new' }]);
+    const session = new Session(table);
+    const many = Array.from({ length: 2_000 }, (_, index) => `${index}`.padStart(500, '-'));
+    session.receive(
+      { type: TYPES.route, nonce: '', subscribe: ['r', ...many], unsubscribe: [], initialVersions: {} },
+      0,
+    );
+    session.close();
+    expect([...session.client.stateOf(TYPES.route).subscription.names()]).toEqual(['r']);
+    expect(session.client.stateOf(TYPES.route).news.size).toBeLessThan(2);
   });
 
   it('tells since when an answer has been due', () => {

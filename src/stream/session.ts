@@ -19,7 +19,7 @@ import type { ResourceTable } from '../compile/table.js';
 import type { Audience } from './audience.js';
 import { Client } from './client.js';
 import { SessionViolation, type DeltaRequest, type DeltaResponse } from './delta.js';
-import { MAX_NAMES } from './limits.js';
+import { MAX_VERSION_LENGTH, brief, expectFew, expectShort } from './limits.js';
 import { NEEDS, additionsOf, removalsOf } from './round.js';
 
 import { fitting, type Queue, type TypeState } from './type-state.js';
@@ -46,6 +46,8 @@ export class Session {
   /** Says that what the client holds from an earlier stream has come to light since the round began. */
   private hasStaleNews = false;
   private isOpen = true;
+  /** Nothing of what has gone and is still there may be taken away, as far as was seen last. */
+  private isKept = false;
 
   /** @param announced types that the client is going to ask for, see Client */
   constructor(
@@ -71,6 +73,7 @@ export class Session {
   tell({ sequence, changed }: Publication): void {
     this.client.proven = this.serves;
     this.heard = sequence;
+    this.isKept = false;
     for (const [type, names] of changed) {
       const state = this.client.stateOf(type);
       for (const name of this.client.wanted(type, names)) {
@@ -128,6 +131,10 @@ export class Session {
     this.client.proven = this.serves;
     this.isOpen = false;
     this.shared.audience.leaveAll(this);
+    for (const [type, state] of this.client.types) {
+      const shed = state.shed((name) => this.shared.table.get(type, name) !== undefined);
+      for (const name of shed) this.shared.audience.leave(name, this);
+    }
     for (const { subscription } of this.client.types.values()) {
       for (const name of subscription.names()) this.shared.audience.leave(name, this);
     }
@@ -138,8 +145,9 @@ export class Session {
     const { inFlight, subscription } = state;
     if (inFlight?.response.nonce !== nonce) return;
     state.inFlight = undefined;
-    const reasons = new Map(error?.resources?.map(({ name, reason }) => [name, reason]));
-    const all = error && reasons.size === 0 ? error.message : undefined;
+    this.isKept = false;
+    const reasons = new Map(error?.resources?.map(({ name, reason }) => [name, brief(reason)]));
+    const all = error && reasons.size === 0 ? brief(error.message) : undefined;
     for (const [name, resource] of inFlight.carries) {
       const reason = all ?? reasons.get(name);
       if (!subscription.covers(name)) continue;
@@ -174,12 +182,12 @@ export class Session {
   private subscribe(type: TypeUrl, state: TypeState, request: DeltaRequest, first: boolean): void {
     const { subscription } = state;
     const { table, audience } = this.shared;
+    for (const name of request.subscribe) expectShort(type, name);
+    if (first || request.subscribe.length + request.unsubscribe.length > 0) this.isKept = false;
     // By the string that everybody else has: there are hundreds of names, and thousands of clients.
     const shared = request.subscribe.map((name) => table.get(type, name)?.name ?? name);
     const { asked, dropped, wildcard } = subscription.change({ ...request, subscribe: shared }, first);
-    if (subscription.size > MAX_NAMES) {
-      throw new SessionViolation(`more than ${MAX_NAMES} names of ${type} were subscribed to`);
-    }
+    expectFew(type, subscription);
     for (const name of dropped) state.forget(name);
     for (const name of dropped) if (!this.client.asksFor(name)) audience.leave(name, this);
     for (const name of asked) {
@@ -201,8 +209,9 @@ export class Session {
   private remember(type: TypeUrl, state: TypeState, versions: Readonly<Record<string, string>>): void {
     const { table } = this.shared;
     state.owesAnswer = state.subscription.wildcard;
-    for (const [name, version] of Object.entries(versions)) {
+    for (const [name, said] of Object.entries(versions)) {
       if (!state.subscription.covers(name)) continue;
+      const version = said.length > MAX_VERSION_LENGTH ? '' : said;
       const current = table.get(type, name);
       state.news.delete(name);
       state.subscription.hold(name, current?.version === version ? current : { version, since: 0 });
@@ -279,7 +288,10 @@ export class Session {
     const owed = ({ news }: TypeState) => [...news].filter(([, why]) => why === 'owed').map(([name]) => name);
     const [clusters, endpoints] = [this.client.stateOf(TYPES.cluster), this.client.stateOf(TYPES.endpoints)];
     if (type === TYPES.cluster) {
-      return [...new Set([...owed(state), ...owed(endpoints).filter((name) => clusters.news.has(name))])];
+      // By what is new of clusters: all that is new of endpoints may be much, and waiting for an answer.
+      return [...clusters.news].flatMap(([name, why]) =>
+        why === 'owed' || endpoints.news.get(name) === 'owed' ? name : [],
+      );
     }
     if (type !== TYPES.endpoints) return owed(state);
     return clusters.queue ? [] : owed(state).filter((name) => !clusters.news.has(name));
@@ -320,10 +332,11 @@ export class Session {
 
   private get hasSomethingToSay(): boolean {
     if (this.client.hasNews) return true;
-    for (const [type, { gone }] of this.client.inOrder) {
+    for (const [type, { gone }] of this.isKept ? [] : this.client.inOrder) {
       if (gone.size === 0) continue;
       for (const name of gone.keys()) if (this.client.mayRemove(type, name)) return true;
     }
+    this.isKept = true;
     return false;
   }
 }

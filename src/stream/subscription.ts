@@ -30,6 +30,7 @@ export interface SubscriptionChange {
 export class Subscription {
   /** Without a wildcard these are the names asked for; with one, also those that are held because of it. */
   private readonly entries = new Map<string, Held | undefined>();
+  private sum = 0;
   /** The names asked for one by one beside a wildcard. Absent: there is no wildcard. */
   private named: Set<string> | undefined;
 
@@ -40,6 +41,11 @@ export class Subscription {
   /** How many names it has an entry for. */
   get size(): number {
     return this.entries.size;
+  }
+
+  /** How long the names are together that it has an entry for. */
+  get length(): number {
+    return this.sum;
   }
 
   /** Says whether the client wants `name`. */
@@ -57,13 +63,13 @@ export class Subscription {
 
   /** Notes that the client holds `name`, if it wants it. */
   hold(name: string, held: Held): void {
-    if (this.covers(name)) this.entries.set(name, held);
+    if (this.covers(name)) this.put(name, held);
   }
 
   /** Notes that the client holds nothing of `name`. */
   release(name: string): void {
-    if (this.named && !this.named.has(name)) this.entries.delete(name);
-    else if (this.entries.has(name)) this.entries.set(name, undefined);
+    if (this.named && !this.named.has(name)) this.take(name);
+    else if (this.entries.has(name)) this.put(name, undefined);
   }
 
   /**
@@ -84,7 +90,7 @@ export class Subscription {
     for (const name of removed) {
       added.delete(name);
       if (this.named) this.named.delete(name);
-      else if (this.entries.delete(name)) dropped.push(name);
+      else if (this.take(name)) dropped.push(name);
     }
     const wildcard = this.wildcard;
     return {
@@ -94,6 +100,16 @@ export class Subscription {
     };
   }
 
+  /** Forgets names that were asked for, and of which nothing is held, unless `isKnown` says otherwise. Gives them. */
+  shed(isKnown: (name: string) => boolean): string[] {
+    const shed = [...this.entries].flatMap(([name, held]) => (held || isKnown(name) ? [] : name));
+    for (const name of shed) {
+      this.named?.delete(name);
+      this.take(name);
+    }
+    return shed;
+  }
+
   /** Says whether `name` was asked for by itself. */
   has(name: string): boolean {
     return this.named ? this.named.has(name) : this.entries.has(name);
@@ -101,7 +117,7 @@ export class Subscription {
 
   private add(name: string): void {
     this.named?.add(name);
-    if (!this.entries.has(name)) this.entries.set(name, undefined);
+    if (!this.entries.has(name)) this.put(name, undefined);
   }
 
   private openToAll(): void {
@@ -114,7 +130,18 @@ export class Subscription {
     if (!named) return [];
     this.named = undefined;
     const dropped = [...this.entries.keys()].filter((name) => !named.has(name));
-    for (const name of dropped) this.entries.delete(name);
+    for (const name of dropped) this.take(name);
     return dropped;
+  }
+
+  private put(name: string, held: Held | undefined): void {
+    if (!this.entries.has(name)) this.sum += name.length;
+    this.entries.set(name, held);
+  }
+
+  private take(name: string): boolean {
+    const was = this.entries.delete(name);
+    if (was) this.sum -= name.length;
+    return was;
   }
 }

@@ -1,7 +1,7 @@
 /** What is known of one client and one type of resource. */
 import type { Resource } from '../compile/resource.js';
 import type { DeltaResponse, Refusal } from './delta.js';
-import { RESPONSE_LIMIT } from './limits.js';
+import { MAX_REMEMBERED_LENGTH, RESPONSE_LIMIT } from './limits.js';
 import { Subscription, type Held } from './subscription.js';
 
 /** Why a name is looked at: something about it changed, or an answer is owed even if nothing did. */
@@ -56,6 +56,15 @@ export class TypeState {
     this.news.delete(name);
     this.gone.delete(name);
     this.refused.delete(name);
+  }
+
+  /** Of a client that asks for a great many names, forgets those that are not known, and gives them. */
+  shed(isKnown: (name: string) => boolean): readonly string[] {
+    if (this.subscription.length <= MAX_REMEMBERED_LENGTH) return [];
+    this.queue = undefined;
+    const shed = this.subscription.shed(isKnown);
+    for (const name of shed) this.forget(name);
+    return shed;
   }
 
   /** Says whether the client holds `resource` and is to be sent no other. It may have come back to what it was. */
