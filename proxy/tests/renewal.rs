@@ -23,6 +23,8 @@ const HOUR: Duration = Duration::from_hours(1);
 struct Machine {
     /// Seconds by which its clock has gone on while it slept, or was wrong to begin with.
     jump: Arc<AtomicU64>,
+    /// Seconds by which the clock of the control plane is ahead of the right time.
+    early: Arc<AtomicU64>,
     renewals: mpsc::UnboundedReceiver<Instant>,
     _directory: tempfile::TempDir,
     _tasks: JoinSet<()>,
@@ -32,8 +34,10 @@ impl Machine {
     /// It has a leaf that is new, and whose clock is ahead by `ahead`.
     fn new(ahead: Duration, answer: fn(Credentials) -> Result<Credentials, JoinError>) -> Self {
         let (pki, start, began) = (Pki::new(), SystemTime::now(), Instant::now());
+        let early = Arc::new(AtomicU64::new(0));
+        let wrong = early.clone();
         let make = move || {
-            let made = start + began.elapsed();
+            let made = start + began.elapsed() + Duration::from_secs(wrong.load(Ordering::Relaxed));
             let leaf = Leaf { not_before: made, not_after: made + 24 * HOUR, ..Leaf::of("shop/cart") };
             Credentials::new(pki.material("shop/cart", &leaf)).unwrap()
         };
@@ -52,7 +56,7 @@ impl Machine {
         let resting = Resting::within(directory.path());
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_fresh_by(clock, renew, identity, resting, Arc::new(Metrics::default())));
-        Self { jump, renewals, _directory: directory, _tasks: tasks }
+        Self { jump, early, renewals, _directory: directory, _tasks: tasks }
     }
 
     /// When the next renewal is tried.
@@ -88,6 +92,22 @@ async fn a_clock_that_is_ahead_does_not_make_renewals_spin() {
     let mut machine = Machine::new(20 * HOUR, Ok);
     let first = machine.renewal().await;
     assert_eq!(machine.renewal().await - first, Duration::from_mins(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_plane_whose_clock_is_ahead_takes_nothing_away_that_is_good() {
+    let mut machine = Machine::new(Duration::ZERO, Ok);
+    machine.early.store(10 * 3_600, Ordering::Relaxed);
+    let mut last = machine.renewal().await;
+    for _ in 0..10 {
+        let next = machine.renewal().await;
+        assert!(next - last <= Duration::from_secs(61), "what begins only later is no renewal: {:?}", next - last);
+        last = next;
+    }
+    machine.early.store(0, Ordering::Relaxed);
+    let last = machine.renewal().await;
+    let next = machine.renewal().await;
+    assert!((15 * HOUR..=19 * HOUR).contains(&(next - last)), "{:?}", next - last);
 }
 
 #[tokio::test(start_paused = true)]

@@ -90,15 +90,18 @@ pub async fn keep_fresh_by<F>(
         sleep(pause).await;
         reached(due(current.leaf.not_before, current.leaf.not_after, 2.0 * chance::fraction() - 1.0), &clock).await;
         let renewed = loop {
-            match renew(current.clone()).await {
-                Ok(renewed) => break renewed,
-                Err(error) => {
-                    metrics.renewal("failed");
-                    let wait = backoff.after_failure(chance::fraction());
-                    warn!(%error, ?wait, "cannot renew the certificate");
-                    sleep(wait).await;
+            let failure = match renew(current.clone()).await {
+                // A control plane whose clock is wrong for a while must not take from us what others believe.
+                Ok(renewed) if clock() < renewed.leaf.not_before && current.valid_at(clock()) => {
+                    "the new one begins only later".to_owned()
                 }
-            }
+                Ok(renewed) => break renewed,
+                Err(error) => error.to_string(),
+            };
+            metrics.renewal("failed");
+            let wait = backoff.after_failure(chance::fraction());
+            warn!(error = failure, ?wait, "cannot renew the certificate");
+            sleep(wait).await;
         };
         let (resting, material) = (resting.clone(), renewed.material.clone());
         // Whoever waits for the disk must not be the thread that serves requests.
