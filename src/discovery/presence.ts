@@ -139,18 +139,24 @@ export class Presence {
     const { worlds, registry, fleet } = this.options;
     const now = steadyNow();
     for (const [id, at] of this.expiredAt) if (now - at >= EXPIRY_WINDOW_MS) this.expiredAt.delete(id);
-    const { mesh } = worlds.current;
-    if (this.behind?.services !== mesh.Service) this.behind = new Behind(mesh.Service);
-    const { behind } = this;
-    return [...registry.all()].map((fact) => {
+    const standings = [...registry.all()].map((fact): Standing => {
       const id = keyOf(fact);
-      const [workload, reported, expiredAt] = [mesh.Workload.get(id), this.reported.get(id), this.expiredAt.get(id)];
+      const [reported, expiredAt] = [this.reported.get(id), this.expiredAt.get(id)];
       return {
-        ...{ id, health: fact.spec.health, services: workload ? behind.of(workload) : [] },
+        ...{ id, health: fact.spec.health, services: [] },
         ...(reported && { reported }),
         ...(expiredAt !== undefined && { expiredAt }),
         ...fleet.attendance(id),
       };
+    });
+    // While nobody is lost, nobody's calls are anybody else's.
+    if (standings.every(({ state }) => state !== 'lost')) return standings;
+    const { mesh } = worlds.current;
+    if (this.behind?.services !== mesh.Service) this.behind = new Behind(mesh.Service);
+    const { behind } = this;
+    return standings.map((standing) => {
+      const workload = mesh.Workload.get(standing.id);
+      return workload ? { ...standing, services: behind.of(workload) } : standing;
     });
   }
 

@@ -380,6 +380,37 @@ describe('a stream', () => {
     expect(text).toContain('sluice_silent_workloads{outcome="spared"} 9');
   });
 
+  it('of all that stand behind a service costs none of them its calls, while others are heard of', async () => {
+    await using small = await RestServer.start({ proxyLeaseMs: '1s' });
+    for (const [name, service] of [
+      ['cart-1', 'cart'],
+      ['cart-2', 'cart'],
+      ['web-1', 'web'],
+      ['web-2', 'web'],
+    ] as const) {
+      await small.call('PUT', `/v1/namespaces/shop/services/${service}`, { body: { spec: { ports: [{ port: 80 }] } } });
+      const client = await JoinedClient.join(small, 'shop', { name, service });
+      clients.push(client);
+      await client.report({});
+      if (name === 'web-1') begin(opened(client), client);
+    }
+    const proxies = async () => (await small.call('GET', '/v1/proxies')).body.items as object[];
+    await until(async () =>
+      expect(await proxies()).toMatchObject([
+        { id: 'shop/cart-1', state: 'lost', spared: true },
+        { id: 'shop/cart-2', state: 'lost', spared: true },
+        { id: 'shop/web-1', state: 'connected' },
+        { id: 'shop/web-2', state: 'lost' },
+      ]),
+    );
+    const healths = async () =>
+      (await small.call('GET', '/v1/namespaces/shop/workloads')).body.items.map(
+        ({ spec }: { spec: { health: string } }) => spec.health,
+      ) as string[];
+    await until(async () => expect(await healths()).toEqual(['Healthy', 'Healthy', 'Healthy', 'Unhealthy']));
+    expect((await proxies())[3]).not.toHaveProperty('spared');
+  });
+
   it('of all that there are costs none of them its calls: it may be the control plane that is deaf', async () => {
     await using small = await RestServer.start({ proxyLeaseMs: '1s' });
     for (const name of ['one', 'other']) {
