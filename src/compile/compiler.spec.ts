@@ -36,7 +36,7 @@ class Subject {
   }
 
   settle(proven: number): string[] | undefined {
-    const publication = this.compiler.settle(proven);
+    const publication = this.compiler.settle(() => proven);
     return publication && printed(publication);
   }
 

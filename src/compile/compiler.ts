@@ -111,13 +111,13 @@ export class Compiler implements ResourceTable {
   }
 
   /**
-   * Lets those go who may not answer for a cluster any more: every proxy is known to have the state `proven` or a newer
-   * one, and so calls none of those who went with it. Gives the narrower clusters as a state of their own, if there are any.
+   * Lets those go who may not answer for a cluster any more: every proxy that may call it is known to have the state `provenOf`
+   * that cluster, or a newer one, and so calls none of those who went with it. Gives the narrower clusters as a state of their own.
    */
-  settle(proven: number): Publication | undefined {
+  settle(provenOf: (cluster: string) => number): Publication | undefined {
     if (this.pass) return undefined;
     const dependents = new Dependents();
-    for (const service of this.lingering.settle(proven)) dependents.services.add(service);
+    for (const service of this.lingering.settle(provenOf)) dependents.services.add(service);
     if (dependents.services.size === 0) return undefined;
     this.start(this.published + 1, dependents, []);
     return this.finish();

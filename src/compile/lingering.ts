@@ -50,12 +50,16 @@ export class Lingering {
     };
   }
 
-  /** Lets those go who went at `proven` or before. Gives the services (by their keys) that accept fewer now. */
-  settle(proven: number): Set<string> {
+  /**
+   * Lets those go who went at a cluster in the state that is proven of it (see `Compiler.settle`), or before. Gives the
+   * services (by their keys) that accept fewer now.
+   */
+  settle(provenOf: (cluster: string) => number): Set<string> {
     const narrower = new Set<string>();
     for (const name of this.wide) {
       const cluster = this.clusters.get(name);
       if (!cluster) continue;
+      const proven = provenOf(name);
       for (const [who, since] of cluster.gone) {
         if (since > proven) continue;
         cluster.gone.delete(who);

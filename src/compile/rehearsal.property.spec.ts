@@ -36,7 +36,7 @@ class Subject {
     this.mesh = withChanges(this.mesh, changes);
     this.sequence += 1;
     const publication = this.compiler.update({ sequence: this.sequence, mesh: this.mesh }, changes);
-    return [publication, this.compiler.settle(publication.sequence - behind)];
+    return [publication, this.compiler.settle(() => publication.sequence - behind)];
   }
 
   /** @param look is called whenever it is interrupted */

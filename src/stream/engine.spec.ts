@@ -110,6 +110,17 @@ describe('the engine', () => {
       expect(isLingering()).toBe(false);
     });
 
+    it('lets that go though somebody answers nothing who does not ask for it', async () => {
+      const [web, mute] = [asking(TYPES.cluster, TYPES.endpoints), connected('shop/mute', 'unseen.shop:80')];
+      plane.write(putting(aService('unseen')));
+      plane.report(removing(other));
+      await vi.advanceTimersByTimeAsync(200);
+      while (web.inbox.length > 0) web.answer(0);
+      await vi.advanceTimersByTimeAsync(200);
+      expect(heard(mute)).not.toEqual([]);
+      expect(isLingering()).toBe(false);
+    });
+
     it('lets it linger while somebody has a stream who may not have been told, and has said nothing yet', async () => {
       const [web, job] = [asking(TYPES.cluster, TYPES.endpoints), plane.join('shop/job')];
       job.open();

@@ -294,9 +294,14 @@ export class Engine implements Shared {
       this.lookForSettled();
       return;
     }
-    let proven = this.upTo;
-    for (const { serves = 0 } of this.sessions.keys()) proven = Math.min(proven, serves);
-    const publication = this.table.settle(proven);
+    const unknown = [...this.sessions.keys()].filter(({ client }) => !client.isIntroduced);
+    const publication = this.table.settle((cluster) => {
+      let proven = this.upTo;
+      for (const session of [...this.audience.of(cluster), ...this.audience.ofAll, ...unknown]) {
+        proven = Math.min(proven, session.serves ?? 0);
+      }
+      return proven;
+    });
     if (!publication) return;
     this.published({ steps: [], publication });
     if (!this.gathering) this.turn();

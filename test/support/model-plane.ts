@@ -129,7 +129,7 @@ export class ModelPlane {
     this.receipts = new Receipts(this.engine, this.ring, this.fleet, history, clock.elapsed);
     this.apart.rebuild(this.worlds.current);
     this.worlds.onStep(({ world, changes, revisions }) => {
-      this.apart.settle(world.sequence);
+      this.apart.settle(() => world.sequence);
       const { changed } = this.apart.update(world, changes);
       for (const { number } of revisions) this.names.set(number, changed);
     });
