@@ -82,7 +82,8 @@ class Story {
     else if (step.kind === 'report') plane.report(step.of);
     else if (step.kind === 'burst') {
       for (let count = 0; count < BURST; count += step.of.length) for (const edit of step.of) plane.write(edit);
-    } else if (step.kind === 'ask') present[step.of.who]?.ask(step.of.type, step.of.add, step.of.drop);
+    } else if (step.kind === 'takeBack') await this.takeBack(step.of);
+    else if (step.kind === 'ask') present[step.of.who]?.ask(step.of.type, step.of.add, step.of.drop);
     else if (step.kind === 'swap') present[step.of.who]?.swap(step.of.index);
     else if (step.kind === 'answer') present[step.of.who]?.answer(step.of.index);
     else if (step.kind === 'cut') this.cut(present[step.of.who], step.of.swaps);
@@ -138,6 +139,22 @@ class Story {
   private cut(sidecar: Sidecar | undefined, swaps: boolean): void {
     if (swaps) for (const at of sidecar?.inbox.keys() ?? []) sidecar?.swap(at);
     sidecar?.disconnect();
+  }
+
+  private async takeBack({ who, of: { change, back }, cut }: Extract<Step, { kind: 'takeBack' }>['of']): Promise<void> {
+    const sidecar = this.present[who];
+    this.plane.write(back);
+    for (let turn = 0; turn < 4; turn += 1) {
+      await vi.advanceTimersByTimeAsync(30);
+      while (sidecar && sidecar.inbox.length > 0) sidecar.answer(0);
+    }
+    this.plane.write(change);
+    await vi.advanceTimersByTimeAsync(30);
+    for (const at of sidecar?.inbox.keys() ?? []) sidecar?.swap(at);
+    if (cut) sidecar?.disconnect();
+    await this.look();
+    this.plane.write(back);
+    await vi.advanceTimersByTimeAsync(30);
   }
 
   private turnOut(at: number): void {

@@ -61,12 +61,21 @@ const wait = fc.record({
   target: fc.constantFrom(...TARGETS),
 });
 
+/** A change and what takes it back. */
+const changes = fc.constantFrom(
+  { change: putting(v2), back: putting(v1) },
+  { change: removing(cart), back: putting(cart) },
+  { change: putting(aPolicy('cart', 'cart', 'front')), back: putting(policy) },
+);
+
 /** What may happen, and how often, beside the others. */
 const KINDS = {
   write: [6, wish],
   report: [2, fact],
   /** Many at once. */
   burst: [1, fc.array(wish, { minLength: 2, maxLength: 3 })],
+  /** What was changed is taken back while a sidecar has put the change in force and has not said so, and its link may die. */
+  takeBack: [2, fc.record({ who, of: changes, cut: fc.boolean() })],
   ask: [3, ask],
   /** Puts in force what it was told, and does not say so. */
   swap: [5, at],
