@@ -1,5 +1,6 @@
 /** `sluice server`: reads the settings, starts, says where everything is, and stops when it is told to. */
 import { existsSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { DirectoryUnusable } from './data-directory.js';
 import { AuthorityUnusable } from './identity/authority.js';
 import { SettingsFaulty, readSettings, type Settings } from './settings.js';
@@ -37,6 +38,8 @@ async function start(
     const settings = readSettings(flags, process.env, others);
     const server = await startServer(settings);
     process.stdout.write(welcome(settings, server));
+    // Kept now, for the next start: a server is often ended by a signal that leaves it no time.
+    flushCompileCache();
     return server;
   } catch (error) {
     if (error instanceof SettingsFaulty) return leave(error.message, EXIT.usage);
