@@ -43,6 +43,40 @@ export interface Enrolment extends Claims {
   readonly ended?: Ending;
 }
 
+/** Why a token lets nobody in. For the log; whoever knocks learns only that the door stays shut. */
+export type BadToken = { readonly refused: 'wrong' | 'used' | 'expired'; readonly id?: string };
+
+export type Invited =
+  | BadToken
+  | {
+      readonly invitation: Invitation;
+      /** It was used, by the sidecar with that key, which may not have heard of it. */
+      readonly joined?: { readonly enrolment: string; readonly key: string };
+      readonly refused?: undefined;
+    };
+
+export type Redeemed =
+  | BadToken
+  /** The token is good, and stays so; but another sidecar has the name, and is there. */
+  | { readonly refused: 'held'; readonly holder: Enrolment }
+  /** Another attempt with the same key came first: ask again whom the token lets in. */
+  | { readonly refused: 'overtaken' }
+  | { readonly enrolment: Enrolment; readonly refused?: undefined };
+
+/** The certificate that a new enrolment gets, once it is one. */
+export interface NewEnrolment {
+  readonly id: string;
+  /** The SHA-256 of the public key that it is for, in hex. */
+  readonly key: string;
+  readonly certificateEndsAt: Date;
+}
+
+/** Something that whoever looks after the security of the mesh wants to know. */
+export type EnrolmentEvent =
+  | { readonly what: 'invited'; readonly invitation: Invitation }
+  | { readonly what: 'joined' | 'renewed'; readonly enrolment: Enrolment }
+  | { readonly what: 'ended'; readonly enrolment: Enrolment; readonly by?: string };
+
 /** Says what an ended enrolment is told. */
 export const wordsFor: Readonly<Record<Ending, string>> = {
   left: 'it left the mesh',
