@@ -25,6 +25,9 @@ use crate::support::{
 
 const CART: &str = "cart.shop:80";
 
+/// The variable that says which sidecar is measured.
+const BINARY: &str = "SLUICE_PROXY_BIN";
+
 /// Two sidecars, and what they need.
 pub struct Chain {
     /// Where the program of the caller calls.
@@ -111,6 +114,8 @@ async fn start(
     let mut command = Command::new(program_name);
     command
         .args(arguments)
+        // Which sidecar it is, is no setting of it.
+        .env_remove(BINARY)
         .env("SLUICE_STATE_DIR", &state)
         .env("SLUICE_JOIN_TOKEN_FILE", token)
         .env("SLUICE_TRUST_ANCHORS", pki.anchor_pem())
@@ -157,5 +162,5 @@ async fn is_ready(admin: SocketAddr, has_program: bool) -> Option<()> {
 /// The sidecar as it is shipped, or whatever `SLUICE_PROXY_BIN` says.
 pub fn shipped() -> PathBuf {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/sluice-proxy");
-    std::env::var_os("SLUICE_PROXY_BIN").map_or_else(beside, PathBuf::from)
+    std::env::var_os(BINARY).map_or_else(beside, PathBuf::from)
 }
