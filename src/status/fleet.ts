@@ -53,6 +53,8 @@ interface Named {
 /** What is known of a sidecar that has no stream: when it was last heard of, and the session it had then. */
 interface Trace {
   readonly at: number;
+  /** It was heard of in another way than over a stream since it had one. */
+  readonly hasSpoken?: boolean;
   readonly session?: Session;
 }
 
@@ -117,11 +119,16 @@ export class Fleet implements Roll {
     this.changed();
   }
 
-  /** Notes that the sidecar of a workload has spoken in another way than over its stream: it has a lease to open one. */
+  /**
+   * Notes that the sidecar of a workload has spoken in another way than over its stream: it has a lease to open one, from the
+   * first time on that it speaks so.
+   */
   heard(id: string): void {
     const enrolment = this.enrolments.holding(id)?.enrolment;
     if (enrolment === undefined || this.connections.has(enrolment)) return;
-    this.traces.set(enrolment, { ...this.traces.get(enrolment), at: this.clock() });
+    const trace = this.traces.get(enrolment);
+    if (trace?.hasSpoken) return;
+    this.traces.set(enrolment, { ...trace, at: this.clock(), hasSpoken: true });
     this.changed();
   }
 

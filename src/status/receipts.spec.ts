@@ -422,6 +422,24 @@ describe('waiting for a receipt', () => {
     expect(await ended(waiting)).toBe('served');
   });
 
+  it('ends though one goes on reporting that never opens a stream', async () => {
+    plane.write(putting(aService('cart')));
+    const web = connected('shop/web', 'cart');
+    plane.join('shop/job');
+    await vi.advanceTimersByTimeAsync(20);
+    const waiting = wait(plane.write(putting(aSplit('cart', 'cart', { v1: 1 }))));
+    answerAll(web);
+    const first = LEASE_MS / 2;
+    await vi.advanceTimersByTimeAsync(first);
+    plane.fleet.heard('shop/job');
+    await vi.advanceTimersByTimeAsync(LEASE_MS - 100);
+    plane.fleet.heard('shop/job');
+    expect(await ended(waiting)).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await ended(waiting)).toBe('served');
+    expect(plane.fleet.attendance('shop/job').state).toBe('lost');
+  });
+
   it('does not end so if lost proxies count, until one is back', async () => {
     plane.write(putting(aService('cart')));
     const web = connected('shop/web', 'cart');
