@@ -319,6 +319,9 @@ describe('a stream', () => {
     expect(programmed).toMatchObject({ type: 'Programmed', status: 'False', reason: 'Refused' });
     expect(programmed.message).toContain('shop/stubborn: it refused inbound/shop/stubborn:9000: too many rules');
     await rest.call('DELETE', path);
+    // What it still has is sent once more, to be sure of it.
+    const third = await stream.next();
+    stream.send({ type_url: TYPES.listener, response_nonce: third.nonce });
     await until(async () => expect(await proxy('stubborn')).not.toHaveProperty('lastRefusal'));
   });
 
