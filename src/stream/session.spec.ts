@@ -270,6 +270,16 @@ const rows: Row[] = [
       < C a@2`,
   },
   {
+    it: 'takes a refusal that names nothing of what was sent for a refusal of all of it',
+    talk: `
+      world C:a=1 C:b=1
+      > C +a +b
+      < C a@1 b@1
+      > C nack zzz
+      < nothing
+      refuses C:a@1 C:b@1`,
+  },
+  {
     it: 'sends what the client still has once more when a refusal is taken back: it may keep at hand what it refused',
     talk: `
       world C:a=1

@@ -147,7 +147,8 @@ export class Session {
     state.inFlight = undefined;
     this.isKept = false;
     const reasons = new Map(error?.resources?.map(({ name, reason }) => [name, brief(reason)]));
-    const all = error && reasons.size === 0 ? brief(error.message) : undefined;
+    const isOfNone = [...reasons.keys()].every((name) => !inFlight.carries.has(name));
+    const all = error && isOfNone ? brief(error.message) : undefined;
     for (const [name, resource] of inFlight.carries) {
       const reason = all ?? reasons.get(name);
       if (!subscription.covers(name)) continue;
