@@ -1,6 +1,6 @@
 /** A control plane without sockets and database: sources, world, compiler, sessions, fleet and receipts as they are, and sidecars that are played. */
 import { Compiler } from '../../src/compile/compiler.js';
-import type { TypeUrl } from '../../src/compile/resource.js';
+import { TYPE_ORDER, type TypeUrl } from '../../src/compile/resource.js';
 import { printRef, type Document } from '../../src/model/document.js';
 import type { Change, Revision } from '../../src/model/revision.js';
 import { Fleet, type EnrolmentView, type Enrolments } from '../../src/status/fleet.js';
@@ -207,9 +207,11 @@ export class ModelPlane {
     });
     if (isRead) return true;
     const written = refs.map(printRef);
-    const causes = this.causes.get(name);
+    // What it is made of may have changed, and what it came to not: that is no publication of it.
+    const now = TYPE_ORDER.flatMap((type) => this.engine.table.get(type, name)?.causes ?? []).map(printRef);
+    const causes = new Set([...(this.causes.get(name) ?? []), ...now]);
     const names = this.kinOf(revision).flatMap((one) => [...(this.names.get(one)?.values() ?? [])]);
-    return written.some((ref) => causes?.has(ref)) || names.some((some) => some.has(name));
+    return written.some((ref) => causes.has(ref)) || names.some((some) => some.has(name));
   }
 
   /** The revisions that wrote any of what `revision` wrote. */
