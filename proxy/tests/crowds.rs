@@ -211,9 +211,9 @@ async fn answers_that_nobody_reads_fill_no_more_than_there_is_room_for() {
     let keeping = [&web, &cart].map(|sidecar| tokio::spawn(sidecar.burden.clone().keep_within()));
     let mut other = Client::plain(web.outbound, Version::HTTP_2).await;
     assert_eq!(other.get("http://cart.shop/").await.body, "0", "others are served again");
-    keeping.iter().for_each(JoinHandle::abort);
     drop((answers, sender));
     eventually("nothing to be left", async || (held(&web) + held(&cart) == 0).then_some(())).await;
+    keeping.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test]
