@@ -52,14 +52,12 @@ def keep_rules(body):
 
 def tell_apart(ports):
     """No two ports bear one name, or are reached at one number."""
-    names, reached = set(), {port["port"] for port in ports}
-    for port in ports:
-        if port.get("name") in names:
-            del port["name"]
-        names.add(port.get("name"))
-        if port.get("sidecarPort") in reached:
-            del port["sidecarPort"]
-        reached.add(port.get("sidecarPort"))
+    for field, taken in (("name", set()), ("sidecarPort", {port["port"] for port in ports})):
+        for port in ports:
+            if field in port and port[field] in taken:
+                del port[field]
+            elif field in port:
+                taken.add(port[field])
 
 
 def once(items, key):
