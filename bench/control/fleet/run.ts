@@ -42,29 +42,33 @@ async function measure(checkout: string): Promise<Figure[]> {
 async function weigh(checkout: string): Promise<Figure[]> {
   const few = Math.max(1, Math.floor(size / 4));
   const costs: { memory: number; cpu: number }[] = [];
-  for (const streams of [0, few, 2 * few]) {
+  for (const streams of [0, few, size]) {
     const fleet = await gather(checkout, streams, 100);
     const memory = fleet.server.cost.resident;
     const cpu = quantile(await unrelated(fleet), 0.5);
     costs.push({ memory, cpu });
     await dismiss(fleet);
   }
-  const [empty, some, more] = costs;
-  const perStream = (what: 'memory' | 'cpu', from = empty, to = some) =>
-    ((to?.[what] ?? Number.NaN) - (from?.[what] ?? Number.NaN)) / few;
+  const [empty, some, all] = costs;
+  const perStream = (what: 'memory' | 'cpu', from = empty, to = some, streams = few) =>
+    ((to?.[what] ?? Number.NaN) - (from?.[what] ?? Number.NaN)) / streams;
   return [
     {
       measure: `memory per stream that holds 100 services, of the first ${few}`,
       unit: 'KiB',
       value: perStream('memory'),
     },
-    { measure: `the same, of ${few} more`, unit: 'KiB', value: perStream('memory', some, more) },
+    {
+      measure: `the same, of ${size - few} more`,
+      unit: 'KiB',
+      value: perStream('memory', some, all, size - few),
+    },
     {
       measure: 'server CPU per change that concerns no stream, no streams',
       unit: 'µs',
       value: empty?.cpu ?? Number.NaN,
     },
-    { measure: 'the same, more per stream that there is', unit: 'µs', value: perStream('cpu') },
+    { measure: 'the same, more per stream that there is', unit: 'µs', value: perStream('cpu', empty, all, size) },
   ];
 }
 
