@@ -5,8 +5,8 @@ import { anyEdit, anyMesh, changesOf, type Edit } from '../../test/support/arbit
 import { acceptedBy } from '../../test/support/printed-cluster.js';
 import { printRef, refOf, type Document } from '../model/document.js';
 import { documentsOf, meshOf, withChanges, type Mesh } from '../model/mesh.js';
-import { standsBehind, targetAt } from '../model/service.js';
-import type { Workload, WorkloadSpec } from '../model/workload.js';
+import { isBytes, standsBehind, targetAt } from '../model/service.js';
+import type { Workload, WorkloadPort, WorkloadSpec } from '../model/workload.js';
 import { compile, snapshotOf, type Snapshot } from './compile.js';
 import { Compiler, type Publication } from './compiler.js';
 import { serviceName } from './resource-names.js';
@@ -126,10 +126,21 @@ const called = (mesh: Mesh): (readonly [string, Workload[]])[] =>
   [...mesh.Service.values()].flatMap((service) => {
     const behind = [...mesh.Workload.values()].filter((workload) => standsBehind(workload, service));
     return service.spec.ports.map((port) => {
-      const workloads = behind.filter((workload) => targetAt(port, workload) !== undefined);
+      const workloads = behind.filter((workload) => {
+        const target = targetAt(port, workload);
+        return target && !(isBytes(port.protocol) && takesRequests(mesh, workload, target));
+      });
       return [serviceName(service.metadata, port.port), workloads] as const;
     });
   });
+
+/** Whether some service calls `port` for requests, so that none is called there for bytes. */
+const takesRequests = (mesh: Mesh, workload: Workload, { port }: WorkloadPort): boolean =>
+  [...mesh.Service.values()].some(
+    (service) =>
+      standsBehind(workload, service) &&
+      service.spec.ports.some((own) => !isBytes(own.protocol) && targetAt(own, workload)?.port === port),
+  );
 
 /** All in one namespace, and every workload guarded by a sidecar. */
 function crowded({ kind, metadata, spec }: Document): Document {

@@ -299,7 +299,8 @@ export class Compiler implements ResourceTable {
     const [first] = inbounds;
     const ports = inbounds.map(({ port }) => port.port);
     pass.undo?.push(this.reach.keep(key));
-    const reached = this.reach.note(key, first && { guarded: isGuarded, policies: first.policies, ports });
+    const bytes = inbounds.flatMap((inbound) => (inbound.forBytes.length > 0 ? inbound.port.port : []));
+    const reached = this.reach.note(key, first && { guarded: isGuarded, policies: first.policies, ports, bytes });
     for (const { metadata } of reached) pass.dependents.policies.add(keyOf(metadata));
     const recipes = isGuarded ? inbounds.map((inbound) => this.dialect.inboundRecipe(inbound)) : [];
     this.followAll(`Workload ${key}`, recipes, pass);
@@ -308,9 +309,8 @@ export class Compiler implements ResourceTable {
   /** Follows all recipes for `owner`, and takes away what there was for it and is not among them, which it gives. */
   private followAll(owner: string, recipes: readonly Recipe[], pass: Pass): ResourceName[] {
     for (const recipe of recipes) this.follow(recipe, pass);
-    // All that is made for one of them bears the same names in each type.
-    const names = new Set(recipes.map(({ name }) => name));
-    const gone = (this.madeFor.get(owner) ?? []).filter(({ name }) => !names.has(name));
+    const made = new Set(recipes.map(({ type, name }) => `${type} ${name}`));
+    const gone = (this.madeFor.get(owner) ?? []).filter(({ type, name }) => !made.has(`${type} ${name}`));
     for (const { type, name } of gone) this.note({ type, name, resource: undefined }, pass);
     pass.madeFor.set(
       owner,

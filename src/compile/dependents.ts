@@ -1,6 +1,8 @@
 /** What must be made or judged again when an object comes, changes or goes: everything that may have read it. */
 import { keyOf } from '../model/document.js';
 import type { AnyDocument } from '../model/kinds.js';
+import type { Service } from '../model/service.js';
+import { hasBytes } from './carried.js';
 import { apexOf, type Relations } from './relations.js';
 
 /** Keys of objects: services and workloads whose resources may be other ones, splits and policies whose problems may be. */
@@ -32,6 +34,14 @@ export class Dependents {
     addTo(this.policies, mesh.AuthorizationPolicy.keys());
   }
 
+  /** Workloads that may carry another thing for what `service` says, and the services for bytes that count on them. */
+  private addBeside(relations: Relations, service: Service): void {
+    for (const workload of relations.behind(service)) {
+      this.workloads.add(keyOf(workload.metadata));
+      for (const other of relations.servicesOf(workload)) if (hasBytes(other)) this.services.add(keyOf(other.metadata));
+    }
+  }
+
   /**
    * What reads `document` as the mesh stands: to be asked of the mesh that has it before as well as of the one after.
    * `cameOrWent`: only one of these has an object of that name, so that what reads its absence counts too.
@@ -48,6 +58,7 @@ export class Dependents {
         if (policies.length > 0 || relations.hasStranded(metadata.namespace)) {
           addTo(this.workloads, relations.candidatesFor(document));
         }
+        if (relations.hasBytes(metadata.namespace)) this.addBeside(relations, document);
         if (policies.length > 0 && cameOrWent) addTo(this.workloads, relations.workloadsOf(metadata.namespace));
         return;
       }

@@ -2,7 +2,7 @@
 import { inboundRecipe } from './inbound.js';
 import { outboundRecipes } from './outbound.js';
 
-/** `sluice`: our own sidecars. They carry HTTP; TCP and TLS ports are refused at the door until they carry those. */
+/** `sluice`: our own sidecars. */
 export const DIALECTS = { sluice: { inboundRecipe, outboundRecipes } } as const;
 
 export type Dialect = keyof typeof DIALECTS;

@@ -1,15 +1,18 @@
-/** What guards a port of a workload: who may connect, and which of their requests reach its program. */
+/** What guards a port of a workload: who may connect, and what of theirs reaches its program: requests, or bytes. */
 import { envoy } from '../proto/messages.js';
 import type { Action, AuthorizationPolicy, Mode } from '../model/authorization-policy.js';
 import { keyOf } from '../model/document.js';
 import type { MeshSettings, MeshSettingsSpec } from '../model/mesh-settings.js';
+import type { Service } from '../model/service.js';
 import { reachedAt, type Workload, type WorkloadPort } from '../model/workload.js';
+import { allForBytes } from './bytes-rules.js';
 import { any, encode } from './encoding.js';
 import { PATHS_NORMALISED, httpConnectionManager, httpFilters } from './http.js';
 import { portApart, rulesAt, type PortApart } from './port-rules.js';
-import { defaultRules, rbacFilter, rulesOf, type NamedRule } from './rbac.js';
+import { defaultRules, httpFilter, networkFilter, rulesOf, type Judging, type NamedRule } from './rbac.js';
 import { inboundName } from './resource-names.js';
 import { TYPES, recipe, type Recipe } from './resource.js';
+import { tcpProxy } from './tcp.js';
 import { downstreamTls } from './tls.js';
 
 const { Listener } = envoy.config.listener.v3;
@@ -20,6 +23,8 @@ const { TlsInspector } = envoy.extensions.filters.listener.tls_inspector.v3;
 export interface Inbound {
   readonly workload: Workload;
   readonly port: WorkloadPort;
+  /** The services by whose word bytes pass there, into which nobody looks; none: requests do. */
+  readonly forBytes: readonly Service[];
   /** The policies that protect it, by key. */
   readonly policies: readonly AuthorizationPolicy[];
   readonly settings: MeshSettingsSpec;
@@ -28,33 +33,34 @@ export interface Inbound {
   readonly trustDomain: string;
 }
 
-export const inboundRecipe = ({ workload, port, policies, settings, written, trustDomain }: Inbound): Recipe =>
-  recipe(
+export function inboundRecipe(inbound: Inbound): Recipe {
+  const { workload, port, forBytes, policies, settings, written, trustDomain } = inbound;
+  const bytes = forBytes.length > 0;
+  const read = bytes ? allForBytes(policies) : policies;
+  return recipe(
     TYPES.listener,
     inboundName(keyOf(workload.metadata), port.port),
-    [workload.spec.address, reachedAt(port), portApart(port.port, policies), policies, settings, trustDomain],
-    [workload, ...policies, ...(written && !policies.some(closes) ? [written] : [])],
+    [workload.spec.address, reachedAt(port), bytes, portApart(port.port, read), read, settings, trustDomain],
+    [workload, ...policies, ...(written && !policies.some(closes) ? [written] : []), ...forBytes],
     inboundListener,
     [],
   );
+}
 
 function inboundListener(
   name: string,
   address: string,
   reached: number,
+  bytes: boolean,
   port: PortApart,
   policies: readonly AuthorizationPolicy[],
   settings: MeshSettingsSpec,
   trustDomain: string,
 ): Uint8Array {
   const guard = guardOf(policies, port, settings, trustDomain);
-  const routes = [{ name, match: { prefix: '/' }, non_forwarding_action: {} }];
-  const manager = httpConnectionManager(
-    { stat_prefix: name, route_config: { virtual_hosts: [{ name, domains: ['*'], routes }] } },
-    guard.filters,
-    guard.readsPaths ? PATHS_NORMALISED : undefined,
-  );
-  const filters = [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }];
+  const filters = bytes
+    ? [...connectionFilters(guard), tcpProxy(name, { cluster: name })]
+    : [requestFilter(name, guard)];
   const mutualTls = {
     name: 'mtls',
     filter_chain_match: { transport_protocol: 'tls' },
@@ -76,10 +82,28 @@ const TLS_INSPECTOR = { name: 'envoy.filters.listener.tls_inspector', typed_conf
 
 /** What a list of policies makes of a listener, whosever it is, at one port or at all that no rule speaks of. */
 interface Guard {
-  readonly filters: Uint8Array;
+  readonly judging: readonly Judging[];
   readonly readsPaths: boolean;
   readonly admitsPlaintext: boolean;
+  /** Its filters, as soon as somebody has needed them: most ports are of one kind. */
+  ofRequests?: Uint8Array;
+  ofConnections?: readonly envoy.config.listener.v3.IFilter[];
 }
+
+/** Every request is judged. */
+function requestFilter(name: string, guard: Guard): envoy.config.listener.v3.IFilter {
+  guard.ofRequests ??= httpFilters(guard.judging.map(httpFilter));
+  const routes = [{ name, match: { prefix: '/' }, non_forwarding_action: {} }];
+  const manager = httpConnectionManager(
+    { stat_prefix: name, route_config: { virtual_hosts: [{ name, domains: ['*'], routes }] } },
+    guard.ofRequests,
+    guard.readsPaths ? PATHS_NORMALISED : undefined,
+  );
+  return { name: 'envoy.filters.network.http_connection_manager', typed_config: manager };
+}
+
+/** Who connects is judged, and nothing after that. */
+const connectionFilters = (guard: Guard) => (guard.ofConnections ??= guard.judging.map(networkFilter));
 
 /** Workloads that are protected alike have the same list (see `Alike`). */
 const known = new WeakMap<
@@ -100,7 +124,7 @@ function guardOf(
   }
   const { guards } = found;
   const guard = guards.get(port) ?? {
-    filters: httpFilters(authorizationFilters(policies, port, settings, trustDomain)),
+    judging: judgingOf(policies, port, settings, trustDomain),
     readsPaths: policies.some((policy) => readsPaths(policy, port)),
     admitsPlaintext: admitsPlaintext(policies, port, settings),
   };
@@ -131,12 +155,12 @@ function admitsPlaintext(
  * Any matching deny wins. A workload that some enforced Allow policy protects is closed to all that none of them
  * names; otherwise the default mode decides. What is audited is what would be enforced if the Audit policies were.
  */
-function authorizationFilters(
+function judgingOf(
   policies: readonly AuthorizationPolicy[],
   port: PortApart,
   settings: MeshSettingsSpec,
   trustDomain: string,
-): envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter[] {
+): Judging[] {
   const chosen = (action: Action, mode: Mode): readonly NamedRule[] | undefined => {
     const all = policies.filter(({ spec }) => spec.action === action && spec.mode === mode);
     return all.length > 0 ? all.flatMap((policy) => rulesOf(policy, port, trustDomain)) : undefined;
@@ -148,12 +172,19 @@ function authorizationFilters(
   const allowedInAudit = chosen('Allow', 'Audit') ?? (!allowed && settings.defaultMode === 'audit' ? [] : undefined);
   return [
     ...(denied || deniedInAudit
-      ? [rbacFilter('DENY', { ...(denied && { enforced: denied }), ...(deniedInAudit && { audited: deniedInAudit }) })]
+      ? [
+          {
+            action: 'DENY' as const,
+            ...(denied && { enforced: denied }),
+            ...(deniedInAudit && { audited: deniedInAudit }),
+          },
+        ]
       : []),
-    rbacFilter('ALLOW', {
+    {
+      action: 'ALLOW',
       enforced: allowed ?? defaultRules(settings),
       ...(allowedInAudit && { audited: [...(allowed ?? []), ...allowedInAudit] }),
-    }),
+    },
   ];
 }
 

@@ -1,7 +1,7 @@
 /** What a caller needs to reach a service's port: its listener, its route table, its cluster and its endpoints. */
-import { envoy } from '../proto/messages.js';
+import { envoy, type google } from '../proto/messages.js';
 import { printRef, refOf } from '../model/document.js';
-import type { Protocol, Service, ServicePort } from '../model/service.js';
+import { isBytes, type Protocol, type Service, type ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
 import type { Health, Workload } from '../model/workload.js';
 import { any, encode } from './encoding.js';
@@ -10,9 +10,10 @@ import { PLAINTEXT } from './lingering.js';
 import { serviceName } from './resource-names.js';
 import { TYPES, recipe, type Recipe } from './resource.js';
 import { fromAds } from './sources.js';
+import { CLOSE, tcpProxy } from './tcp.js';
 import { MUTUAL_TLS, byMark, upstreamTls } from './tls.js';
 
-const { HealthStatus } = envoy.config.core.v3;
+const { HealthStatus, TrafficDirection } = envoy.config.core.v3;
 const { Listener } = envoy.config.listener.v3;
 const { RouteConfiguration, RouteAction } = envoy.config.route.v3;
 const { Cluster } = envoy.config.cluster.v3;
@@ -41,6 +42,8 @@ export interface Outbound {
   readonly reachedAt: readonly number[];
   /** How many workloads stand behind the service that can be called at all. */
   readonly behind: number;
+  /** Where this port is for bytes, and others are called there for requests: how many of them, and by which service, for one. */
+  readonly contested?: { readonly workloads: number; readonly by: Service };
   /** Who may answer for them: identities, and PLAINTEXT where some prove none. In order. */
   readonly accepted: readonly string[];
 }
@@ -53,23 +56,30 @@ export function outboundRecipes(outbound: Outbound, accepted: readonly string[])
   const { service, port, split, shares, workloads, reachedAt } = outbound;
   const name = outboundName(outbound);
   const author = split ?? service;
+  const printed = printRef(refOf(author));
+  const way = isBytes(port.protocol)
+    ? // It leads to clusters at once, which nobody else's listener does.
+      [recipe(TYPES.listener, name, [printed, shares], [service, author], bytesListener, 'anywhere')]
+    : [
+        recipe(TYPES.listener, name, [], [service], requestsListener),
+        recipe(
+          TYPES.route,
+          name,
+          [port.port, printed, shares],
+          [service, author],
+          routeTable,
+          shares.map(({ cluster }) => cluster),
+        ),
+      ];
   return [
-    recipe(TYPES.listener, name, [], [service], outboundListener),
-    recipe(
-      TYPES.route,
-      name,
-      [port.port, printRef(refOf(author)), shares],
-      [service, author],
-      routeTable,
-      shares.map(({ cluster }) => cluster),
-    ),
+    ...way,
     recipe(TYPES.cluster, name, [port.protocol, accepted], [service], clusterOf),
     recipe(TYPES.endpoints, name, [workloads, reachedAt], [service, ...workloads], endpointsOf),
   ];
 }
 
 /** A listener without an address, as gRPC clients ask for one by the name that they call. */
-const outboundListener = (name: string): Uint8Array =>
+const requestsListener = (name: string): Uint8Array =>
   encode(Listener, {
     name,
     api_listener: {
@@ -79,6 +89,24 @@ const outboundListener = (name: string): Uint8Array =>
       }),
     },
   });
+
+/**
+ * A listener without an address as well, which is found by the name that is called, and names the clusters itself. Envoy
+ * takes no weights of 0; where all are 0, or there is nobody at all, it closes.
+ */
+function bytesListener(name: string, author: string, shares: readonly Share[]): Uint8Array {
+  const clusters = shares.flatMap(({ cluster, weight }) => (weight > 0 ? [{ name: cluster, weight }] : []));
+  const [first, ...others] = clusters;
+  const filter = first
+    ? tcpProxy(name, others.length === 0 ? { cluster: first.name } : { weighted_clusters: { clusters } })
+    : CLOSE;
+  return encode(Listener, {
+    name,
+    filter_chains: [{ name: author, filters: [filter] }],
+    traffic_direction: TrafficDirection.OUTBOUND,
+    internal_listener: {},
+  });
+}
 
 /**
  * One route for everything. Gateway API (HTTPRoute backendRefs): a backend that cannot be resolved answers 500 for its
@@ -116,10 +144,12 @@ const clusterOf = (name: string, protocol: Protocol, accepted: readonly string[]
     eds_cluster_config: { eds_config: fromAds, service_name: name },
     connect_timeout: { seconds: CONNECT_TIMEOUT_S },
     ...securityOf(accepted),
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(HttpProtocolOptions, upstreamHttp(protocol)),
-    },
+    ...(isBytes(protocol) ? {} : { typed_extension_protocol_options: httpOptions(protocol) }),
   });
+
+const httpOptions = (protocol: Protocol): Record<string, google.protobuf.IAny> => ({
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(HttpProtocolOptions, upstreamHttp(protocol)),
+});
 
 /** One kind of security for all endpoints, or for each the one that it is marked for. */
 function securityOf(accepted: readonly string[]): envoy.config.cluster.v3.ICluster {

@@ -30,8 +30,9 @@ export function portApart(port: PortApart, policies: readonly AuthorizationPolic
   return port !== undefined && ports.includes(port) ? port : undefined;
 }
 
-/** `rule` as far as it speaks of `port`; undefined when it speaks of other ports alone. */
+/** `rule` as far as it speaks of `port`; undefined when it speaks of other ports alone, or of nothing (see `bytes-rules`). */
 export function ruleAt(rule: Rule, port: PortApart): Rule | undefined {
+  if (rule.to?.length === 0) return undefined;
   const to = rule.to?.filter(({ ports }) => !ports || (port !== undefined && ports.includes(port)));
   if (to?.length === rule.to?.length) return rule;
   return to && to.length > 0 ? { ...rule, to } : undefined;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { TRUST_DOMAIN, aPolicy, aService, aSplit, aWorkload, anIdentity } from '../../test/support/mesh-documents.js';
 import { refOf, type Document } from '../model/document.js';
 import { meshOf } from '../model/mesh.js';
+import { SERVICE_LABEL } from '../model/names.js';
 import { Compiler } from './compiler.js';
 
 /** The problems of `document` in a mesh of that and `others`, in few words. */
@@ -17,6 +18,9 @@ function problems(document: Document, ...others: Document[]): string[] {
 const cart = aService('cart');
 const guarded = aWorkload('cart-1', { service: 'cart' });
 const bare = aWorkload('cart-1', { service: 'cart', bare: true });
+const db = aService('db', { ports: [{ port: 5432, protocol: 'TCP' }] });
+const dbWorkload = aWorkload('db-1', { service: 'db' }, { ports: [{ port: 5432 }] });
+const forDb = { target: { service: 'db' } } as const;
 const from = (...sources: object[]) => ({ rules: [{ from: sources as { identity: string }[] }] });
 
 describe('a policy', () => {
@@ -95,7 +99,49 @@ describe('a policy', () => {
       [cart, guarded, aWorkload('cart-2', { service: 'cart' }, { ports: [{ port: 9102 }] })],
       [],
     ],
+    [
+      'allows less than it says where bytes pass at a port of whose paths it speaks',
+      aPolicy('p', { ...forDb, rules: [{ from: [{ anyone: 'Authenticated' }], to: [{ paths: ['/x'] }] }] }),
+      [db, dbWorkload],
+      ['Programmed PortCarriesBytes: Partial'],
+    ],
+    [
+      'denies more than it says where bytes pass at a port of whose methods it speaks',
+      aPolicy('p', {
+        ...forDb,
+        action: 'Deny',
+        rules: [{ from: [{ anyone: 'Everyone' }], to: [{ methods: ['GET'], ports: [5432] }] }],
+      }),
+      [db, dbWorkload],
+      ['Programmed PortCarriesBytes: Partial'],
+    ],
+    [
+      'may speak of the paths of another port than that at which bytes pass',
+      aPolicy('p', {
+        ...forDb,
+        rules: [{ from: [{ anyone: 'Authenticated' }], to: [{ paths: ['/x'], ports: [9000] }, { ports: [5432] }] }],
+      }),
+      [db, aWorkload('db-1', { service: 'db' }, { ports: [{ port: 5432 }, { port: 9000 }] })],
+      [],
+    ],
   ])('%s', (_, policy, others, expected) => expect(problems(policy, ...others)).toEqual(expected));
+
+  it('says which rules of it are not held as they are written, where, and what that comes to', () => {
+    const compiler = new Compiler('sluice', TRUST_DOMAIN);
+    const policy = aPolicy('p', {
+      ...forDb,
+      rules: [
+        { from: [{ anyone: 'Authenticated' }] },
+        { from: [{ anyone: 'Authenticated' }], to: [{ methods: ['GET'] }] },
+      ],
+    });
+    compiler.rebuild({ sequence: 1, mesh: meshOf(TRUST_DOMAIN, [policy, db, dbWorkload]) });
+    expect(compiler.problemsOf(refOf(policy))).toMatchObject([
+      {
+        message: 'rule 1 (counted from 0) of methods or paths, and bytes pass at port 5432: that allows nothing there',
+      },
+    ]);
+  });
 
   it('says whom it names and nobody is', () => {
     const compiler = new Compiler('sluice', TRUST_DOMAIN);
@@ -109,6 +155,7 @@ describe('a policy', () => {
 
 describe('a service', () => {
   const port = { port: 80, protocol: 'HTTP' } as const;
+  const selector = { [SERVICE_LABEL]: 'db' };
   const several = aWorkload('cart-1', { service: 'cart' }, { ports: [{ port: 9001 }, { name: 'admin', port: 9102 }] });
   it.each<[string, Document, Document[], string[]]>([
     [
@@ -137,6 +184,36 @@ describe('a service', () => {
       [several],
       ['ResolvedRefs TargetPortNotFound: Partial'],
     ],
+    ['is for bytes where nobody else calls its workloads there', db, [dbWorkload], []],
+    [
+      'is for bytes beside one of the same kind',
+      db,
+      [dbWorkload, aService('tls', { selector, ports: [{ port: 443, targetPort: 5432, protocol: 'TLS' }] })],
+      [],
+    ],
+    [
+      'has none for bytes where another calls its workloads for requests',
+      db,
+      [dbWorkload, aService('web', { selector, ports: [{ port: 80, targetPort: 5432, protocol: 'HTTP' }] })],
+      ['ResolvedRefs ProtocolConflict: None'],
+    ],
+    [
+      'has all of it for requests, whatever others say',
+      aService('web', { selector, ports: [{ port: 80, targetPort: 5432, protocol: 'HTTP' }] }),
+      [dbWorkload, db],
+      [],
+    ],
+    [
+      'has part of it where it is called itself for requests and for bytes',
+      aService('db', {
+        ports: [
+          { port: 80, targetPort: 5432, protocol: 'HTTP' },
+          { port: 5432, protocol: 'TCP' },
+        ],
+      }),
+      [dbWorkload],
+      ['ResolvedRefs ProtocolConflict: Partial'],
+    ],
   ])('%s', (_, service, others, expected) => expect(problems(service, ...others)).toEqual(expected));
 });
 
@@ -157,6 +234,12 @@ describe('a split', () => {
       aSplit('a', 'cart', { cart: 1, other: 1 }),
       [cart, aService('other', { ports: [{ port: 81, protocol: 'HTTP' }] })],
       ['ResolvedRefs BackendPortNotFound: Partial'],
+    ],
+    [
+      'has part of it where a backend is for bytes and the service is not',
+      aSplit('a', 'cart', { cart: 1, other: 1 }),
+      [cart, aService('other', { ports: [{ port: 80, protocol: 'TCP' }] })],
+      ['ResolvedRefs BackendProtocolDiffers: Partial'],
     ],
   ])('%s', (_, split, others, expected) => expect(problems(split, ...others)).toEqual(expected));
 });

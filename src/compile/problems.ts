@@ -1,8 +1,9 @@
 /** Says what keeps an object from having the effect that it seems to have: what it names and is not there, and whom it loses to. */
 import type { AuthorizationPolicy, Source } from '../model/authorization-policy.js';
 import { keyOf, refOf, type Ref } from '../model/document.js';
-import type { Service, ServicePort } from '../model/service.js';
+import { isBytes, type Protocol, type Service, type ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
+import { rulesAskingOfRequests } from './bytes-rules.js';
 import { askedFor } from './identities.js';
 import type { Outbound } from './outbound.js';
 import { portsNamed } from './port-rules.js';
@@ -40,7 +41,22 @@ export function serviceProblems(service: Service, outbounds: readonly Outbound[]
   const ref = refOf(service);
   const lost = outbounds.filter(({ workloads, behind }) => behind > 0 && workloads.length === 0);
   const effect = lost.length === outbounds.length ? 'None' : 'Partial';
-  return lost.map(({ port }) => ({ ref, ...unresolved(effect, 'TargetPortNotFound', lostMessage(port)) }));
+  return outbounds.flatMap(({ port, workloads, behind, contested }) => {
+    if (contested) return [{ ref, ...unresolved(effect, 'ProtocolConflict', contestedMessage(port, contested)) }];
+    if (behind === 0 || workloads.length > 0) return [];
+    return [{ ref, ...unresolved(effect, 'TargetPortNotFound', lostMessage(port)) }];
+  });
+}
+
+function contestedMessage(
+  { port, protocol }: ServicePort,
+  { workloads, by }: NonNullable<Outbound['contested']>,
+): string {
+  const whose = workloads === 1 ? 'a workload is' : `${workloads} workloads are`;
+  return (
+    `${whose} called at the target of port ${port} by service "${by.metadata.name}" for requests, which hold there, for else paths` +
+    ` would go unjudged: calls to port ${port} find no endpoint at them until both say ${protocol}`
+  );
 }
 
 function lostMessage({ port, targetPort }: ServicePort): string {
@@ -72,13 +88,20 @@ function backendFindings({ metadata: { namespace }, spec }: TrafficSplit, relati
       const message = `there is no service "${name}"; its share is answered with 500`;
       return [unresolved('Partial', 'BackendNotFound', message)];
     }
-    const missing = apex.spec.ports.filter(({ port }) => !backend.spec.ports.some((other) => other.port === port));
-    return missing.map(({ port }) => {
-      const message = `service "${name}" has no port ${port}; its share there is answered with 500`;
-      return unresolved('Partial', 'BackendPortNotFound', message);
+    return apex.spec.ports.flatMap(({ port, protocol }) => {
+      const other = backend.spec.ports.find((one) => one.port === port);
+      if (!other) {
+        const message = `service "${name}" has no port ${port}; its share there is ${lostShare(protocol)}`;
+        return [unresolved('Partial', 'BackendPortNotFound', message)];
+      }
+      if (isBytes(other.protocol) === isBytes(protocol)) return [];
+      const message = `port ${port} is ${other.protocol} of service "${name}" and ${protocol} of "${spec.service}"; its share there is ${lostShare(protocol)}`;
+      return [unresolved('Partial', 'BackendProtocolDiffers', message)];
     });
   });
 }
+
+const lostShare = (protocol: Protocol): string => (isBytes(protocol) ? 'closed' : 'answered with 500');
 
 export function policyProblems(policy: AuthorizationPolicy, relations: Relations, covered: Covered): Problem[] {
   const ref = refOf(policy);
@@ -86,6 +109,7 @@ export function policyProblems(policy: AuthorizationPolicy, relations: Relations
     ...targetFindings(policy, relations),
     ...coverageFindings(policy, covered),
     ...portFindings(policy, covered),
+    ...bytesFindings(policy, covered),
     ...callerFindings(policy, relations),
   ];
   return findings.map((finding) => ({ ref, ...finding }));
@@ -123,6 +147,25 @@ function portFindings(policy: AuthorizationPolicy, { guarded, bare, ports }: Cov
   const more = nobodys.length > NAMED ? ` or ${nobodys.length - NAMED} more that it names` : '';
   const message = `no workload that it protects has a port ${nobodys.slice(0, NAMED).join(' or ')}${more}`;
   return [unresolved('Full', 'PortNotFound', message)];
+}
+
+/** Of bytes nobody knows a method or a path. */
+function bytesFindings(policy: AuthorizationPolicy, { bytes }: Covered): Finding[] {
+  const rules = rulesAskingOfRequests(
+    policy,
+    [...bytes.keys()].sort((a, b) => a - b),
+  );
+  if (rules.length === 0) return [];
+  const ports = [...new Set(rules.flatMap((rule) => rule.ports))].sort((a, b) => a - b);
+  const few = (some: readonly number[], word: string): string =>
+    `${word}${some.length > 1 ? 's' : ''} ${some.slice(0, NAMED).join(', ')}${some.length > NAMED ? ' and more' : ''}`;
+  const which = few(
+    rules.map(({ index }) => index),
+    'rule',
+  );
+  const what = policy.spec.action === 'Allow' ? 'that allows nothing there' : 'that is left out there, and denies more';
+  const message = `${which} (counted from 0) of methods or paths, and bytes pass at ${few(ports, 'port')}: ${what}`;
+  return [{ condition: 'Programmed', effect: 'Partial', reason: 'PortCarriesBytes', message }];
 }
 
 /** Callers and ports that are named in a message; a policy may name thousands. */

@@ -13,7 +13,8 @@ import { encode, encodeApart, encodedAny, field, joined } from './encoding.js';
 import { portsNamed, ruleAt, type PortApart } from './port-rules.js';
 import { defaultRuleName, ruleName } from './resource-names.js';
 
-const { RBAC: Filter } = envoy.extensions.filters.http.rbac.v3;
+const { RBAC: HttpFilter } = envoy.extensions.filters.http.rbac.v3;
+const { RBAC: NetworkFilter } = envoy.extensions.filters.network.rbac.v3;
 const { RBAC: Rbac } = envoy.config.rbac.v3;
 
 type XdsPolicy = envoy.config.rbac.v3.IPolicy;
@@ -33,20 +34,36 @@ export interface Rules {
 }
 
 /** A filter that turns away what some rule matches (Deny), or what no rule matches (Allow). */
-export function rbacFilter(
-  action: 'ALLOW' | 'DENY',
-  { enforced, audited }: Rules,
-): envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter {
+export interface Judging extends Rules {
+  readonly action: 'ALLOW' | 'DENY';
+}
+
+/** It as one of requests. */
+export const httpFilter = (
+  judging: Judging,
+): envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter => ({
+  name: `envoy.filters.http.rbac.${judging.action.toLowerCase()}`,
+  typed_config: encodedAny(HttpFilter, rulesOfFilter(judging)),
+});
+
+/** It as one of connections. */
+export const networkFilter = (judging: Judging): envoy.config.listener.v3.IFilter => {
+  const stat_prefix = judging.action.toLowerCase();
+  const filter = joined(rulesOfFilter(judging), encode(NetworkFilter, { stat_prefix }));
+  return { name: `envoy.filters.network.rbac.${stat_prefix}`, typed_config: encodedAny(NetworkFilter, filter) };
+};
+
+/** The fields that both kinds of filter have alike. */
+function rulesOfFilter({ action, enforced, audited }: Judging): Uint8Array {
   const head = encode(Rbac, { action: Rbac.Action[action] });
   const rulesOf = (rules: readonly NamedRule[]): Uint8Array => joined(head, ...sorted(rules).map(({ entry }) => entry));
-  const filter = joined(
+  return joined(
     ...(enforced ? [field(RULES, rulesOf(enforced))] : []),
     ...(audited ? [field(SHADOW_RULES, rulesOf(audited))] : []),
   );
-  return { name: `envoy.filters.http.rbac.${action.toLowerCase()}`, typed_config: encodedAny(Filter, filter) };
 }
 
-/** The numbers of the filter's fields. */
+/** The numbers of their fields. */
 const RULES = 1;
 const SHADOW_RULES = 2;
 

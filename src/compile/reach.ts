@@ -1,6 +1,10 @@
-/** How many workloads each policy protects, how many have a sidecar that can enforce it, and how many the ports of which it speaks. */
+/**
+ * How many workloads each policy protects, how many have a sidecar that can enforce it, how many the ports of which it speaks,
+ * and where it asks of requests and bytes pass.
+ */
 import type { AuthorizationPolicy } from '../model/authorization-policy.js';
 import { keyOf } from '../model/document.js';
+import { asksOfRequestsAnywhere } from './bytes-rules.js';
 import { portsNamed } from './port-rules.js';
 
 export interface Covered {
@@ -10,6 +14,8 @@ export interface Covered {
   bare: number;
   /** By each port that it speaks of: workloads that have it. */
   readonly ports: Map<number, number>;
+  /** If it asks of requests, by each port that carries bytes: workloads where that is so. */
+  readonly bytes: Map<number, number>;
 }
 
 /** A workload as far as policies have to do with it. */
@@ -17,6 +23,8 @@ export interface Protected {
   readonly guarded: boolean;
   readonly policies: readonly AuthorizationPolicy[];
   readonly ports: readonly number[];
+  /** Those of them that carry bytes. */
+  readonly bytes: readonly number[];
 }
 
 export class Reach {
@@ -51,31 +59,42 @@ export class Reach {
   }
 
   /** Counts one workload; says whether there were none before, or are none now. */
-  private isNews(policy: AuthorizationPolicy, { guarded, ports }: Protected, by: 1 | -1): boolean {
+  private isNews(policy: AuthorizationPolicy, { guarded, ports, bytes }: Protected, by: 1 | -1): boolean {
     const which = guarded ? 'guarded' : 'bare';
     const key = keyOf(policy.metadata);
     const covered = this.covered.get(key) ?? nobody();
     const before = covered[which];
     covered[which] += by;
-    let isNews = before === 0 || covered[which] === 0;
+    const isNews = before === 0 || covered[which] === 0;
     const named = portsNamed(policy);
-    for (const port of named.size > 0 ? ports : []) {
-      if (!named.has(port)) continue;
-      const count = (covered.ports.get(port) ?? 0) + by;
-      if (count > 0) covered.ports.set(port, count);
-      else covered.ports.delete(port);
-      isNews ||= count === 0 || (count === 1 && by === 1);
-    }
+    const news = [
+      named.size > 0 && count(covered.ports, ports, by, (port) => named.has(port)),
+      bytes.length > 0 && asksOfRequestsAnywhere(policy) && count(covered.bytes, bytes, by, () => true),
+    ];
     if (covered.guarded + covered.bare > 0) this.covered.set(key, covered);
     else this.covered.delete(key);
-    return isNews;
+    return isNews || news.includes(true);
   }
 }
 
-const nobody = (): Covered => ({ guarded: 0, bare: 0, ports: new Map() });
+/** Counts `ports` that are asked about; says whether one has come, or gone. */
+function count(counts: Map<number, number>, ports: readonly number[], by: 1 | -1, asked: (port: number) => boolean) {
+  let isNews = false;
+  for (const port of ports) {
+    if (!asked(port)) continue;
+    const now = (counts.get(port) ?? 0) + by;
+    if (now > 0) counts.set(port, now);
+    else counts.delete(port);
+    isNews ||= now === 0 || (now === 1 && by === 1);
+  }
+  return isNews;
+}
+
+const nobody = (): Covered => ({ guarded: 0, bare: 0, ports: new Map(), bytes: new Map() });
 
 /** Says whether the same is to be counted of both for each policy. */
 const isAlike = (one: Protected | undefined, other: Protected | undefined): boolean =>
-  one?.guarded === other?.guarded &&
-  one?.ports.length === other?.ports.length &&
-  (one?.ports.every((port, at) => port === other?.ports[at]) ?? true);
+  one?.guarded === other?.guarded && areAlike(one?.ports, other?.ports) && areAlike(one?.bytes, other?.bytes);
+
+const areAlike = (some: readonly number[] = [], others: readonly number[] = []): boolean =>
+  some.length === others.length && some.every((port, at) => port === others[at]);

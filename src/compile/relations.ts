@@ -8,6 +8,7 @@ import { standsBehind, type Service } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
 import type { Workload } from '../model/workload.js';
 import { Alike } from './alike.js';
+import { hasBytes } from './carried.js';
 import { Identities, askedFor } from './identities.js';
 import { Labelled, Selecting, type Place } from './labels.js';
 import { Multimap } from './multimap.js';
@@ -18,6 +19,8 @@ type Keys = Iterable<string>;
 export class Relations {
   private readonly workloads = new Labelled();
   private readonly services = new Selecting();
+  /** By namespace: services with a port for bytes. */
+  private readonly forBytes = new Multimap<string, string>();
   private readonly splits = new Multimap<string, string>();
   private readonly splitsNaming = new Multimap<string, string>();
   private readonly policiesByScope = new Multimap<string, string>();
@@ -67,6 +70,11 @@ export class Relations {
   servicesOf(workload: Workload): Service[] {
     const services = this.services.among(workload.metadata).flatMap((key) => this.now.Service.get(key) ?? []);
     return services.filter((service) => standsBehind(workload, service));
+  }
+
+  /** Says whether a service of the namespace has a port for bytes: what its workloads carry depends on all their services then. */
+  hasBytes(namespace: string): boolean {
+    return this.forBytes.get(namespace).size > 0;
   }
 
   service(namespace: string, name: string): Service | undefined {
@@ -150,6 +158,7 @@ export class Relations {
         return this.workloads[how](key, document.metadata);
       case 'Service':
         this.services[how](key, selectorOf(document));
+        if (hasBytes(document)) this.forBytes[how](namespace, key);
         return this.strand(key, namespace);
       case 'TrafficSplit':
         this.splits[how](apexOf(document), key);

@@ -2,9 +2,10 @@
 import { keyOf } from '../model/document.js';
 import { MESH_SETTINGS_NAME } from '../model/mesh-settings.js';
 import { settingsOf } from '../model/mesh.js';
-import { targetAt, type Service, type ServicePort } from '../model/service.js';
+import { isBytes, targetAt, type Service, type ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
 import { reachedAt, type Workload } from '../model/workload.js';
+import { callerForRequests, callersForBytes } from './carried.js';
 import type { Inbound } from './inbound.js';
 import { PLAINTEXT } from './lingering.js';
 import type { Outbound, Share } from './outbound.js';
@@ -20,27 +21,33 @@ export function outboundsOf(service: Service, relations: Relations): Outbound[] 
     port,
     split,
     shares: sharesOf(service, port, split),
-    ...endpointsAt(port, behind),
+    ...endpointsAt(port, behind, relations),
     behind: behind.length,
   }));
 }
 
 /** Who of `behind` takes the calls to a port, where, and who may answer for them. */
-function endpointsAt(port: ServicePort, behind: readonly Workload[]): EndpointsAt {
+function endpointsAt(port: ServicePort, behind: readonly Workload[], relations: Relations): EndpointsAt {
   const workloads: Workload[] = [];
   const places: number[] = [];
   const accepted = new Set<string>();
+  let contested: Outbound['contested'];
   for (const workload of behind) {
     const target = targetAt(port, workload);
     if (!target) continue;
+    const by = isBytes(port.protocol) ? callerForRequests(target, workload, relations.servicesOf(workload)) : undefined;
+    if (by) {
+      contested = { workloads: (contested?.workloads ?? 0) + 1, by: contested?.by ?? by };
+      continue;
+    }
     workloads.push(workload);
     places.push(reachedAt(target));
     accepted.add(workload.spec.identity ?? PLAINTEXT);
   }
-  return { workloads, reachedAt: places, accepted: [...accepted].sort() };
+  return { workloads, reachedAt: places, accepted: [...accepted].sort(), ...(contested && { contested }) };
 }
 
-type EndpointsAt = Pick<Outbound, 'workloads' | 'reachedAt' | 'accepted'>;
+type EndpointsAt = Pick<Outbound, 'workloads' | 'reachedAt' | 'accepted' | 'contested'>;
 
 /** Where a service's traffic goes: by its split, or to what is directly behind it. */
 const sharesOf = ({ metadata }: Service, { port }: ServicePort, split: TrafficSplit | undefined): Share[] =>
@@ -66,5 +73,7 @@ export function inboundsOf(workload: Workload, relations: Relations): Inbound[] 
     ...(written && { written }),
     trustDomain: mesh.trustDomain,
   };
-  return workload.spec.ports.map((port) => ({ ...common, port }));
+  const mayCarryBytes = relations.hasBytes(workload.metadata.namespace);
+  const services = mayCarryBytes ? relations.servicesOf(workload) : [];
+  return workload.spec.ports.map((port) => ({ ...common, port, forBytes: callersForBytes(port, workload, services) }));
 }

@@ -44,8 +44,11 @@ export interface Resource {
   readonly entry: Uint8Array;
   /** The sequence at which this version came into the table. */
   readonly since: number;
-  /** The names of those of the next type that it leads to: of a listener the routes, of these the clusters, of these the endpoints. */
-  readonly leadsTo: readonly string[];
+  /**
+   * The names of those of the next type that it leads to: of a listener the routes, of these the clusters, of these the
+   * endpoints. Absent: it may lead anywhere.
+   */
+  readonly leadsTo?: readonly string[];
   /** The objects it was made from, for blame. */
   readonly causes: readonly Ref[];
   /** What it was made from: while every one of these is the same, so is the resource. */
@@ -58,7 +61,7 @@ export interface Recipe {
   readonly name: string;
   readonly inputs: readonly unknown[];
   readonly causes: readonly Document[];
-  readonly leadsTo: readonly string[];
+  readonly leadsTo: readonly string[] | 'anywhere';
   readonly build: () => Uint8Array;
 }
 
@@ -73,7 +76,7 @@ export const recipe = <const Inputs extends readonly unknown[]>(
   inputs: Inputs,
   causes: readonly Document[],
   build: (name: string, ...inputs: Inputs) => Uint8Array,
-  leadsTo: readonly string[] = [name],
+  leadsTo: readonly string[] | 'anywhere' = [name],
 ): Recipe => ({ type, name, inputs, causes, leadsTo, build: () => build(name, ...inputs) });
 
 /** Follows a recipe in the state `sequence`, or hands back `previous` when it still says the same. */
@@ -91,7 +94,8 @@ export function make(how: Recipe, previous: Resource | undefined, sequence: numb
     version,
     resource: { type_url: type, value: message },
   });
-  return { type, name, version, bytes: within(entry, message), entry, since: sequence, leadsTo, causes: refs, inputs };
+  const resource = { type, name, version, bytes: within(entry, message), entry, since: sequence, causes: refs, inputs };
+  return leadsTo === 'anywhere' ? resource : { ...resource, leadsTo };
 }
 
 const sameRefs = (refs: readonly Ref[], documents: readonly Document[]): boolean =>

@@ -15,6 +15,9 @@ export type Protocol = (typeof PROTOCOLS)[number];
 /** Those that sidecars carry. The others are refused at the door, rather than accepted and not obeyed. */
 export const CARRIED: readonly Protocol[] = ['HTTP', 'HTTP2', 'GRPC'];
 
+/** Says whether nobody looks into what passes at such a port: no request is judged there, only who connects. */
+export const isBytes = (protocol: Protocol): boolean => protocol === 'TCP' || protocol === 'TLS';
+
 export interface ServicePort {
   /** Unique in the service. */
   readonly name?: string;

@@ -7,7 +7,7 @@ import { DEFAULT_MODES } from '../../src/model/mesh-settings.js';
 import { documentsOf, find, meshOf, type Mesh } from '../../src/model/mesh.js';
 import { SERVICE_LABEL } from '../../src/model/names.js';
 import type { Change } from '../../src/model/revision.js';
-import { CARRIED } from '../../src/model/service.js';
+import { PROTOCOLS } from '../../src/model/service.js';
 import { HEALTHS, portsInOrder } from '../../src/model/workload.js';
 
 const namespace = fc.constantFrom('shop', 'front');
@@ -26,7 +26,7 @@ const serviceSpec = fc.record(
     selector,
     ports: fc.uniqueArray(
       fc.record(
-        { port, targetPort: fc.oneof(port, portName), protocol: fc.constantFrom(...CARRIED) },
+        { port, targetPort: fc.oneof(port, portName), protocol: fc.constantFrom(...PROTOCOLS) },
         { requiredKeys: ['port', 'protocol'] },
       ),
       { minLength: 1, selector: (one) => one.port },
