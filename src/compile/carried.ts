@@ -1,4 +1,5 @@
 /** What each port of a workload carries: requests, or bytes that nobody looks into. A workload does not say; the services that target it do. Pure. */
+import { byName } from '../model/names.js';
 import { isBytes, targetAt, type Service, type ServicePort } from '../model/service.js';
 import type { Workload, WorkloadPort } from '../model/workload.js';
 
@@ -6,19 +7,23 @@ import type { Workload, WorkloadPort } from '../model/workload.js';
 export function callersForBytes(port: WorkloadPort, workload: Workload, services: readonly Service[]): Service[] {
   const targeting = [...portsTargeting(port, workload, services)];
   const areAlike = targeting.every(([, { protocol }]) => isBytes(protocol));
-  return areAlike ? [...new Set(targeting.map(([service]) => service))] : [];
+  return areAlike ? inOrder(new Set(targeting.map(([service]) => service))) : [];
 }
 
-/** One of `services` that calls `port` of `workload` for requests, which hold there then: bytes would go past the rules for paths. */
+/** The first of `services` that calls `port` of `workload` for requests, which hold there then: bytes would go past the rules for paths. */
 export function callerForRequests(
   port: WorkloadPort,
   workload: Workload,
   services: readonly Service[],
 ): Service | undefined {
-  for (const [service, { protocol }] of portsTargeting(port, workload, services))
-    if (!isBytes(protocol)) return service;
-  return undefined;
+  const targeting = [...portsTargeting(port, workload, services)];
+  const [first] = inOrder(targeting.flatMap(([service, { protocol }]) => (isBytes(protocol) ? [] : service)));
+  return first;
 }
+
+/** Indexes give them in whatever order; the same mesh has to come to the same. */
+const inOrder = (services: Iterable<Service>): Service[] =>
+  [...services].sort((a, b) => byName(a.metadata.name, b.metadata.name));
 
 function* portsTargeting(
   port: WorkloadPort,

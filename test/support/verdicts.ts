@@ -1,5 +1,5 @@
 /** Whom a compiled listener lets in, read from its bytes and nothing else: for what no change may ever widen. */
-import { envoy } from '../../src/proto/messages.js';
+import { envoy, type google } from '../../src/proto/messages.js';
 import type { Mesh } from '../../src/model/mesh.js';
 import { compile } from '../../src/compile/compile.js';
 import { TYPES } from '../../src/compile/resource.js';
@@ -7,6 +7,7 @@ import { TYPES } from '../../src/compile/resource.js';
 const { Listener } = envoy.config.listener.v3;
 const { RBAC: Rbac } = envoy.config.rbac.v3;
 const { RBAC: Filter } = envoy.extensions.filters.http.rbac.v3;
+const { RBAC: NetworkFilter } = envoy.extensions.filters.network.rbac.v3;
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
 
 /** A call as a guard sees it. */
@@ -33,20 +34,27 @@ export function admissions(mesh: Mesh, attempts: readonly Attempt[]): Set<string
 function admits(listener: envoy.config.listener.v3.IListener, attempt: Attempt): boolean {
   const transport = attempt.identity === undefined ? 'raw_buffer' : 'tls';
   const chain = listener.filter_chains?.find((one) => one.filter_chain_match?.transport_protocol === transport);
-  const manager = chain?.filters?.[0]?.typed_config?.value;
-  if (!manager) return false;
-  const filters = HttpConnectionManager.decode(manager).http_filters ?? [];
-  return filters
+  if (!chain?.filters?.[0]) return false;
+  return guardsOf(chain.filters).every((rules) => {
+    if (!rules) return true;
+    const some = Object.values(rules.policies ?? {}).some(
+      ({ principals, permissions }) =>
+        principals?.some((who) => isWho(who, attempt)) && permissions?.some((what) => isWhat(what, attempt)),
+    );
+    return rules.action === Rbac.Action.DENY ? !some : some;
+  });
+}
+
+/** The rules of its RBAC filters: of a manager of requests, or of connections. */
+function guardsOf(filters: readonly envoy.config.listener.v3.IFilter[]) {
+  const value = ({ typed_config }: { typed_config?: google.protobuf.IAny | null }) =>
+    typed_config?.value ?? new Uint8Array();
+  const ofConnections = filters.filter(({ name }) => name?.startsWith('envoy.filters.network.rbac.'));
+  if (ofConnections.length > 0) return ofConnections.map((filter) => NetworkFilter.decode(value(filter)).rules);
+  const ofRequests = HttpConnectionManager.decode(value(filters[0] ?? {})).http_filters ?? [];
+  return ofRequests
     .filter(({ name }) => name?.startsWith('envoy.filters.http.rbac.'))
-    .every(({ typed_config }) => {
-      const { rules } = Filter.decode(typed_config?.value ?? new Uint8Array());
-      if (!rules) return true;
-      const some = Object.values(rules.policies ?? {}).some(
-        ({ principals, permissions }) =>
-          principals?.some((who) => isWho(who, attempt)) && permissions?.some((what) => isWhat(what, attempt)),
-      );
-      return rules.action === Rbac.Action.DENY ? !some : some;
-    });
+    .map((filter) => Filter.decode(value(filter)).rules);
 }
 
 function isWho(who: envoy.config.rbac.v3.IPrincipal, attempt: Attempt): boolean {
