@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { anyMesh } from '../../test/support/arbitrary-mesh.js';
 import { aPolicy, aService, aWorkload, TRUST_DOMAIN } from '../../test/support/mesh-documents.js';
-import { admissions, type Attempt } from '../../test/support/verdicts.js';
+import { admissions, carryingBytes, type Attempt } from '../../test/support/verdicts.js';
 import { refOf, type Document } from '../model/document.js';
 import { documentsOf, meshOf, withChanges, type Mesh } from '../model/mesh.js';
 import { planChanges, type Wish } from './plan.js';
@@ -36,9 +36,17 @@ const crowded = (mesh: Mesh): Mesh =>
     ),
   );
 
+/**
+ * Without the service by whose word bytes passed at a port, requests come in there, and what its policies say of those holds: that
+ * is another door, and not one that is wider.
+ */
 const widened = (before: Mesh, now: Mesh): string[] => {
-  const was = admissions(before, attempts);
-  return [...admissions(now, attempts)].filter((one) => !was.has(one));
+  const [was, hadBytes, hasBytes] = [admissions(before, attempts), carryingBytes(before), carryingBytes(now)];
+  const isTheSameDoor = (admission: string): boolean => {
+    const [door = ''] = admission.split(' ');
+    return hadBytes.has(door) === hasBytes.has(door);
+  };
+  return [...admissions(now, attempts)].filter((one) => !was.has(one) && isTheSameDoor(one));
 };
 
 it('no service that is deleted, though policies are for it, lets anybody in', () => {

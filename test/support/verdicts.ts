@@ -21,15 +21,26 @@ export interface Attempt {
 
 /** The calls that reach each program of `mesh`, out of `attempts`: the name of its listener and the number of the attempt. */
 export function admissions(mesh: Mesh, attempts: readonly Attempt[]): Set<string> {
-  const listeners = [...(compile(mesh).resources.get(TYPES.listener)?.values() ?? [])];
-  const guards = listeners.filter(({ name }) => name.startsWith('inbound/'));
   return new Set(
-    guards.flatMap(({ name, bytes }) => {
-      const listener = Listener.decode(bytes);
-      return attempts.flatMap((attempt, at) => (admits(listener, attempt) ? `${name} ${at}` : []));
-    }),
+    doorsOf(mesh).flatMap(({ name, listener }) =>
+      attempts.flatMap((attempt, at) => (admits(listener, attempt) ? `${name} ${at}` : [])),
+    ),
   );
 }
+
+/** The names of the listeners by which bytes come in. */
+export const carryingBytes = (mesh: Mesh): Set<string> =>
+  new Set(
+    doorsOf(mesh).flatMap(({ name, listener }) => {
+      const filters = listener.filter_chains?.[0]?.filters ?? [];
+      return filters.some((filter) => filter.name === 'envoy.filters.network.tcp_proxy') ? name : [];
+    }),
+  );
+
+const doorsOf = (mesh: Mesh) =>
+  [...(compile(mesh).resources.get(TYPES.listener)?.values() ?? [])]
+    .filter(({ name }) => name.startsWith('inbound/'))
+    .map(({ name, bytes }) => ({ name, listener: Listener.decode(bytes) }));
 
 function admits(listener: envoy.config.listener.v3.IListener, attempt: Attempt): boolean {
   const transport = attempt.identity === undefined ? 'raw_buffer' : 'tls';
