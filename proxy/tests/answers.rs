@@ -352,7 +352,7 @@ async fn one_request_goes_by_one_configuration() {
     let job = crate::support::mesh::Sidecar::bounded(credentials, mesh.cart.inbound, &resources[..2], bounds).await;
     let outbound = job.outbound;
     let call = tokio::spawn(async move { Client::plain(outbound, Version::HTTP_11).await.get("http://cart/").await });
-    eventually("the wish", async || job.demand.all().contains(CART).then_some(())).await;
+    eventually("the call", async || job.is_called(CART).then_some(())).await;
     // Meanwhile calls go elsewhere, and where they went before is known as well.
     let mut resources = to_cart(&[mesh.cart.inbound]);
     let moved = "moved.shop:80";
@@ -367,9 +367,9 @@ async fn one_request_goes_by_one_configuration() {
 #[tokio::test]
 async fn what_is_not_of_the_mesh_is_answered_as_nobody_else_would() {
     let mesh = Mesh::new(named("cart").await, Door::to_members()).await;
-    let mut config = (*mesh.web.config.now()).clone();
+    let mut config = (**mesh.web.config.now().told()).clone();
     config.services.insert("example.com:80".into(), sluice_proxy::config::Answer::Absent);
-    mesh.web.config.swap(Arc::new(config));
+    mesh.web.put_in_force(config);
     for url in ["http://example.com/", "http://www.example.com/", "http://192.0.2.1/"] {
         let answer = mesh.caller(Version::HTTP_11).await.get(url).await;
         assert_eq!((answer.status, answer.problem_code().as_str()), (502, "no-service"), "{url}");

@@ -400,10 +400,10 @@ async fn the_sidecar_itself_answers_what_goes_nowhere() {
     resources.extend([service("half.shop:80"), routes("half.shop:80", &[(missing, 1)])]);
     resources.extend([service("zero.shop:80"), route_that_answers("zero.shop:80", 500)]);
     let web = Sidecar::start(pki.credentials("shop/web"), "127.0.0.1:1".parse().unwrap(), &resources).await;
-    let mut config = (*web.config.now()).clone();
+    let mut config = (**web.config.now().told()).clone();
     config.services.insert("gone.shop:80".into(), sluice_proxy::config::Answer::Absent);
     config.clusters.insert(missing.into(), sluice_proxy::config::Answer::Absent);
-    web.config.swap(Arc::new(config));
+    web.put_in_force(config);
     let cases = [
         ("http://cart.shop/", 503, "no-endpoint"),
         ("http://half.shop/", 500, "missing-backend"),

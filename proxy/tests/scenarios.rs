@@ -15,10 +15,10 @@ use serde::Deserialize;
 use sluice_proxy::{
     base::spiffe::SpiffeId,
     config::{
-        Answer, Backend, Config, Destination, authority,
+        Answer, Config, Snapshot, authority,
         cluster::Security,
         inbound::{Incoming, Judgement, Listener, Verdict},
-        route::Action,
+        snapshot::{backend::Known, service::Action},
         split::Turn,
     },
     control::xds::{
@@ -125,7 +125,7 @@ struct Place<'a> {
 
 /// A whole mesh, as seen by everybody in it at once.
 struct World {
-    config: Config,
+    config: Snapshot,
     /// By `namespace/name:port`.
     doors: BTreeMap<String, Arc<Listener>>,
     workloads: BTreeMap<String, Workload>,
@@ -163,13 +163,15 @@ impl World {
     fn read(scenario: &Path) -> Self {
         let golden = fs::read_to_string(scenario.join("snapshot.golden.json")).unwrap();
         let golden: Golden = serde_json::from_str(&golden).unwrap();
-        let mut world = Self { config: Config::default(), doors: BTreeMap::new(), workloads: BTreeMap::new() };
+        let mut config = Config::default();
+        let mut world = Self { config: Snapshot::default(), doors: BTreeMap::new(), workloads: BTreeMap::new() };
         for GoldenResource { type_url, name, bytes } in golden.resources {
             let kind = Kind::of_type_url(&type_url).unwrap();
             let any = Any { type_url, value: BASE64_STANDARD.decode(bytes).unwrap() };
             let decoded = decode(kind, &name, &any, &Limits::default());
-            world.hold(&name, decoded.unwrap_or_else(|fault| panic!("{name}: {fault}")));
+            world.hold(&mut config, &name, decoded.unwrap_or_else(|fault| panic!("{name}: {fault}")));
         }
+        world.config = Snapshot::of(Arc::new(config), &Snapshot::default(), || 0);
         let mesh = fs::read_to_string(scenario.join("mesh.yaml")).unwrap();
         let documents: Vec<Document> = serde_saphyr::from_multiple(&mesh).unwrap();
         for Document { metadata, spec, .. } in documents.into_iter().filter(|document| document.kind == "Workload") {
@@ -183,8 +185,7 @@ impl World {
         world
     }
 
-    fn hold(&mut self, name: &str, resource: Decoded) {
-        let config = &mut self.config;
+    fn hold(&mut self, config: &mut Config, name: &str, resource: Decoded) {
         match resource {
             Decoded::Inbound(door) => {
                 self.doors.insert(name.trim_start_matches("inbound/").to_owned(), door);
@@ -227,24 +228,20 @@ impl World {
     ) -> Result<Place<'_>, u16> {
         let authority = authority::canonical(called, namespace).ok_or(502_u16)?;
         // All that there is has been told: what is unknown does not exist.
-        let route = match self.config.destination(&authority, path) {
-            Destination::Route(_, route) => route,
-            Destination::NoRoute => return Err(404),
-            _ => return Err(502),
-        };
+        let Some(Answer::Held(service)) = self.config.service(&authority) else { return Err(502) };
+        let route = service.route(path).ok_or(404_u16)?;
         let (split, missing_backend_status) = match &route.action {
             Action::Forward { split, missing_backend_status } => (split, *missing_backend_status),
             Action::Respond(status) => return Err(*status),
         };
         let backend = split.pick(Turn { number: turn, seed: 0 });
-        let Backend::Found(cluster, endpoints) = self.config.backend(backend) else {
-            return Err(missing_backend_status);
-        };
-        let next = turns.entry(backend.to_string()).or_default();
-        let endpoint = endpoints.pick(*next).ok_or(503_u16)?;
+        let Known::Standing(standing) = &backend.known else { return Err(missing_backend_status) };
+        let next = turns.entry(backend.name.to_string()).or_default();
+        let count = u64::try_from(standing.endpoints.len()).unwrap();
+        let endpoint = &standing.endpoints[usize::try_from(next.checked_rem(count).ok_or(503_u16)?).unwrap()];
         *next += 1;
         let (name, workload, port) = self.at(endpoint.address);
-        match (cluster.security(endpoint), &workload.identity) {
+        match (&endpoint.identity, &workload.identity) {
             (Security::MutualTls(names), Some(identity)) => assert!(names.contains(identity), "{name} proves another"),
             (Security::Plaintext, None) => {}
             other => panic!("{name} is called in another way than it listens: {other:?}"),

@@ -6,7 +6,10 @@ use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use prost::Message;
 use sluice_proxy::{
     base::published::Published,
-    config::{Answer, Backend, Config, Destination},
+    config::{
+        Answer, Config, Snapshot,
+        snapshot::service::{Action, Way},
+    },
     control::{
         link,
         proto::{Health, Refusal, RefusedResource, ReportRequest, registration_client::RegistrationClient},
@@ -52,24 +55,40 @@ impl Listening {
         Self { outlook, _tasks: tasks }
     }
 
-    fn config(&self) -> Arc<Config> {
+    fn config(&self) -> Arc<Snapshot> {
         self.outlook.config.now()
     }
 
-    /// The name of the route that a call takes.
+    /// Where a call goes.
     fn route(&self) -> Option<String> {
-        match self.config().destination(CART, "/") {
-            Destination::Route(_, route) => {
-                let shares = match &route.action {
-                    sluice_proxy::config::route::Action::Forward { split, .. } => {
-                        split.shares().map(|(n, w)| format!("{n}={w}"))
-                    }
-                    sluice_proxy::config::route::Action::Respond(_) => unreachable!(),
-                };
-                Some(shares.collect::<Vec<_>>().join(" "))
-            }
-            Destination::Unknown | Destination::Refused | Destination::NoService | Destination::NoRoute => None,
-        }
+        routed(&self.config())
+    }
+}
+
+/// Where a call to cart goes, by shares.
+fn routed(snapshot: &Snapshot) -> Option<String> {
+    let Some(Answer::Held(service)) = snapshot.service(CART) else { return None };
+    let Action::Forward { split, .. } = &service.route("/")?.action else { unreachable!() };
+    Some(split.shares().map(|(backend, weight)| format!("{}={weight}", backend.name)).collect::<Vec<_>>().join(" "))
+}
+
+/// What nobody has read anything of before.
+fn resolved(config: Arc<Config>) -> Snapshot {
+    Snapshot::of(config, &Snapshot::default(), || 0)
+}
+
+/// Whether it is known where calls to cart go.
+fn way(config: Arc<Config>) -> &'static str {
+    match resolved(config).service(CART) {
+        None => "untold",
+        Some(Answer::Absent) => "absent",
+        Some(Answer::Refused) => "refused",
+        Some(Answer::Held(service)) => match &service.way {
+            Way::Untold => "its routes are untold",
+            Way::Refused => "its routes are refused",
+            Way::Http(routes) if routes.is_empty() => "it has no routes",
+            Way::Http(_) => "it has routes",
+        },
     }
 }
 
@@ -204,7 +223,7 @@ async fn a_route_goes_into_force_when_its_backends_are_known() {
     wished.push(DeltaDiscoveryRequest::default());
     assert_eq!(wishes(&wished[0]), (Kind::Cluster, vec![], vec![CART]));
     assert_eq!(wishes(&wished[1]), (Kind::Endpoints, vec![], vec![CART]));
-    assert!(matches!(listening.config().backend(CART), Backend::Unknown), "forgotten");
+    assert_eq!(listening.config().told().clusters.get(CART), None, "forgotten");
 }
 
 #[tokio::test]
@@ -219,7 +238,7 @@ async fn a_backend_that_does_not_exist_is_known_too() {
     stream.send(Kind::Cluster, &[], &[V2]).await;
     let kinds = [stream.answer().await.0.type_url, stream.answer().await.0.type_url];
     assert_eq!(kinds, [Kind::Route.type_url(), Kind::Cluster.type_url()]);
-    assert!(matches!(listening.config().backend(V2), Backend::Missing));
+    assert_eq!(listening.config().told().clusters.get(V2), Some(&Answer::Absent));
 }
 
 #[tokio::test]
@@ -243,7 +262,7 @@ async fn what_cannot_be_obeyed_is_refused_and_the_last_good_one_stays() {
     let refused = RefusedResource { name: CART.into(), version: bad.version().into(), reason: reason.clone() };
     assert_eq!(refusal.resources, [refused]);
     assert_eq!(detail.message, format!("{CART}: {reason}"));
-    assert_eq!(listening.config().services, before.services, "the old one stays");
+    assert_eq!(listening.config().told().services, before.told().services, "the old one stays");
     assert!(listening.config().door(0).is_some(), "what is good goes into force");
     assert_eq!(listening.outlook.report.now().refused["listener"][CART].reason, reason);
 
@@ -276,8 +295,7 @@ async fn a_new_stream_asks_for_nothing_that_is_held() {
     }
     assert_eq!(listening.route().as_deref(), Some("cart.shop:80=1"), "calls go on meanwhile");
     stream.teach(Kind::Listener, &[], &[CART]).await;
-    assert!(matches!(listening.config().destination(CART, "/"), Destination::NoService));
-    assert_eq!(listening.config().services.get(CART), Some(&Answer::Absent));
+    assert!(matches!(listening.config().service(CART), Some(Answer::Absent)));
 }
 
 #[tokio::test]
@@ -316,7 +334,7 @@ async fn the_copy_on_disk_is_not_served_to_whom_the_control_plane_answers() {
     assert!(opening.iter().all(|request| request.initial_resource_versions.is_empty()), "all is asked for anew");
     assert_eq!(opening[2].resource_names_subscribe, [CART, WEB], "what was called before as well");
     stream.teach(Kind::Listener, &[], &[CART]).await;
-    assert_eq!(listening.config().services.get(CART), Some(&Answer::Absent));
+    assert!(matches!(listening.config().service(CART), Some(Answer::Absent)));
     assert!(listening.config().door(0).is_none(), "what was in force once says nothing now");
     drop(stream);
     eventually("the copy in force, for want of an answer", async || listening.config().door(0).cloned()).await;
@@ -390,7 +408,7 @@ async fn a_damaged_copy_is_as_good_as_none() {
     let listening = scene.listening();
     let opening = scene.control.stream().await.opening().await;
     assert_eq!(opening[2].initial_resource_versions.len(), 0);
-    assert_eq!(*listening.config(), Config::default());
+    assert_eq!(**listening.config().told(), Config::default());
 }
 
 #[tokio::test]
@@ -455,10 +473,6 @@ mod mirror {
         answers.map(|request| (request.response_nonce.as_str(), request.error_detail.is_none())).collect()
     }
 
-    fn is_routed(config: &Config) -> bool {
-        matches!(config.destination(CART, "/"), Destination::Route(..))
-    }
-
     /// Whether `name` is no longer asked for.
     fn left(requests: &[DeltaDiscoveryRequest], kind: Kind, name: &str) -> bool {
         requests.iter().any(|request| {
@@ -480,9 +494,12 @@ mod mirror {
         assert_eq!(message, "cart.shop:80: names cluster \"cart.shop:80\", which was refused");
         mirror.receive(response(Kind::Cluster, "4", &[&good_cluster], &[]));
         let step = mirror.receive(response(Kind::Endpoints, "5", &[&endpoints], &[]));
-        assert!(step.config.is_none_or(|config| !is_routed(&config)), "what was refused is over, for both sides");
+        assert!(
+            step.config.is_none_or(|config| way(config) != "it has routes"),
+            "what was refused is over, for both sides"
+        );
         let step = mirror.receive(response(Kind::Route, "6", &[&table], &[]));
-        assert!(is_routed(&step.config.unwrap()), "until it is asked again");
+        assert_eq!(way(step.config.unwrap()), "it has routes", "until it is asked again");
         assert_eq!(nonces(&step.requests), [("6", true)]);
         assert!(mirror.table(Kind::Route).refused.is_empty());
     }
@@ -514,9 +531,9 @@ mod mirror {
         mirror.open();
         mirror.call([CART.into()].into());
         let step = mirror.receive(response(Kind::Listener, "1", &[&broken(service(CART))], &[]));
-        assert!(matches!(step.config.unwrap().destination(CART, "/"), Destination::Refused));
+        assert_eq!(way(step.config.unwrap()), "refused");
         let step = mirror.receive(response(Kind::Listener, "2", &[&service(CART)], &[]));
-        assert!(matches!(step.config.unwrap().destination(CART, "/"), Destination::Unknown), "mended");
+        assert_eq!(way(step.config.unwrap()), "its routes are untold", "mended");
     }
 
     #[test]
@@ -536,7 +553,7 @@ mod mirror {
         mirror.receive(response(Kind::Route, "2", &[&routes(CART, &[("a", 1)])], &[]));
         let step = mirror.receive(response(Kind::Route, "3", &[], &[CART]));
         assert_eq!(nonces(&step.requests), [("2", true), ("3", true)]);
-        assert!(matches!(step.config.unwrap().destination(CART, "/"), Destination::NoRoute));
+        assert_eq!(way(step.config.unwrap()), "it has no routes");
     }
 
     #[test]
@@ -575,8 +592,8 @@ mod mirror {
             other.call([CART.into()].into());
             other.restore(saved).config.unwrap()
         };
-        assert!(matches!(restore(saved.clone()).destination(CART, "/"), Destination::Route(..)));
+        assert_eq!(way(restore(saved.clone())), "it has routes");
         saved[1].resources.clear();
-        assert!(matches!(restore(saved).destination(CART, "/"), Destination::Unknown), "it will be asked for again");
+        assert_eq!(way(restore(saved)), "its routes are untold", "it will be asked for again");
     }
 }

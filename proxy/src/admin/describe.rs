@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     config::{
         Answer, Answers, Config,
-        cluster::{Cluster, Endpoint, Endpoints, Proof, Protocol, Security, Unfit},
+        cluster::{Cluster, Endpoints, Health, Proof, Protocol, Security},
         inbound::{Door, Listener},
         route::{Action, PathMatch, Route, RouteTable},
         rules::{IdentityMatch, Permission, Principal, Rules},
@@ -149,14 +149,13 @@ fn cluster(cluster: &Cluster) -> Value {
 }
 
 fn endpoints(endpoints: &Endpoints) -> Value {
-    let describe = |Endpoint { address, mutual }: &Endpoint, health| json!({ "address": address, "marked": mutual, "health": health });
-    let fit = endpoints.fit.iter().map(|endpoint| describe(endpoint, "healthy"));
-    let unfit = endpoints.unfit.iter().map(|(endpoint, why)| {
-        let health = match why {
-            Unfit::Unhealthy => "unhealthy",
-            Unfit::Draining => "draining",
+    let describe = endpoints.places.iter().map(|place| {
+        let health = match place.health {
+            Health::Fit => "healthy",
+            Health::Unhealthy => "unhealthy",
+            Health::Draining => "draining",
         };
-        describe(endpoint, health)
+        json!({ "address": place.address, "marked": place.mutual, "health": health })
     });
-    fit.chain(unfit).collect::<Vec<_>>().into()
+    describe.collect::<Vec<_>>().into()
 }

@@ -15,7 +15,7 @@ use visitors::{HEAD_TIMEOUT, Visitors};
 
 use crate::{
     base::{ledger::Ledger, published::Published},
-    config::Config,
+    config::Snapshot,
     control::{standing::Standing, xds::report::Report},
     host::{
         program::Program,
@@ -43,7 +43,7 @@ pub struct Admin {
     /// Who it is, once it is somebody.
     pub identity: watch::Receiver<Option<Arc<Published<Credentials>>>>,
     /// What is in force.
-    pub config: Arc<Published<Config>>,
+    pub config: Arc<Published<Snapshot>>,
     /// Whether the control plane knows it.
     pub standing: Arc<Standing>,
     /// How the control plane is heard.
@@ -109,7 +109,10 @@ impl Admin {
             },
             "/config" => {
                 let (identity, config, report) = (self.credentials(), self.config.now(), self.report.now());
-                document(StatusCode::OK, &describe::everything(identity.as_deref(), &self.program(), &config, &report))
+                document(
+                    StatusCode::OK,
+                    &describe::everything(identity.as_deref(), &self.program(), config.told(), &report),
+                )
             }
             "/metrics" => match self.metrics.print() {
                 Ok(metrics) => {

@@ -23,7 +23,7 @@ use crate::{
     http::ServerSettings,
     identity::credentials::Credentials,
     inbound::{Inbound, callers::Callers},
-    outbound::{Outbound, aside::Aside, turns::Turns},
+    outbound::{Outbound, aside::Aside},
     telemetry::metrics::Metrics,
 };
 
@@ -96,7 +96,6 @@ impl Serving {
             users,
             connections: Gate::new(settings.max_connections),
             draining: self.outbound_draining.subscribe(),
-            turns: Turns::default(),
             aside: Aside::default(),
             told: AtomicBool::new(false),
         };

@@ -44,55 +44,42 @@ pub enum Protocol {
     Http2,
 }
 
-/// Why an endpoint is not called.
+/// Whether calls are sent to a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfit {
+pub enum Health {
+    /// They are.
+    Fit,
     /// It does not accept calls.
     Unhealthy,
     /// It finishes those that it has.
     Draining,
 }
 
-/// One place at which a backend is reached.
+/// One place at which a backend is reached, as it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct Place {
     /// Where it is.
     pub address: SocketAddr,
-    /// Whether it is marked as one that speaks mutual TLS. It counts where the backend leaves that to each endpoint.
+    /// Whether it is marked as one that speaks mutual TLS. It counts where the backend leaves that to each place.
     pub mutual: bool,
+    /// How it fares.
+    pub health: Health,
 }
 
 /// The places at which a backend is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Those that take calls.
-    pub fit: Vec<Endpoint>,
-    /// Those that get nothing new.
-    pub unfit: Vec<(Endpoint, Unfit)>,
+    /// All of them, those that take no calls as well.
+    pub places: Vec<Place>,
 }
 
 impl Cluster {
-    /// What `endpoint` has to prove.
-    pub fn security(&self, endpoint: &Endpoint) -> Security {
+    /// What whoever is at `place` has to prove.
+    pub fn security(&self, place: &Place) -> Security {
         match &self.proof {
             Proof::OfAll(security) => security.clone(),
-            Proof::OfMarked(identities) if endpoint.mutual => Security::MutualTls(identities.clone()),
+            Proof::OfMarked(identities) if place.mutual => Security::MutualTls(identities.clone()),
             Proof::OfMarked(_) => Security::Plaintext,
         }
-    }
-}
-
-static NONE: Endpoints = Endpoints { fit: Vec::new(), unfit: Vec::new() };
-
-impl Endpoints {
-    /// Nowhere.
-    pub fn none() -> &'static Self {
-        &NONE
-    }
-
-    /// Whose turn it is, round robin. `None`: nobody takes calls.
-    pub fn pick(&self, turn: u64) -> Option<&Endpoint> {
-        let count = u64::try_from(self.fit.len()).ok().filter(|&count| count > 0)?;
-        self.fit.get(usize::try_from(turn % count).ok()?)
     }
 }

@@ -67,9 +67,8 @@ impl PathMatch {
 }
 
 impl RouteTable {
-    /// The first route of `authority` that wants a call to `path`.
-    pub fn route(&self, authority: &str, path: &str) -> Option<&Arc<Route>> {
-        let routes = self.hosts.get(authority).or_else(|| self.hosts.get("*"))?;
-        routes.iter().find(|route| route.path.matches(path))
+    /// The routes of `authority`.
+    pub fn of(&self, authority: &str) -> &[Arc<Route>] {
+        self.hosts.get(authority).or_else(|| self.hosts.get("*")).map_or(&[], |routes| routes)
     }
 }

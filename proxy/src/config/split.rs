@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 /// Backends and their shares. At least one weighs something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
+pub struct Split<B = Arc<str>> {
     /// Backends that weigh something, each with the sum of the weights up to and with its own.
-    up_to: Vec<(u64, Arc<str>)>,
+    up_to: Vec<(u64, B)>,
     /// All weights together, in lowest terms.
     total: u64,
     /// How far along the weights the next request is from this one. Coprime to `total`, so that a window of `total`
@@ -59,11 +59,19 @@ impl Split {
     pub fn whole(backend: Arc<str>) -> Self {
         Self { up_to: vec![(1, backend)], total: 1, stride: 1 }
     }
+}
+
+impl<B> Split<B> {
+    /// The same shares of what `backend` makes of each.
+    pub fn to<C>(&self, mut backend: impl FnMut(&B) -> C) -> Split<C> {
+        let up_to = self.up_to.iter().map(|(end, name)| (*end, backend(name))).collect();
+        Split { up_to, total: self.total, stride: self.stride }
+    }
 
     /// The backend whose turn it is. Turns make windows of [`Split::total`], and of every window each backend has exactly
     /// its weight. Where a window begins is another place every time, so that any one turn is as likely to be a
     /// backend's as its weight says: callers that alternate do not each meet a backend of their own.
-    pub fn pick(&self, Turn { number, seed }: Turn) -> &Arc<str> {
+    pub fn pick(&self, Turn { number, seed }: Turn) -> &B {
         let (window, step) = (number / self.total, number % self.total);
         let place = (step * self.stride + scattered(seed, window) % self.total) % self.total;
         let index = self.up_to.partition_point(|&(end, _)| end <= place);
@@ -76,7 +84,7 @@ impl Split {
     }
 
     /// The backends that weigh something, with their weights in lowest terms.
-    pub fn shares(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+    pub fn shares(&self) -> impl Iterator<Item = (&B, u64)> {
         self.up_to.iter().scan(0, |before, (end, backend)| Some((backend, end - std::mem::replace(before, *end))))
     }
 }

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    Answer, Backend, Config, Destination,
-    cluster::{Cluster, Endpoint, Endpoints, Proof, Protocol, Security},
+    cluster::{Cluster, Health, Place, Proof, Protocol, Security},
     fold::PathRule,
     inbound::{Door, Guard, Incoming, Unjudgeable, Verdict},
     path::BadPath,
-    route::{Action, PathMatch, Route, RouteTable, ServiceListener},
+    route::PathMatch,
     rules::{Call, IdentityMatch, Permission, Principal, Reading, Rule, RuleName, Rules},
-    split::Split,
 };
 use crate::base::spiffe::SpiffeId;
 
@@ -242,61 +240,6 @@ fn a_method_is_judged_only_as_rules_write_it() {
     }
 }
 
-fn forward(name: &str) -> Action {
-    Action::Forward { split: Split::whole(name.into()), missing_backend_status: 500 }
-}
-
-fn route(name: &str, path: PathMatch, action: Action) -> Arc<Route> {
-    Arc::new(Route { name: name.into(), path, action })
-}
-
-#[test]
-fn a_call_takes_the_first_route_of_its_authority() {
-    let routes = Arc::from([
-        route("exact", PathMatch::Exact("/a".into()), Action::Respond(418)),
-        route("rest", PathMatch::Prefix("/".into()), forward("cart")),
-    ]);
-    let table = RouteTable { hosts: [("cart.shop:80".into(), routes)].into(), backends: vec!["cart".into()] };
-    let mut config = Config::default();
-    assert!(matches!(config.destination("cart.shop:80", "/"), Destination::Unknown), "nobody has told");
-    config.services.insert(
-        "cart.shop:80".into(),
-        Answer::Held(Arc::new(ServiceListener { route_table: "t".into(), idle_timeout: None })),
-    );
-    config.services.insert("none.shop:80".into(), Answer::Absent);
-    assert!(matches!(config.destination("none.shop:80", "/"), Destination::NoService));
-    assert!(matches!(config.destination("cart.shop:80", "/"), Destination::Unknown), "its routes are not told");
-    config.routes.insert("t".into(), Answer::Held(Arc::new(table)));
-    let name = |path| match config.destination("cart.shop:80", path) {
-        Destination::Route(_, route) => route.name.to_string(),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(name("/a"), "exact");
-    assert_eq!(name("/a/b"), "rest");
-}
-
-#[test]
-fn a_backend_is_unknown_or_missing_or_found() {
-    let cluster = Cluster {
-        endpoints: "e".into(),
-        connect_timeout: std::time::Duration::from_secs(1),
-        proof: Proof::OfAll(Security::Plaintext),
-        protocol: Protocol::AsCalled,
-    };
-    let mut config = Config::default();
-    assert!(matches!(config.backend("cart"), Backend::Unknown));
-    config.clusters.insert("cart".into(), Answer::Absent);
-    assert!(matches!(config.backend("cart"), Backend::Missing));
-    config.clusters.insert("cart".into(), Answer::Held(Arc::new(cluster)));
-    assert!(matches!(config.backend("cart"), Backend::Unknown), "where it is has not been told");
-    config.endpoints.insert("e".into(), Answer::Absent);
-    assert!(matches!(config.backend("cart"), Backend::Found(_, endpoints) if endpoints.pick(0).is_none()));
-    let [a, b] = ["127.0.0.1:1", "127.0.0.1:2"].map(|at| Endpoint { address: at.parse().unwrap(), mutual: false });
-    let endpoints = Endpoints { fit: vec![a, b], unfit: Vec::new() };
-    let turns: Vec<_> = (0..4).filter_map(|turn| endpoints.pick(turn)).copied().collect();
-    assert_eq!(turns, [a, b, a, b]);
-}
-
 #[test]
 fn what_an_endpoint_has_to_prove_is_for_its_backend_to_say_or_for_its_mark() {
     let ids: Arc<[SpiffeId]> = Arc::new([SpiffeId::parse("spiffe://sluice.local/ns/shop/sa/cart").unwrap()]);
@@ -307,14 +250,14 @@ fn what_an_endpoint_has_to_prove_is_for_its_backend_to_say_or_for_its_mark() {
         (Proof::OfMarked(ids.clone()), true, mutual),
         (Proof::OfMarked(ids), false, Security::Plaintext),
     ];
-    for (proof, marked, expected) in cases {
-        let endpoint = Endpoint { address: "127.0.0.1:1".parse().unwrap(), mutual: marked };
+    for (proof, mutual, expected) in cases {
+        let place = Place { address: "127.0.0.1:1".parse().unwrap(), mutual, health: Health::Fit };
         let cluster = Cluster {
             endpoints: "e".into(),
             connect_timeout: std::time::Duration::from_secs(1),
             proof,
             protocol: Protocol::AsCalled,
         };
-        assert_eq!(cluster.security(&endpoint), expected, "{cluster:?}");
+        assert_eq!(cluster.security(&place), expected, "{cluster:?}");
     }
 }

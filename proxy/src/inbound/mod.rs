@@ -20,7 +20,7 @@ use waiting::Waiting;
 
 use crate::{
     base::{gate::Gate, published::Published},
-    config::Config,
+    config::Snapshot,
     exchange::{burden::Burden, upstream::Upstream},
     host::{calls::Calls, program::Program},
     http::ServerSettings,
@@ -32,7 +32,7 @@ use crate::{
 /// What inbound connections and requests are served with.
 pub struct Inbound {
     /// What is in force.
-    pub config: Arc<Published<Config>>,
+    pub config: Arc<Published<Snapshot>>,
     /// Who we are.
     pub identity: Arc<Published<Credentials>>,
     /// The way to the program.

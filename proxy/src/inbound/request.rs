@@ -10,7 +10,7 @@ use tracing::debug;
 use super::{Inbound, connection::Peer, upgrade::Call};
 use crate::{
     config::{
-        Config,
+        Snapshot,
         cluster::Security,
         inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
     },
@@ -147,10 +147,10 @@ impl Inbound {
 
     /// Lets the rules of a new configuration be counted.
     /// The other doors count in the same place: what is in force there stays as well.
-    fn note_rules(&self, listener: &Arc<Listener>, config: &Config) {
+    fn note_rules(&self, listener: &Arc<Listener>, config: &Snapshot) {
         let this = Arc::as_ptr(listener) as usize;
         if self.rules_of.swap(this, Ordering::Relaxed) != this {
-            self.metrics.keep_rules(config.inbound.iter().flatten().flat_map(|door| door.rules()));
+            self.metrics.keep_rules(config.told().inbound.iter().flatten().flat_map(|door| door.rules()));
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::config::cluster::{Endpoint, Endpoints};
+use crate::config::snapshot::backend::Endpoint;
 
 /// How many calls in a row have to fail.
 const FAILURES: u32 = 3;
@@ -42,19 +42,19 @@ impl Aside {
     /// The endpoint whose turn it is at `now`, of those that were not `tried`. None: all were, or there are none.
     pub fn pick<'a>(
         &self,
-        endpoints: &'a Endpoints,
+        endpoints: &'a [Endpoint],
         turn: u64,
         tried: &[SocketAddr],
         now: Instant,
     ) -> Option<&'a Endpoint> {
         if tried.is_empty() && self.count.load(Ordering::Relaxed) == 0 {
-            return endpoints.pick(turn);
+            return nth(endpoints.iter(), turn);
         }
         let failed = self.failed();
         let aside = |endpoint: &Endpoint| {
             failed.get(&endpoint.address).and_then(|record| record.until).is_some_and(|until| now < until)
         };
-        let untried = || endpoints.fit.iter().filter(|endpoint| !tried.contains(&endpoint.address));
+        let untried = || endpoints.iter().filter(|endpoint| !tried.contains(&endpoint.address));
         let sound = |endpoint: &&Endpoint| !aside(endpoint);
         nth(untried().filter(sound), turn).or_else(|| nth(untried(), turn))
     }
@@ -98,6 +98,7 @@ fn nth<'a>(mut endpoints: impl Iterator<Item = &'a Endpoint> + Clone, turn: u64)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::cluster::{Protocol, Security};
 
     const PLACES: [&str; 3] = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"];
 
@@ -105,9 +106,10 @@ mod tests {
         PLACES[index].parse().unwrap()
     }
 
-    fn endpoints() -> Endpoints {
-        let fit = (0..3).map(|index| Endpoint { address: at(index), mutual: false });
-        Endpoints { fit: fit.collect(), unfit: Vec::new() }
+    fn endpoints() -> [Endpoint; 3] {
+        let endpoint =
+            |index| Endpoint { address: at(index), identity: Security::Plaintext, speaks: Protocol::AsCalled };
+        [0, 1, 2].map(endpoint)
     }
 
     fn picks(aside: &Aside, tried: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {

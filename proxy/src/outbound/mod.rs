@@ -2,12 +2,11 @@
 //!
 //! - [`target`]: whom a request means
 //! - [`request`]: one request, under one configuration
-//! - [`turns`]: the counters behind splits and round robin; [`aside`]: whom they pass over
+//! - [`aside`]: whom round robin passes over
 
 pub mod aside;
 mod request;
 mod target;
-pub mod turns;
 
 use std::{
     sync::{
@@ -25,11 +24,10 @@ use tokio::{
     sync::watch,
 };
 use tracing::{debug, warn};
-use turns::Turns;
 
 use crate::{
     base::{gate::Gate, published::Published},
-    config::Config,
+    config::Snapshot,
     control::xds::demand::Demand,
     exchange::{
         burden::{Burden, Portion},
@@ -45,7 +43,7 @@ use crate::{
 /// What the program's calls are served with.
 pub struct Outbound {
     /// What is in force.
-    pub config: Arc<Published<Config>>,
+    pub config: Arc<Published<Snapshot>>,
     /// Tells the control plane whom the program calls.
     pub demand: Arc<Demand>,
     /// The way to endpoints.
@@ -70,8 +68,6 @@ pub struct Outbound {
     pub connections: Gate,
     /// Turns true when this sidecar ends.
     pub draining: watch::Receiver<bool>,
-    /// Whose turn it is.
-    pub turns: Turns,
     /// Whom calls have failed at.
     pub aside: Aside,
     /// Whether somebody was turned away already.

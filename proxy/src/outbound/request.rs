@@ -1,6 +1,6 @@
 //! One request of the program: where it goes is decided once, under one configuration.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc};
 
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -8,10 +8,14 @@ use tracing::debug;
 use super::{Outbound, target::authority};
 use crate::{
     config::{
-        Backend, Config, Destination,
-        cluster::{Cluster, Endpoint, Protocol},
-        route::{Action, Route},
+        Answer, Snapshot,
+        cluster::Protocol,
+        snapshot::{
+            backend::{Backend, Endpoint, Known},
+            service::{Action, Service, Way},
+        },
         split::Turn,
+        turns::Turns,
     },
     exchange::upstream::{Failure, Target},
     http::{Method, Request, Response, StatusCode, Upgrade, Version, headers},
@@ -24,12 +28,19 @@ use crate::{
 const TRIES: usize = 3;
 
 /// Where a request goes: all of it is said by one configuration.
-struct Way {
-    config: Arc<Config>,
-    route: Arc<Route>,
-    /// The backend whose turn it is; none: the route answers by itself.
-    backend: Option<Arc<str>>,
-    idle_timeout: Option<Duration>,
+struct Leads {
+    service: Arc<Service>,
+    to: To,
+}
+
+/// What becomes of a request.
+enum To {
+    /// It goes there.
+    Backend(Arc<Backend>),
+    /// It is answered here, as this route says.
+    Answer { route: Arc<str>, status: u16 },
+    /// It is answered here, because this backend is missing.
+    Missing { backend: Arc<str>, status: u16 },
 }
 
 impl Outbound {
@@ -56,25 +67,26 @@ impl Outbound {
         let pass = (self.in_flight.enter().ok_or(ProxyError::Overloaded)?, load);
         let mut request = request.map(|body| body.noted(&activity));
         let authority = authority(&request, &self.namespace)?;
-        let Way { config, route, backend, idle_timeout } = self.way(&authority, path(&request)).await?;
+        let Leads { service, to } = self.way(&authority, path(&request)).await?;
+        let idle_timeout = service.idle_timeout;
         record.calls(&authority);
         let method = request.method().clone();
         if headers::count_hop(&method, request.headers_mut()) {
             return if method == Method::OPTIONS { Ok(options()) } else { Err(ProxyError::NoTrace) };
         }
-        let (backend, missing_backend_status) = match (&route.action, backend) {
-            (Action::Forward { missing_backend_status, .. }, Some(backend)) => (backend, *missing_backend_status),
-            (Action::Forward { missing_backend_status: status, .. } | Action::Respond(status), _) => {
-                return Err(ProxyError::RouteAnswers { authority, route: route.name.to_string(), status: *status });
+        let backend = match to {
+            To::Backend(backend) => backend,
+            To::Answer { route, status } => {
+                return Err(ProxyError::RouteAnswers { authority, route: route.to_string(), status });
+            }
+            To::Missing { backend, status } => {
+                record.goes_to(backend.clone());
+                return Err(ProxyError::MissingBackend { authority, backend: backend.to_string(), status });
             }
         };
-        record.goes_to(backend.clone());
-        let Backend::Found(cluster, endpoints) = config.backend(&backend) else {
-            return Err(ProxyError::MissingBackend {
-                authority,
-                backend: backend.to_string(),
-                status: missing_backend_status,
-            });
+        record.goes_to(backend.name.clone());
+        let Known::Standing(standing) = &backend.known else {
+            return Err(ProxyError::NoEndpoint { backend: backend.name.to_string() });
         };
         let upgrade = match Upgrade::asked_for_by(&mut request) {
             Some(upgrade) => {
@@ -83,16 +95,16 @@ impl Outbound {
             }
             None => None,
         };
-        let whom = || format!("a workload of {backend}");
-        let turn = self.turns.of_backend(&backend);
+        let whom = || format!("a workload of {}", backend.name);
+        let turn = backend.turn();
         let mut tried = Vec::new();
-        let mut last = Err(ProxyError::NoEndpoint { backend: backend.to_string() });
+        let mut last = Err(ProxyError::NoEndpoint { backend: backend.name.to_string() });
         while tried.len() < TRIES
-            && let Some(picked) = self.aside.pick(endpoints, turn, &tried, Instant::now())
+            && let Some(picked) = self.aside.pick(&standing.endpoints, turn, &tried, Instant::now())
         {
-            let (endpoint, target) = (picked.address, target(picked, cluster, request.version()));
+            let (endpoint, target) = (picked.address, target(picked, request.version()));
             let stands_still = activity.clone().ceased(idle_timeout);
-            let failure = match self.upstream.send(&target, cluster.connect_timeout, request, stands_still).await {
+            let failure = match self.upstream.send(&target, standing.connect_timeout, request, stands_still).await {
                 Ok(response) => {
                     self.aside.answered_at(endpoint);
                     last = Ok(response);
@@ -127,37 +139,34 @@ impl Outbound {
 
     /// The way to `authority`; if the control plane has not told all of it yet, the call waits for what it says, and goes
     /// by the first configuration that knows all.
-    async fn way(&self, authority: &str, path: &str) -> Result<Way, ProxyError> {
-        self.demand.call(authority);
-        let mut drawn: Option<(Arc<Route>, Turn)> = None;
-        let mut look = |config: &Arc<Config>| match config.destination(authority, path) {
-            Destination::Unknown => None,
-            Destination::Refused => {
-                Some(Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_OBEYED }))
-            }
-            Destination::NoService => Some(Err(ProxyError::NoService { authority: authority.to_owned() })),
-            Destination::NoRoute => {
-                Some(Err(ProxyError::NoRoute { authority: authority.to_owned(), path: path.to_owned() }))
-            }
-            Destination::Route(listener, route) => {
-                let backend = match &route.action {
-                    Action::Respond(_) => None,
-                    Action::Forward { split, .. } => {
-                        // A request has one turn of a route, however often it looks.
-                        let turn = match &drawn {
-                            Some((known, turn)) if Arc::ptr_eq(known, route) => *turn,
-                            _ => drawn.insert((route.clone(), self.turns.of_route(authority, route))).1,
-                        };
-                        let backend = split.pick(turn);
-                        if matches!(config.backend(backend), Backend::Unknown) {
-                            return None;
-                        }
-                        Some(backend.clone())
+    async fn way(&self, authority: &str, path: &str) -> Result<Leads, ProxyError> {
+        let mut drawn: Option<(Arc<Turns>, Turn)> = None;
+        let mut noted = false;
+        let mut look = |config: &Arc<Snapshot>| {
+            let service = match self.service(config, authority, &mut noted)? {
+                Ok(service) => service,
+                Err(error) => return Some(Err(error)),
+            };
+            let Some(route) = service.route(path) else {
+                return Some(Err(ProxyError::NoRoute { authority: authority.to_owned(), path: path.to_owned() }));
+            };
+            let to = match &route.action {
+                Action::Respond(status) => To::Answer { route: route.name().clone(), status: *status },
+                Action::Forward { split, missing_backend_status: status } => {
+                    // A request has one turn of a route, however often it looks.
+                    let turn = match &drawn {
+                        Some((known, turn)) if Arc::ptr_eq(known, &route.turns) => *turn,
+                        _ => drawn.insert((route.turns.clone(), route.turns.take())).1,
+                    };
+                    let backend = split.pick(turn);
+                    match backend.known {
+                        Known::Untold => return None,
+                        Known::Missing => To::Missing { backend: backend.name.clone(), status: *status },
+                        Known::Standing(_) => To::Backend(backend.clone()),
                     }
-                };
-                let (config, route, idle_timeout) = (config.clone(), route.clone(), listener.idle_timeout);
-                Some(Ok(Way { config, route, backend, idle_timeout }))
-            }
+                }
+            };
+            Some(Ok(Leads { service: service.clone(), to }))
         };
         if let Some(way) = look(&self.config.now()) {
             return way;
@@ -169,17 +178,36 @@ impl Outbound {
     /// Whether there is a service of this name; if the control plane has not been asked yet, the call waits for what it
     /// says.
     pub(super) async fn exists(&self, authority: &str) -> Result<(), ProxyError> {
-        self.demand.call(authority);
-        let look = |config: &Arc<Config>| match config.destination(authority, "/") {
-            Destination::Unknown => None,
-            Destination::Refused => {
-                Some(Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_OBEYED }))
-            }
-            Destination::NoService => Some(Err(ProxyError::NoService { authority: authority.to_owned() })),
-            Destination::NoRoute | Destination::Route(..) => Some(Ok(())),
-        };
+        let mut noted = false;
+        let look = |config: &Arc<Snapshot>| self.service(config, authority, &mut noted).map(|found| found.map(drop));
         let no_answer = |_| Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_TOLD });
         timeout(self.patience, self.config.find(look)).await.unwrap_or_else(no_answer)
+    }
+
+    /// The service that is called so, if it is known where it leads, be it nowhere. That it is called, is `noted` once.
+    fn service<'a>(
+        &self,
+        config: &'a Snapshot,
+        authority: &str,
+        noted: &mut bool,
+    ) -> Option<Result<&'a Arc<Service>, ProxyError>> {
+        let found = config.service(authority);
+        if !std::mem::replace(noted, true) {
+            match found {
+                Some(Answer::Held(service)) => service.note_call(self.demand.number()),
+                _ => self.demand.call(authority),
+            }
+        }
+        let of = || authority.to_owned();
+        Some(match found? {
+            Answer::Absent => Err(ProxyError::NoService { authority: of() }),
+            Answer::Refused => Err(ProxyError::NoConfiguration { of: of(), why: NOT_OBEYED }),
+            Answer::Held(service) => match service.way {
+                Way::Untold => return None,
+                Way::Refused => Err(ProxyError::NoConfiguration { of: of(), why: NOT_OBEYED }),
+                Way::Http(_) => Ok(service),
+            },
+        })
     }
 }
 
@@ -192,12 +220,12 @@ fn path(request: &Request) -> &str {
     }
 }
 
-fn target(endpoint: &Endpoint, cluster: &Cluster, called_in: Version) -> Target {
-    let version = match cluster.protocol {
+fn target(endpoint: &Endpoint, called_in: Version) -> Target {
+    let version = match endpoint.speaks {
         Protocol::Http2 => Version::HTTP_2,
         Protocol::AsCalled if called_in == Version::HTTP_2 => Version::HTTP_2,
         // HTTP/1.0 is spoken by the caller alone.
         Protocol::AsCalled => Version::HTTP_11,
     };
-    Target { address: endpoint.address, security: cluster.security(endpoint), version }
+    Target { address: endpoint.address, security: endpoint.identity.clone(), version }
 }

@@ -4,15 +4,15 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use http::Version;
 use sluice_proxy::{
-    base::{gate::Gate, published::Published},
-    config::{Answer, Config},
+    base::{chance, gate::Gate, published::Published},
+    config::{Answer, Config, Snapshot},
     control::xds::{
         decode::{Decoded, Limits, decode},
         demand::Demand,
@@ -25,7 +25,7 @@ use sluice_proxy::{
     http::ServerSettings,
     identity::credentials::Credentials,
     inbound::{Inbound, callers::Callers},
-    outbound::{Outbound, aside::Aside, turns::Turns},
+    outbound::{Outbound, aside::Aside},
     telemetry::metrics::Metrics,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -52,6 +52,10 @@ pub fn config(resources: &[Made]) -> Config {
         }
     }
     config
+}
+
+fn snapshot(config: Config, before: &Snapshot) -> Snapshot {
+    Snapshot::of(Arc::new(config), before, chance::bits)
 }
 
 /// Bounds of a sidecar that tests may want otherwise.
@@ -82,7 +86,7 @@ impl Default for Bounds {
 pub struct Sidecar {
     pub inbound: SocketAddr,
     pub outbound: SocketAddr,
-    pub config: Arc<Published<Config>>,
+    pub config: Arc<Published<Snapshot>>,
     pub identity: Arc<Published<Credentials>>,
     pub metrics: Arc<Metrics>,
     pub demand: Arc<Demand>,
@@ -103,7 +107,7 @@ impl Sidecar {
         let namespace = credentials.material.namespace.clone();
         let identity = Arc::new(Published::new(credentials));
         let (metrics, demand) = (Arc::new(Metrics::default()), Arc::new(Demand::default()));
-        let config = Arc::new(Published::new(config(resources)));
+        let config = Arc::new(Published::new(snapshot(config(resources), &Snapshot::default())));
         let burden = Arc::new(Burden::new(bounds.memory, bounds.requests));
         let (ledger, carried) = (burden.ledger().clone(), burden.clone());
         let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), ledger, bounds.upstream));
@@ -145,7 +149,6 @@ impl Sidecar {
             in_flight: Gate::new(bounds.requests),
             connections: Gate::new(1000),
             draining: draining.subscribe(),
-            turns: Turns::default(),
             aside: Aside::default(),
             told: AtomicBool::new(false),
         };
@@ -179,8 +182,19 @@ impl Sidecar {
         line.unwrap_or(0)
     }
 
+    /// Whether anybody has called the service `authority`, of which something was told.
+    pub fn is_called(&self, authority: &str) -> bool {
+        let config = self.config.now();
+        let Some(Answer::Held(service)) = config.service(authority) else { return false };
+        service.last_called().load(Ordering::Relaxed) > 0
+    }
+
+    pub fn put_in_force(&self, config: Config) {
+        self.config.swap(Arc::new(snapshot(config, &self.config.now())));
+    }
+
     pub fn swap(&self, resources: &[Made]) {
-        self.config.swap(Arc::new(config(resources)));
+        self.put_in_force(config(resources));
     }
 }
 

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     base::{backoff::Backoff, chance, published::Published},
-    config::Config,
+    config::{Config, Snapshot},
     control::{
         link::Connections,
         standing::{Said, Standing},
@@ -57,7 +57,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub struct Outlook {
     /// What is in force.
-    pub config: Arc<Published<Config>>,
+    pub config: Arc<Published<Snapshot>>,
     /// What people may want to see.
     pub report: Arc<Published<Report>>,
     /// Which services the program calls.
@@ -246,7 +246,8 @@ impl Client {
 
     fn put_in_force(&mut self, config: Option<Arc<Config>>) {
         if let Some(config) = config {
-            self.outlook.config.swap(config);
+            let snapshot = Snapshot::of(config, &self.outlook.config.now(), chance::bits);
+            self.outlook.config.swap(Arc::new(snapshot));
             self.tell_demand();
             self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
         }
@@ -265,10 +266,12 @@ impl Client {
 
     /// What is held must not give way to names that nobody can be asked about. What is on disk may be held at any moment.
     fn tell_demand(&self) {
-        let listeners = self.mirror.table(Kind::Listener).held.keys().cloned();
         let reserve = self.reserve.iter().flatten().flat_map(|response| &response.resources);
-        let reserve = reserve.map(|resource| resource.name.as_str().into());
-        self.outlook.demand.told(listeners.chain(reserve), self.connected);
+        let reserve = reserve.map(|resource| (resource.name.as_str().into(), Arc::default()));
+        let snapshot = self.outlook.config.now();
+        let held = snapshot.services().map(|service| (service.authority.clone(), service.last_called().clone()));
+        // What is said of a name last counts: of what is in force, where calls to it are noted.
+        self.outlook.demand.told(reserve.chain(held), self.connected);
     }
 
     fn connection(&mut self, connected: bool) {

@@ -27,7 +27,7 @@ use super::{
     shape::{DURATION, EMPTY, Shape, WRAPPER, message, value},
     tls,
 };
-use crate::config::cluster::{Cluster, Endpoint, Endpoints, Protocol, Unfit};
+use crate::config::cluster::{Cluster, Endpoints, Health, Place, Protocol};
 
 static CLUSTER: Shape = Shape(&[
     value(1, "name"),
@@ -108,24 +108,23 @@ pub fn endpoints(resource: &Any, name: &str, limits: &Limits) -> Result<Endpoint
             return Err(Fault::new("is 0").within("endpoints[0].load_balancing_weight"));
         }
         bounded("endpoints", locality.lb_endpoints.len(), limits.endpoints).within("endpoints[0].lb_endpoints")?;
-        each("endpoints[0].lb_endpoints", locality.lb_endpoints, |wire| endpoint(wire, &mut endpoints))?;
+        endpoints.places = each("endpoints[0].lb_endpoints", locality.lb_endpoints, place)?;
     }
     Ok(endpoints)
 }
 
-fn endpoint(wire: LbEndpoint, endpoints: &mut Endpoints) -> Result<(), Fault> {
+fn place(wire: LbEndpoint) -> Result<Place, Fault> {
     let Some(HostIdentifier::Endpoint(endpoint)) = wire.host_identifier else { return Err(Fault::missing("endpoint")) };
     let address = socket_address(endpoint.address).within("endpoint.address")?;
     let mutual = proof::is_mutual(wire.metadata).within("metadata")?;
-    let endpoint = Endpoint { address, mutual };
-    match HealthStatus::try_from(wire.health_status) {
+    let health = match HealthStatus::try_from(wire.health_status) {
         // Nobody has said that it is not fit.
-        Ok(HealthStatus::Healthy | HealthStatus::Unknown) => endpoints.fit.push(endpoint),
-        Ok(HealthStatus::Unhealthy | HealthStatus::Timeout) => endpoints.unfit.push((endpoint, Unfit::Unhealthy)),
-        Ok(HealthStatus::Draining) => endpoints.unfit.push((endpoint, Unfit::Draining)),
+        Ok(HealthStatus::Healthy | HealthStatus::Unknown) => Health::Fit,
+        Ok(HealthStatus::Unhealthy | HealthStatus::Timeout) => Health::Unhealthy,
+        Ok(HealthStatus::Draining) => Health::Draining,
         Ok(HealthStatus::Degraded) | Err(_) => {
             return Err(Fault::new("is none that this proxy understands").within("health_status"));
         }
-    }
-    Ok(())
+    };
+    Ok(Place { address, mutual, health })
 }
