@@ -6,7 +6,7 @@
 //! - [`app`]: settings, start, serve, end; [`admin`]: what people see
 //! - [`control`]: the control plane; [`identity`]: who we are; [`host`]: the machine and the program
 //! - [`config`]: what is in force, and what it means for a request; pure
-//! - [`net`], [`http`]: connections and messages; [`message`]: what a sidecar says itself
+//! - [`net`], [`http`]: connections; [`message`]: what passes over them, and what a sidecar says itself
 //! - [`inbound`], [`outbound`]: the two doors; [`exchange`]: what is between them; [`telemetry`]: what is known afterwards
 //! - [`base`]: words and tools that everybody uses
 

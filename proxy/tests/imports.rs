@@ -19,6 +19,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
             "host::users",
             "http",
             "identity",
+            "message",
             "net",
             "telemetry::metrics",
         ],
@@ -48,11 +49,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["base", "config", "http", "identity", "message", "telemetry::metrics"],
         "it carries requests as a target demands, whoever asks and whichever door they came by",
     ),
-    ("exchange/burden", &["base", "http"], "it weighs what is on its way, and does not know where that goes"),
+    ("exchange/burden", &["base", "message"], "it weighs what is on its way, and does not know where that goes"),
     ("host", &[], "it knows the machine: no mesh, no network"),
     (
         "http",
-        &["base::gate", "base::ledger"],
+        &["base::gate", "base::ledger", "message"],
         "it is the engine behind a seam: it knows neither policy nor mesh, so that it can be replaced",
     ),
     (
@@ -78,7 +79,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "it reads what is in force; it never hears the control plane",
     ),
     ("main", &["app", "telemetry::log"], "it is a shell"),
-    ("message", &["base::spiffe", "config", "http"], "it alone turns faults into answers"),
+    (
+        "message",
+        &["base::ledger", "base::spiffe", "config"],
+        "it is what messages are, and what is said in answers: it knows no engine",
+    ),
     ("net", &["base::gate"], "it takes connections and does not know for whom"),
     (
         "outbound",
@@ -127,6 +132,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
             "identity",
             "inbound",
             "main",
+            "message/activity",
+            "message/upgrade",
             "net",
             "outbound",
         ],

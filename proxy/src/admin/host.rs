@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::http::{HeaderValue, Request, Version, header};
+use crate::message::{HeaderValue, Request, Version, header};
 
 /// Whether `request` calls this machine by a name of its own. To name nobody is up to HTTP/1.0, which no browser speaks.
 pub fn means_us(request: &Request) -> bool {

@@ -21,8 +21,9 @@ use crate::{
         program::Program,
         users::{Stranger, Users},
     },
-    http::{Body, HeaderValue, Method, Request, Response, ServerSettings, StatusCode, header, serve},
+    http::{ServerSettings, serve},
     identity::credentials::Credentials,
+    message::{Body, HeaderValue, Method, Request, Response, StatusCode, header},
     net::accept::next,
     telemetry::metrics::Metrics,
 };

@@ -24,7 +24,7 @@ use crate::{
         shares::neighbourhood,
         spiffe::SpiffeId,
     },
-    http::Activity,
+    message::Activity,
 };
 
 /// Nobody but the program has more than one of so many requests, or bytes.

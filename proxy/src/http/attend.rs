@@ -1,24 +1,15 @@
 //! Ends a response that stands still, from outside of it: as long as the other side does not read, nobody asks the body
 //! for more, and a deadline inside of the body would never be looked at.
 
-use std::{future::pending, time::Duration};
+use std::future::pending;
 
 use tokio::{sync::watch, task_local};
 
-use super::{Activity, Response};
+use crate::message::{Deadline, Response};
 
 task_local! {
     /// Where who serves this connection notes what is on its way on it.
     static ON_ITS_WAY: watch::Sender<Option<Deadline>>;
-}
-
-/// How long a response may stand still, unless it is given up before.
-#[derive(Clone, Debug)]
-pub struct Deadline {
-    /// When it last moved.
-    pub activity: Activity,
-    /// How long it may stand still; none: for any time.
-    pub timeout: Option<Duration>,
 }
 
 /// Notes a response that is now on its way on the connection that is served here.

@@ -26,6 +26,12 @@ pub const SMALL_PARTS: usize = 4 << 20;
 /// How many lines a head may have. Real programs have hundreds; each takes its room in memory.
 pub const HEAD_LINES: usize = 512;
 
+/// How many interim answers (1xx) may come before the answer itself.
+pub const MOST_INTERIM: usize = 16;
+
+/// How large the heads of all of them may be together, in bytes.
+pub const INTERIM_BYTES: usize = 64 << 10;
+
 /// What may come on a connection that carries so many requests: it is never the connection that says stop.
 pub const fn connection_window(streams: u32) -> u32 {
     const LARGEST: u32 = (1 << 31) - 1;

@@ -3,21 +3,27 @@
 use std::{any::Any, error::Error as _, io, sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode, Version, header};
-use hyper::{client::conn::http1, ext::on_informational};
+use hyper::{client::conn::http1, ext::on_informational, upgrade::on};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Body, Request, Response,
-    answer::{self, BadAnswer},
     bounds::{HEAD_LINES, LARGEST_HEAD, STREAMS},
-    headers,
     http2::Sender,
+    incoming,
     interim::Interim,
     leave::Leave,
-    upgrade::asked,
+    tunnel::let_go,
 };
-use crate::base::ledger::Ledger;
+use crate::{
+    base::ledger::Ledger,
+    message::{
+        Body, Request, Response,
+        answer::{self, BadAnswer},
+        headers,
+        upgrade::{asked, lend},
+    },
+};
 
 /// A connection on which requests can be sent.
 pub enum Connection {
@@ -141,7 +147,11 @@ async fn send(sender: &mut http1::SendRequest<Body>, request: Request) -> Result
     };
     match sent {
         Ok(response) => {
-            let response = response.map(Body::incoming);
+            let mut response = response.map(incoming::body);
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let connection = let_go(on(&mut response));
+                lend(response.extensions_mut(), connection);
+            }
             Ok(match leave {
                 Some(leave) => response.map(|body| body.holding(leave.answered())),
                 None => response,
@@ -189,8 +199,8 @@ fn as_http1(mut request: Request, interim: &Arc<Interim>) -> (Request, Option<Le
         let waits;
         (request, waits) = {
             let (head, body) = request.into_parts();
-            let (body, waits) = body.waiting();
-            (Request::from_parts(head, body), waits)
+            let (waits, waiting) = Leave::new();
+            (Request::from_parts(head, body.waiting(waiting)), waits)
         };
         leave = Some(waits);
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::HeaderMap;
 use tokio::sync::Notify;
 
-use super::answer::{INTERIM_BYTES, MOST_INTERIM};
+use super::bounds::{INTERIM_BYTES, MOST_INTERIM};
 
 /// How much has come before an answer.
 #[derive(Debug, Default)]

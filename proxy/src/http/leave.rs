@@ -1,12 +1,14 @@
 //! Leave to send a body (`Expect: 100-continue`, RFC 9110 §10.1.1): the program gives it, not we. Until then nothing of
 //! the body is asked for, or the caller would be told to send what nobody wants.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
+
+use crate::message;
 
 /// How long an answer is waited for: some programs know nothing of leave, and wait for the body. As long as curl waits.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,12 +26,9 @@ enum State {
     Refused,
 }
 
-/// Waits for leave. `false`: the body is not wanted.
-pub type Waiting = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
-
 impl Leave {
     /// Leave that is waited for.
-    pub fn new() -> (Self, Waiting) {
+    pub fn new() -> (Self, message::Leave) {
         let (sender, mut receiver) = watch::channel(State::Waiting);
         let end = Instant::now() + PATIENCE;
         let waiting = async move {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{HeaderValue, Method, StatusCode, Version, header};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::on};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -16,15 +16,18 @@ use tokio::{
 };
 
 use super::{
-    Body, Request, Response,
     attend::{attend, note},
     bounds::HEAD_LINES,
-    headers::expects_leave,
     http2::Server,
+    incoming,
     linger::Linger,
     rewind::read_ahead,
+    tunnel::let_go,
 };
-use crate::base::{gate::Gate, ledger::Account};
+use crate::{
+    base::{gate::Gate, ledger::Account},
+    message::{Body, Request, Response, headers::expects_leave, upgrade::lend},
+};
 
 /// What a connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -201,7 +204,12 @@ where
         Ended::Somehow
     } else {
         let service = service_fn(move |request: http::Request<Incoming>| {
-            let response = service(request.map(Body::incoming));
+            let mut request = request.map(incoming::body);
+            if request.headers().contains_key(header::UPGRADE) {
+                let connection = let_go(on(&mut request));
+                lend(request.extensions_mut(), connection);
+            }
+            let response = service(request);
             async move {
                 let response = response.await;
                 note(&response);

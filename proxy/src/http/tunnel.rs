@@ -4,7 +4,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Request;
+use crate::message::{
+    Request,
+    upgrade::{Connection, LettingGo},
+};
 
 /// A tunnel that opens once its CONNECT was answered with 200.
 pub struct Tunnel(OnUpgrade);
@@ -19,4 +22,9 @@ impl Tunnel {
     pub async fn open(self) -> Option<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
         self.0.await.ok().map(TokioIo::new)
     }
+}
+
+/// The connection that `upgrade` lets go of.
+pub(super) fn let_go(upgrade: OnUpgrade) -> LettingGo {
+    Box::pin(async move { Some(Box::new(TokioIo::new(upgrade.await.ok()?)) as Box<dyn Connection>) })
 }

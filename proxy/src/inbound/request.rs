@@ -15,8 +15,12 @@ use crate::{
         inbound::{Door, Incoming, Judged, Judgement, Listener, Verdict},
     },
     exchange::upstream::{Failure, Target, UNTOUCHED},
-    http::{HeaderValue, Method, Request, Response, StatusCode, Upgrade, Uri, Version, head, headers},
-    message::error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options},
+    message::{
+        HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+        error::{Audience, Caller, Denial, NOT_TOLD, ProxyError, options},
+        head, headers,
+        upgrade::Upgrade,
+    },
     net::accept::Counted,
     telemetry::record::Record,
 };

@@ -3,7 +3,7 @@
 use std::{future::pending, sync::Arc};
 
 use super::{Inbound, connection::Peer};
-use crate::{config::inbound::Incoming, http::Request};
+use crate::{config::inbound::Incoming, message::Request};
 
 /// The call that a connection began with, as the program has seen it: judged once more, it comes to the same.
 pub struct Call {

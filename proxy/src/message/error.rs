@@ -7,12 +7,11 @@ use std::{borrow::Cow, io};
 use crate::{
     base::spiffe::SpiffeId,
     config::{inbound::Unjudgeable, path::BadPath},
-    http::{answer::BadAnswer, head::BadHead},
 };
 
 pub use telling::{Audience, options};
 
-use super::reason::Reason;
+use super::{answer::BadAnswer, head::BadHead, reason::Reason};
 
 /// Why a request failed here. The text is for the caller's people as well, where the caller may know.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Why a request failed here, as machines know it: small, copied, and apart from the words that people get for it
 //! ([`super::error`]). One row says all of a reason.
 
-use crate::http::StatusCode;
+use http::StatusCode;
 
 /// Why a request failed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -34,8 +34,8 @@ use crate::{
         upstream::Upstream,
     },
     host::users::{Stranger, Users},
-    http::{Ended, Method, Request, Response, ServerSettings, Tunnel, serve},
-    message::error::Audience,
+    http::{Ended, ServerSettings, Tunnel, serve},
+    message::{Method, Request, Response, error::Audience},
     net::accept::accept,
     telemetry::metrics::Metrics,
 };

@@ -18,8 +18,12 @@ use crate::{
         turns::Turns,
     },
     exchange::upstream::{Failure, Target},
-    http::{Method, Request, Response, StatusCode, Upgrade, Version, headers},
-    message::error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
+    message::{
+        Method, Request, Response, StatusCode, Version,
+        error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
+        headers,
+        upgrade::Upgrade,
+    },
     net::accept::Counted,
     telemetry::record::Record,
 };

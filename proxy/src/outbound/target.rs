@@ -2,11 +2,11 @@
 
 use crate::{
     config::authority::canonical,
-    http::{
+    message::{
         Method, Request, Version,
+        error::ProxyError,
         head::{self, BadHead},
     },
-    message::error::ProxyError,
 };
 
 /// The canonical authority of the service that a request means.

@@ -24,13 +24,14 @@ use super::{
 use crate::{
     base::published::Published,
     config::cluster::Security,
-    http::{Connection, HungUp, Version},
+    http::{Connection, HungUp},
     identity::{
         credentials::{Credentials, HTTP_1, HTTP_2},
         leaf::Leaf,
         proof::{Proof, Side},
         verify::{Expected, in_words},
     },
+    message::Version,
 };
 
 /// How long what was sent may stay without an answer from the other machine, HTTP/2 and HTTP/1.1. Of HTTP/1.1 it is also how

@@ -2,10 +2,7 @@
 
 use std::io;
 
-use crate::{
-    http::{Request, Response, answer::BadAnswer},
-    message::error::ProxyError,
-};
+use crate::message::{Request, Response, answer::BadAnswer, error::ProxyError};
 
 /// Why no response came.
 pub enum Failure {

@@ -14,10 +14,9 @@ use pool::{Lease, Pool};
 use crate::{
     base::{ledger::Ledger, published::Published},
     config::cluster::Security,
-    http::{
-        HeaderName, HeaderValue, Pings, Replay, Request, Response, SendFailure, Uri, Version, header, headers, upgrade,
-    },
+    http::{Pings, SendFailure},
     identity::credentials::Credentials,
+    message::{HeaderName, HeaderValue, Replay, Request, Response, Uri, Version, header, headers, upgrade},
     telemetry::metrics::Metrics,
 };
 
@@ -229,7 +228,7 @@ fn prepare(mut request: Request, version: Version) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Body;
+    use crate::message::Body;
 
     #[test]
     fn the_host_stays_and_the_target_takes_its_form() {

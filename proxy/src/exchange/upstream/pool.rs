@@ -20,8 +20,9 @@ use super::{ConnectFault, Target, connect::Opened};
 use crate::{
     base::published::Published,
     config::cluster::Security,
-    http::{Connection, Version},
+    http::Connection,
     identity::{credentials::Credentials, proof::Proof},
+    message::Version,
     telemetry::metrics::Metrics,
 };
 

@@ -29,11 +29,11 @@ use super::{
 use crate::{
     base::ledger::Ledger,
     http::{
-        Body, Pings, Request, Response, SendFailure,
-        answer::BadAnswer,
+        Pings, SendFailure,
         bounds::{LARGEST_HEAD, SEND_BUFFER, SMALL_PARTS, STREAM_WINDOW, STREAMS, connection_window},
         interim::Interim,
     },
+    message::{Body, Request, Response, answer::BadAnswer},
 };
 
 /// Sends requests on one connection.
@@ -151,7 +151,7 @@ impl Sender {
         match answer {
             Ok(response) => {
                 let (head, recv) = response.into_parts();
-                let body = Body::stream(Incoming::new(recv, reading, &head.headers));
+                let body = Body::coming(Incoming::new(recv, reading, &head.headers));
                 Ok(Response::from_parts(head, body))
             }
             Err(Fault::Protocol(error)) => Err(self.failure(&error)),

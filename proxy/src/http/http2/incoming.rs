@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use super::intake::Reading;
 use crate::{
     base::ledger::{Held, Holder},
-    http::BodyError,
+    message::{BodyError, Coming},
 };
 
 /// A body that comes.
@@ -51,15 +51,23 @@ impl Incoming {
         Self { recv, reading, left, is_read: false }
     }
 
-    /// What of it comes, and has come already, is held by `holder`.
-    pub(in crate::http) fn hand_over(&self, holder: &Arc<Holder>) {
-        if let Some(reading) = &self.reading {
-            reading.hand_over(holder);
+    fn take(&mut self, bytes: Bytes) -> Bytes {
+        // The other side may send as much again; how much of that is read is another question. It can only fail if more is
+        // given back than has come.
+        let _ = self.recv.flow_control().release_capacity(bytes.len());
+        self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
+        match self.reading.as_ref().and_then(|reading| reading.take(bytes.len())) {
+            Some(held) => kept(bytes, held),
+            None => bytes,
         }
     }
+}
 
-    pub(in crate::http) fn poll_frame(
+impl Coming for Incoming {
+    /// Whoever holds it is known since [`Coming::hand_over`]: it has come by the time that it is asked for.
+    fn poll_frame(
         &mut self,
+        _: Option<&Arc<Holder>>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.is_read {
@@ -75,22 +83,17 @@ impl Incoming {
         })
     }
 
-    fn take(&mut self, bytes: Bytes) -> Bytes {
-        // The other side may send as much again; how much of that is read is another question. It can only fail if more is
-        // given back than has come.
-        let _ = self.recv.flow_control().release_capacity(bytes.len());
-        self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
-        match self.reading.as_ref().and_then(|reading| reading.take(bytes.len())) {
-            Some(held) => kept(bytes, held),
-            None => bytes,
+    fn hand_over(&self, holder: &Arc<Holder>) {
+        if let Some(reading) = &self.reading {
+            reading.hand_over(holder);
         }
     }
 
-    pub(in crate::http) fn is_end_stream(&self) -> bool {
+    fn is_end_stream(&self) -> bool {
         self.recv.is_end_stream()
     }
 
-    pub(in crate::http) fn size_hint(&self) -> SizeHint {
+    fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
@@ -98,5 +101,5 @@ impl Incoming {
 /// How a body ends that was reset. `NO_ERROR`: the other side has said what it had to say, and the rest of this is of no use to
 /// it (RFC 9113 §8.1).
 fn ended(error: h2::Error) -> Option<Result<Frame<Bytes>, BodyError>> {
-    (error.reason() != Some(Reason::NO_ERROR)).then(|| Err(error.into()))
+    (error.reason() != Some(Reason::NO_ERROR)).then(|| Err(BodyError::CutOff(error.into())))
 }

@@ -11,5 +11,5 @@ mod pump;
 mod server;
 
 pub(super) use client::Sender;
-pub(super) use incoming::{Incoming, kept};
+pub(super) use incoming::kept;
 pub(super) use server::Server;

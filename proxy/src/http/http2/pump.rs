@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::{Body as _, Frame};
 
-use crate::http::{Body, BodyError};
+use crate::message::{Body, BodyError};
 
 /// Sends `body` to its end, or until the other side does not want it any more.
 pub(super) async fn pump(mut body: Body, mut out: SendStream<Bytes>) -> Result<(), h2::Error> {

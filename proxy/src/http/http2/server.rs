@@ -25,10 +25,8 @@ use super::{
 };
 use crate::{
     base::ledger::Account,
-    http::{
-        Body, Request, Response,
-        bounds::{SEND_BUFFER, SMALL_PARTS, STREAM_WINDOW, connection_window},
-    },
+    http::bounds::{SEND_BUFFER, SMALL_PARTS, STREAM_WINDOW, connection_window},
+    message::{Body, Request, Response},
 };
 
 /// What every connection begins with (RFC 9113 §3.4).
@@ -106,7 +104,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Server<T> {
         } else {
             self.intake.open_early(stream)
         };
-        let body = Body::stream(Incoming::new(recv, reading, &head.headers));
+        let body = Body::coming(Incoming::new(recv, reading, &head.headers));
         Request::from_parts(head, body)
     }
 }

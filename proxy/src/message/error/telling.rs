@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Denial, ProxyError};
-use crate::http::{Body, HeaderValue, Response, StatusCode, header};
+use crate::message::{Body, HeaderValue, Response, StatusCode, header};
 
 /// How much a caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

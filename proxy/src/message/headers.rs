@@ -130,7 +130,7 @@ pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = String> {
 }
 
 /// Whether a caller waits for leave before it sends its body (RFC 9110 §10.1.1).
-pub(super) fn expects_leave(headers: &HeaderMap) -> bool {
+pub fn expects_leave(headers: &HeaderMap) -> bool {
     headers.get(header::EXPECT).is_some_and(|expects| expects.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 

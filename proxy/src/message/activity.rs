@@ -33,6 +33,15 @@ struct Inner {
     to_give_up: Notify,
 }
 
+/// How long a message may stand still, unless it is given up before.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    /// When it last moved.
+    pub activity: Activity,
+    /// How long it may stand still; none: for any time.
+    pub timeout: Option<Duration>,
+}
+
 /// Long after everything.
 const OVER: u64 = u64::MAX;
 

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    error::Error,
     pin::Pin,
     sync::{
         Arc,
@@ -13,17 +14,35 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{
-    activity::Activity,
-    attend::Deadline,
-    bounds::LARGEST_PART,
-    headers, http2,
-    leave::{Leave, Waiting},
+    activity::{Activity, Deadline},
+    headers,
     replay::{Again, Kept},
 };
-use crate::base::ledger::{Held, Holder, Room};
+use crate::base::ledger::Holder;
+
+/// A body that comes on a connection, as the engine reads it.
+pub trait Coming: Send + Sync {
+    /// The next part of it. What comes is held by `holder`, if there is one.
+    fn poll_frame(
+        &mut self,
+        holder: Option<&Arc<Holder>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
+    /// What has come already, and was not asked for yet, is held by `holder` from now on.
+    fn hand_over(&self, holder: &Arc<Holder>);
+
+    /// Whether nothing more comes.
+    fn is_end_stream(&self) -> bool;
+
+    /// How much comes.
+    fn size_hint(&self) -> SizeHint;
+}
+
+/// Returns when a body may be asked for. `false`: it is not wanted.
+pub type Leave = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
 
 /// A body, wherever it comes from.
 #[derive(Default)]
@@ -31,12 +50,10 @@ pub struct Body {
     source: Source,
     /// When it last moved.
     activity: Option<Activity>,
-    /// There is no room for more of it.
-    room: Option<Room>,
     /// How long the response that it is part of may stand still.
     timeout: Option<Duration>,
     /// Nothing of it is asked for before there is leave.
-    leave: Option<Waiting>,
+    leave: Option<Leave>,
     /// Turns true when something of it is asked for.
     asked_for: Option<Arc<AtomicBool>>,
     /// Dropped with the body, or at its end.
@@ -48,8 +65,7 @@ enum Source {
     #[default]
     Empty,
     Full(Bytes),
-    Incoming(Incoming),
-    Stream(Box<http2::Incoming>),
+    Coming(Box<dyn Coming>),
     Kept(Kept),
     Again(Again),
 }
@@ -59,10 +75,7 @@ enum Source {
 pub enum BodyError {
     /// The other side of it is gone, or has sent what is no body.
     #[error("the body was cut off: {0}")]
-    CutOff(#[from] hyper::Error),
-    /// The same, of HTTP/2.
-    #[error("the body was cut off: {0}")]
-    Reset(#[from] h2::Error),
+    CutOff(#[source] Box<dyn Error + Send + Sync>),
     /// It goes on where the request was sent once more.
     #[error("the body goes elsewhere")]
     Elsewhere,
@@ -77,12 +90,9 @@ impl Body {
         Self { source: Source::Full(bytes.into()), ..Self::default() }
     }
 
-    pub(super) fn incoming(incoming: Incoming) -> Self {
-        Self { source: Source::Incoming(incoming), ..Self::default() }
-    }
-
-    pub(super) fn stream(incoming: http2::Incoming) -> Self {
-        Self { source: Source::Stream(Box::new(incoming)), ..Self::default() }
+    /// A body that comes on a connection.
+    pub fn coming(coming: impl Coming + 'static) -> Self {
+        Self { source: Source::Coming(Box::new(coming)), ..Self::default() }
     }
 
     pub(super) fn kept(kept: Kept) -> Self {
@@ -96,8 +106,8 @@ impl Body {
     /// The same body, whose moves are noted in `activity`; what comes of it is held by that until it has gone on.
     #[must_use]
     pub fn noted(self, activity: &Activity) -> Self {
-        if let (Source::Stream(incoming), Some(holder)) = (&self.source, activity.holder()) {
-            incoming.hand_over(holder);
+        if let (Source::Coming(coming), Some(holder)) = (&self.source, activity.holder()) {
+            coming.hand_over(holder);
         }
         Self { activity: Some(activity.clone()), ..self }
     }
@@ -117,19 +127,20 @@ impl Body {
     }
 
     /// The same body, which is not asked for before there is leave.
-    pub(super) fn waiting(self) -> (Self, Leave) {
-        let (leave, waiting) = Leave::new();
-        (Self { leave: Some(waiting), ..self }, leave)
+    #[must_use]
+    pub fn waiting(self, leave: Leave) -> Self {
+        Self { leave: Some(leave), ..self }
     }
 
     /// The same body, and what turns true when something of it is asked for.
-    pub(super) fn watched(self) -> (Self, Arc<AtomicBool>) {
+    pub fn watched(self) -> (Self, Arc<AtomicBool>) {
         let asked_for = Arc::<AtomicBool>::default();
         (Self { asked_for: Some(asked_for.clone()), ..self }, asked_for)
     }
 
     /// Nothing of it, for whoever asked for the head alone; what it holds is let go.
-    pub(super) fn silenced(self) -> Self {
+    #[must_use]
+    pub fn silenced(self) -> Self {
         Self { source: Source::Empty, held: Vec::new(), ..self }
     }
 
@@ -142,37 +153,14 @@ impl Body {
     }
 
     /// What holds what comes of this request, if anybody counts it.
-    pub(super) fn holder(&self) -> Option<Arc<Holder>> {
+    pub fn holder(&self) -> Option<Arc<Holder>> {
         self.activity()?.holder().cloned()
     }
 
-    pub(super) fn deadline(&self) -> Option<Deadline> {
+    /// How long it may stand still, if anybody looks.
+    pub fn deadline(&self) -> Option<Deadline> {
         Some(Deadline { activity: self.activity.clone()?, timeout: self.timeout })
     }
-}
-
-/// The next part of a body of HTTP/1.1. The engine reads nothing of it that nobody asks for, and it is not asked for while
-/// there is no room.
-fn poll_incoming(
-    incoming: &mut Incoming,
-    holder: Option<&Arc<Holder>>,
-    room: &mut Option<Room>,
-    context: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    let Some(holder) = holder else {
-        return Pin::new(incoming).poll_frame(context).map(|frame| frame.map(|result| result.map_err(BodyError::from)));
-    };
-    while let Err(freed) = holder.account().admit(LARGEST_PART) {
-        ready!(room.insert(freed).as_mut().poll(context));
-    }
-    let frame = ready!(Pin::new(incoming).poll_frame(context));
-    Poll::Ready(frame.map(|result| {
-        let kept = |bytes: Bytes| {
-            let held = Held::new(holder, bytes.len() as u64);
-            http2::kept(bytes, held)
-        };
-        result.map(|frame| frame.map_data(kept)).map_err(BodyError::from)
-    }))
 }
 
 /// Trailers without what has no place there.
@@ -222,11 +210,10 @@ impl HttpBody for Body {
                 this.source = Source::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Source::Incoming(incoming) => {
+            Source::Coming(coming) => {
                 let holder = this.activity.as_ref().and_then(Activity::holder);
-                poll_incoming(incoming, holder, &mut this.room, context)
+                coming.poll_frame(holder, context)
             }
-            Source::Stream(incoming) => incoming.poll_frame(context),
             Source::Kept(kept) => kept.poll_frame(context),
             Source::Again(again) => again.poll_frame(context),
         };
@@ -245,8 +232,7 @@ impl HttpBody for Body {
         match &self.source {
             Source::Empty => true,
             Source::Full(_) => false,
-            Source::Incoming(incoming) => incoming.is_end_stream(),
-            Source::Stream(incoming) => incoming.is_end_stream(),
+            Source::Coming(coming) => coming.is_end_stream(),
             Source::Kept(kept) => kept.is_end_stream(),
             Source::Again(again) => again.is_end_stream(),
         }
@@ -256,8 +242,7 @@ impl HttpBody for Body {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
-            Source::Incoming(incoming) => incoming.size_hint(),
-            Source::Stream(incoming) => incoming.size_hint(),
+            Source::Coming(coming) => coming.size_hint(),
             Source::Kept(kept) => kept.size_hint(),
             Source::Again(again) => again.size_hint(),
         }

@@ -113,7 +113,7 @@ mod tests {
     use http::HeaderName;
 
     use super::*;
-    use crate::http::Body;
+    use crate::message::Body;
 
     type Lines = &'static [(&'static str, &'static str)];
 

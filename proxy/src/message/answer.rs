@@ -8,12 +8,6 @@ use super::{
     upgrade::grants,
 };
 
-/// How many interim answers (1xx) may come before the answer itself.
-pub const MOST_INTERIM: usize = 16;
-
-/// How large the heads of all of them may be together, in bytes.
-pub const INTERIM_BYTES: usize = 64 << 10;
-
 /// Why an answer is not passed on. Whoever gave it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAnswer {

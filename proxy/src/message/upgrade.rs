@@ -4,23 +4,44 @@
 use std::{
     io,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
-use hyper::upgrade::{OnUpgrade, on};
-use hyper_util::rt::TokioIo;
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
 use super::{Activity, Request, Response, headers::tokens};
 
 /// What a request asks for, kept beside it: its headers are for one connection alone.
 #[derive(Clone, Debug)]
-pub(super) struct Asked(HeaderValue);
+struct Asked(HeaderValue);
+
+/// A connection under a message.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
+/// Gives a connection, once the engine lets go of it. None: it was lost before.
+pub type LettingGo = Pin<Box<dyn Future<Output = Option<Box<dyn Connection>>> + Send>>;
+
+/// The connection under a message, kept beside it by the engine for whoever takes it first.
+#[derive(Clone)]
+struct Under(Arc<Mutex<Option<LettingGo>>>);
+
+/// Keeps the connection under a message beside it.
+pub fn lend(beside: &mut Extensions, connection: LettingGo) {
+    beside.insert(Under(Arc::new(Mutex::new(Some(connection)))));
+}
+
+fn take(beside: &mut Extensions) -> Option<LettingGo> {
+    let Under(connection) = beside.remove()?;
+    connection.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
 
 /// What a caller asked for: the connection to it, as soon as it goes on in another protocol.
-pub struct Upgrade(OnUpgrade);
+pub struct Upgrade(LettingGo);
 
 impl Upgrade {
     /// What `request` asks for, if it asks so that it counts. It is sent on with the request.
@@ -31,9 +52,9 @@ impl Upgrade {
         if ours || request.version() != Version::HTTP_11 || !http_body::Body::is_end_stream(request.body()) {
             return None;
         }
-        let upgrade = on(&mut *request);
+        let connection = take(request.extensions_mut())?;
         request.extensions_mut().insert(Asked(protocol));
-        Some(Self(upgrade))
+        Some(Self(connection))
     }
 
     /// Carries bytes both ways, which `response` grants, until either side ends, `activity` is given up or has not moved
@@ -46,11 +67,11 @@ impl Upgrade {
         forbidden: impl Future<Output = ()> + Send + 'static,
         held: G,
     ) {
-        let theirs = on(response);
+        let Some(theirs) = take(response.extensions_mut()) else { return };
         let going_on = async move {
-            let (Ok(ours), Ok(theirs)) = tokio::join!(self.0, theirs) else { return };
-            let mut ours = Noted { inner: TokioIo::new(ours), activity: activity.clone() };
-            let mut theirs = Noted { inner: TokioIo::new(theirs), activity: activity.clone() };
+            let (Some(ours), Some(theirs)) = tokio::join!(self.0, theirs) else { return };
+            let mut ours = Noted { inner: ours, activity: activity.clone() };
+            let mut theirs = Noted { inner: theirs, activity: activity.clone() };
             tokio::select! {
                 _ = copy_bidirectional(&mut ours, &mut theirs) => {}
                 () = activity.ceased(timeout) => {}
@@ -80,7 +101,7 @@ pub fn ask(request: &mut Request) {
 }
 
 /// What a request asks for.
-pub(super) fn asked(request: &Request) -> Option<HeaderValue> {
+pub fn asked(request: &Request) -> Option<HeaderValue> {
     request.extensions().get().map(|Asked(protocol)| protocol.clone())
 }
 
@@ -147,7 +168,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Body;
+    use crate::message::Body;
 
     type Lines = &'static [(&'static str, &'static str)];
 
@@ -178,6 +199,7 @@ mod tests {
                 request = request.header(*name, *value);
             }
             let mut request = request.body(Body::default()).unwrap();
+            lend(request.extensions_mut(), Box::pin(std::future::pending()));
             assert_eq!(Upgrade::asked_for_by(&mut request).is_some(), asked, "{sentence}");
             assert_eq!(super::asked(&request).is_some(), asked, "{sentence}");
         }
