@@ -1,6 +1,7 @@
 /** PUT, GET, list and DELETE for one kind of document, made from what its feature says of it. */
 import { KINDS, type Kind } from '../model/kinds.js';
 import {
+  applyDecorators,
   Body,
   Controller,
   Delete,
@@ -27,9 +28,10 @@ import { callerOf, type ApiReply, type ApiRequest } from './authentication.js';
 import { exampleDocument, readDraft, type Door } from './document-door.js';
 import { ChangeDto, resultDtos } from './document-results.dto.js';
 import { Documents } from './documents.js';
-import { ApiChangeQuery, ApiDeletionQuery, ApiPageQuery, ApiProblems } from './openapi-decorators.js';
+import { ApiChangeQuery, ApiDeletionQuery, ApiListQuery, ApiPage, ApiProblems } from './openapi-decorators.js';
+import { linked } from './page.js';
 import { ApiPreconditions, entityTag, readPrecondition } from './precondition.js';
-import { readChangeQuery, readDeletionQuery, readNoQuery, readPageQuery, type Query as QueryValues } from './query.js';
+import { readChangeQuery, readDeletionQuery, readListQuery, readNoQuery, type Query as QueryValues } from './query.js';
 import { Worlds } from '../world/fold.js';
 
 /** The controller of a namespaced kind. */
@@ -38,22 +40,24 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
   const { noun } = KINDS[kind];
   const { Change, List } = resultDtos(kind, dto);
   const aNoun = `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
-  const path = `v1/namespaces/:namespace/${KINDS[kind].collection}`;
-  const nameParam = ApiParam({ name: 'name', example: example.name });
+  const { collection } = KINDS[kind];
+  const ofNamespace = `namespaces/:namespace/${collection}`;
+  const one = `${ofNamespace}/:name`;
+  const namespaceParam = ApiParam({ name: 'namespace', example: 'shop' });
+  const placeParams = applyDecorators(namespaceParam, ApiParam({ name: 'name', example: example.name }));
 
   @ApiTags(tag)
   @ApiExtraModels(dto, Change, List)
-  @ApiParam({ name: 'namespace', example: 'shop' })
-  @Controller(path)
+  @Controller('v1')
   class DocumentController {
     constructor(
       @Inject(Documents) private readonly documents: Documents,
       @Inject(Worlds) private readonly worlds: Worlds,
     ) {}
 
-    @Put(':name')
+    @Put(one)
     @ApiOperation({ operationId: `put${kind}`, summary: `Create or replace ${aNoun}` })
-    @nameParam
+    @placeParams
     @ApiChangeQuery()
     @ApiPreconditions()
     @ApiBody({ type: dto, examples: { example: { value: exampleDocument(door) } } })
@@ -87,9 +91,9 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
       return result;
     }
 
-    @Get(':name')
+    @Get(one)
     @ApiOperation({ operationId: `get${kind}`, summary: `Read ${aNoun} and its status` })
-    @nameParam
+    @placeParams
     @ApiOkResponse({ type: dto })
     @ApiProblems('not-found')
     async get(
@@ -104,19 +108,38 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
       return document;
     }
 
-    @Get()
+    @Get(ofNamespace)
     @ApiOperation({ operationId: `list${plural(kind)}`, summary: `List the ${plural(noun)} of a namespace` })
-    @ApiPageQuery()
-    @ApiOkResponse({ type: List })
+    @namespaceParam
+    @ApiListQuery()
+    @ApiPage(List)
     @ApiProblems()
-    list(@Param('namespace') namespace: string, @Query() query: QueryValues) {
-      return this.documents.list(kind, namespace, readPageQuery(query));
+    async list(
+      @Param('namespace') namespace: string,
+      @Query() query: QueryValues,
+      @Req() request: ApiRequest,
+      @Res({ passthrough: true }) reply: ApiReply,
+    ) {
+      return linked(await this.documents.list(kind, { namespace, ...readListQuery(query) }), request, reply);
     }
 
-    @Delete(':name')
+    @Get(collection)
+    @ApiOperation({ operationId: `listAll${plural(kind)}`, summary: `List the ${plural(noun)} of all namespaces` })
+    @ApiListQuery()
+    @ApiPage(List)
+    @ApiProblems()
+    async listAll(
+      @Query() query: QueryValues,
+      @Req() request: ApiRequest,
+      @Res({ passthrough: true }) reply: ApiReply,
+    ) {
+      return linked(await this.documents.list(kind, readListQuery(query)), request, reply);
+    }
+
+    @Delete(one)
     @HttpCode(200)
     @ApiOperation({ operationId: `delete${kind}`, summary: `Remove ${aNoun}` })
-    @nameParam
+    @placeParams
     @ApiDeletionQuery()
     @ApiPreconditions()
     @ApiOkResponse({ type: ChangeDto })

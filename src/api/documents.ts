@@ -1,6 +1,6 @@
 /** The one way to read and change the documents of the mesh over REST, whatever their kind. */
 import { Injectable } from '@nestjs/common';
-import { API_VERSION, printRef, type Document, type Draft, type Ref } from '../model/document.js';
+import { API_VERSION, keyOf, printRef, type Document, type Draft, type Ref } from '../model/document.js';
 import { pageOf } from '../model/in-order.js';
 import { inSlices } from '../model/in-slices.js';
 import { KINDS, type Kind } from '../model/kinds.js';
@@ -14,7 +14,7 @@ import { Receipts } from '../status/receipts.js';
 import { Status } from '../status/status.js';
 import { Worlds } from '../world/fold.js';
 import type { Caller } from './authentication.js';
-import { writeCursor, type ChangeQuery, type DeletionQuery, type PageQuery } from './query.js';
+import { writeCursor, type ChangeQuery, type DeletionQuery, type ListQuery } from './query.js';
 
 /** What a write came to. */
 export interface ChangeResult {
@@ -54,12 +54,15 @@ export class Documents {
     return { document: this.print(document), ...tagged(document) };
   }
 
-  /** Objects of a kind in a namespace, in order of name. */
-  async list(kind: Kind, namespace: string, { limit, after }: PageQuery): Promise<{ items: object[]; next?: string }> {
+  /** Objects of a kind, of one namespace or of all, in order of namespace and name. */
+  async list(
+    kind: Kind,
+    query: ListQuery & { readonly namespace?: string },
+  ): Promise<{ items: object[]; next?: string }> {
     await this.status.caughtUp();
-    const { page, more } = pageOf(this.worlds.current.mesh[kind], namespace, after, limit);
-    const last = page.at(-1)?.metadata.name;
-    const next = last !== undefined && more ? { next: writeCursor(last) } : {};
+    const { page, more } = pageOf(this.worlds.current.mesh[kind], query);
+    const last = page.at(-1);
+    const next = last && more ? { next: writeCursor(keyOf(last.metadata)) } : {};
     // What becomes of each is asked of every proxy that it concerns.
     return { items: await inSlices(page, (document) => this.print(document)), ...next };
   }

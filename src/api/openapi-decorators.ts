@@ -1,6 +1,6 @@
 /** What many operations say of themselves in the OpenAPI document. */
-import { applyDecorators } from '@nestjs/common';
-import { ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse } from '@nestjs/swagger';
+import { applyDecorators, type Type } from '@nestjs/common';
+import { ApiOkResponse, ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import type { Fault } from '../model/fault.js';
 import type { MeshErrorCode } from '../model/mesh-error.js';
 import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
@@ -136,3 +136,34 @@ export const ApiPageQuery = () =>
       schema: { type: 'string' },
     }),
   );
+
+/** What every list of documents takes. */
+export const ApiListQuery = () =>
+  applyDecorators(
+    ApiPageQuery(),
+    ApiQuery({
+      name: 'labelSelector',
+      required: false,
+      description: 'Only those with such labels, as in Kubernetes: `team=checkout,tier in (web,api),!legacy`.',
+      schema: { type: 'string', maxLength: 1_000 },
+    }),
+    ApiQuery({
+      name: 'fieldSelector',
+      required: false,
+      description: 'Only those with such fields, by their paths: `metadata.name!=cart,spec.service=cart`.',
+      schema: { type: 'string', maxLength: 1_000 },
+    }),
+  );
+
+/** What a list answers with. */
+export const ApiPage = (type: Type<unknown>) =>
+  ApiOkResponse({
+    type,
+    headers: {
+      Link: {
+        description: 'Where the next page is (`rel="next"`). Absent on the last one.',
+        required: false,
+        schema: { type: 'string' },
+      },
+    },
+  });

@@ -4,6 +4,7 @@ import type { Fault } from '../model/fault.js';
 import { MeshError } from '../model/mesh-error.js';
 import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
 import { LOST_MODES, type LostMode, type Target } from '../status/receipt.js';
+import { readFieldSelector, readLabelSelector, type Selects } from './selection.js';
 
 const MAX_COMMENT = 1_000;
 const DEFAULT_LIMIT = 100;
@@ -24,7 +25,7 @@ export interface ChangeQuery {
 
 export interface PageQuery {
   readonly limit: number;
-  /** The name after which the page begins; empty for the first page. */
+  /** The name, or the key, after which the page begins; empty for the first page. */
   readonly after: string;
 }
 
@@ -78,10 +79,39 @@ export interface RevisionPageQuery {
 /** `limit` and `cursor` of a list of names. */
 export function readPageQuery(query: Query): PageQuery {
   const reader = new Reader(query);
-  const page = { limit: readLimit(reader), after: readCursor(reader, () => true) ?? '' };
+  const page = readPage(reader);
   reader.finish();
   return page;
 }
+
+const readPage = (reader: Reader): PageQuery => ({
+  limit: readLimit(reader),
+  after: readCursor(reader, () => true) ?? '',
+});
+
+export interface ListQuery extends PageQuery {
+  /** Absent: every object. */
+  readonly selects?: Selects;
+}
+
+/** `limit`, `cursor`, `labelSelector` and `fieldSelector` of a list of documents. */
+export function readListQuery(query: Query): ListQuery {
+  const reader = new Reader(query);
+  const page = readPage(reader);
+  const chosen = Object.entries(SELECTORS).flatMap(([name, read]) => {
+    const text = reader.text(name);
+    const selector = text === undefined ? undefined : read(text);
+    if (selector === undefined) return [];
+    if ('selects' in selector) return selector.selects;
+    reader.fault(name, selector.fault);
+    return [];
+  });
+  reader.finish();
+  if (chosen.length === 0) return page;
+  return { ...page, selects: (document) => chosen.every((selects) => selects(document)) };
+}
+
+const SELECTORS = { labelSelector: readLabelSelector, fieldSelector: readFieldSelector };
 
 /** `limit` and `cursor` of a list of revisions, which goes back in time. */
 export function readRevisionPageQuery(query: Query): RevisionPageQuery {

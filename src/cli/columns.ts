@@ -7,6 +7,12 @@ import type { Resource, View } from './resources.js';
 /** A document, a revision or a proxy as REST gives it. Read with care: the server may be newer than this. */
 type Json = Readonly<Record<string, unknown>>;
 
+/** What comes first where objects of several namespaces stand together. */
+export const NAMESPACE: Column<Json> = {
+  heading: 'NAMESPACE',
+  cell: (item) => text(item, 'metadata', 'namespace'),
+};
+
 /** The columns of a resource. `now` is what ages are counted from. */
 export function columnsOf({ kind }: Pick<Resource, 'kind'>, now: number): readonly Column<Json>[] {
   const age = (at: (item: Json) => unknown) => ({ heading: 'AGE', cell: (item: Json) => printAge(at(item), now) });

@@ -13,6 +13,7 @@ import {
 } from './arguments.js';
 import type { ChangeOptions } from './change-options.js';
 import type { DeleteOptions } from './delete.js';
+import type { GetOptions } from './get.js';
 import { CLIENT_DEFAULTS, CLIENT_VARIABLES, type Environment } from './client-settings.js';
 import { EXIT, exitCodeHelp } from './exit.js';
 import { lostOption, namespaceOption, outputOption, withChange, withClient } from './options.js';
@@ -154,9 +155,12 @@ function addGet(program: Command, env: Environment): void {
     .argument('<kind>', 'such as services, splits, policies, workloads, proxies, revisions')
     .argument('[name...]', 'NAME or NAMESPACE/NAME, one or several; all if it is left out')
     .addOption(namespaceOption())
+    .option('-A, --all-namespaces', 'those of all namespaces')
+    .option('-l, --selector <labels>', 'only those with such labels, such as team=checkout,tier in (web,api),!legacy')
+    .option('--field-selector <fields>', 'only those with such fields, such as spec.service=cart')
     .addOption(outputOption(FORMATS))
     .option('--limit <number>', 'show at most so many', readLimit);
-  withClient(command, env, async (rest, _, options: { output: Format }, kind: string, names: string[]) => {
+  withClient(command, env, async (rest, _, options: GetOptions, kind: string, names: string[]) => {
     const { get } = await import('./get.js');
     await get(rest, kind, names, options);
   });

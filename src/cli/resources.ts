@@ -78,14 +78,16 @@ export function placeOf({ naming }: Resource, text: string, namespace: string | 
 /** The namespace of whoever names none, as in Kubernetes. */
 export const DEFAULT_NAMESPACE = 'default';
 
-/** The path of all objects of a resource; `namespace` counts where there is one. */
-export function listPath({ naming, collection }: Resource, namespace: string): string {
-  return naming === 'in namespace' ? `/v1/namespaces/${segment(namespace)}/${collection}` : `/v1/${collection}`;
+/** The path of all objects of a resource, or of those of `namespace`, which counts where there is one. */
+export function listPath({ naming, collection }: Resource, namespace?: string): string {
+  return naming === 'in namespace' && namespace !== undefined
+    ? `/v1/namespaces/${segment(namespace)}/${collection}`
+    : `/v1/${collection}`;
 }
 
 /** The path of one object. */
 export function objectPath(resource: Resource, { namespace, name }: Place): string {
-  if (resource.naming === 'only one') return listPath(resource, '');
+  if (resource.naming === 'only one') return listPath(resource);
   const owner = resource.naming === 'across namespaces' ? `${segment(namespace)}/` : '';
   return `${listPath(resource, namespace)}/${owner}${segment(name)}`;
 }

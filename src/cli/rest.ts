@@ -120,11 +120,16 @@ export class Rest {
 export const segment = (text: string | number): string => encodeURIComponent(text);
 
 /** Every item of a list, page by page, or the first `limit`. */
-export async function listAll(rest: Pick<Rest, 'request'>, path: string, limit = Infinity): Promise<unknown[]> {
+export async function listAll(
+  rest: Pick<Rest, 'request'>,
+  path: string,
+  limit = Infinity,
+  query: Query = {},
+): Promise<unknown[]> {
   const items: unknown[] = [];
   let cursor: string | undefined;
   do {
-    const page = { cursor, limit: String(Math.min(PAGE, limit - items.length)) };
+    const page = { ...query, cursor, limit: String(Math.min(PAGE, limit - items.length)) };
     const { body } = await rest.request('GET', path, { query: page });
     const { items: more, next } = body as { readonly items: readonly unknown[]; readonly next?: string };
     items.push(...more);

@@ -1,8 +1,9 @@
 /** The sidecars that have joined: who they are, how they came in, and the way to turn one out. */
-import { Controller, Delete, Get, HttpCode, Inject, Param, Query, Req } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { callerOf, type ApiRequest } from '../api/authentication.js';
-import { ApiPageQuery, ApiProblems } from '../api/openapi-decorators.js';
+import { callerOf, type ApiReply, type ApiRequest } from '../api/authentication.js';
+import { ApiPage, ApiPageQuery, ApiProblems } from '../api/openapi-decorators.js';
+import { linked } from '../api/page.js';
 import { readNoQuery, readPageQuery, writeCursor, type Query as QueryValues } from '../api/query.js';
 import { keyOf } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
@@ -75,14 +76,19 @@ export class EnrolmentsController {
   @Get()
   @ApiOperation({ operationId: 'listEnrolments', summary: 'List the sidecars that have joined' })
   @ApiPageQuery()
-  @ApiOkResponse({ type: EnrolmentListDto })
+  @ApiPage(EnrolmentListDto)
   @ApiProblems('invalid')
-  list(@Query() query: QueryValues): EnrolmentListDto {
+  list(
+    @Query() query: QueryValues,
+    @Req() request: ApiRequest,
+    @Res({ passthrough: true }) reply: ApiReply,
+  ): EnrolmentListDto {
     const { limit, after } = readPageQuery(query);
     const following = [...this.enrolments.all()].filter(({ id }) => id > after).sort((a, b) => byName(a.id, b.id));
     const page = following.slice(0, limit);
     const last = page.at(-1);
-    return { items: page.map(printed), ...(following.length > limit && last && { next: writeCursor(last.id) }) };
+    const next = following.length > limit && last && { next: writeCursor(last.id) };
+    return linked({ items: page.map(printed), ...next }, request, reply);
   }
 
   @Get(':id')

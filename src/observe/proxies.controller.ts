@@ -1,7 +1,9 @@
 /** The sidecars there are: who they are, whether they are there, and what they obey. */
-import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { ApiPageQuery, ApiProblems } from '../api/openapi-decorators.js';
+import type { ApiReply, ApiRequest } from '../api/authentication.js';
+import { ApiPage, ApiPageQuery, ApiProblems } from '../api/openapi-decorators.js';
+import { linked } from '../api/page.js';
 import { readNoQuery, readPageQuery, writeCursor, type Query as QueryValues } from '../api/query.js';
 import { MeshError } from '../model/mesh-error.js';
 import { Fleet } from '../status/fleet.js';
@@ -90,16 +92,18 @@ export class ProxiesController {
   @Get()
   @ApiOperation({ operationId: 'listProxies', summary: 'List the proxies with what they serve' })
   @ApiPageQuery()
-  @ApiOkResponse({ type: ProxyListDto })
+  @ApiPage(ProxyListDto)
   @ApiProblems('invalid')
-  list(@Query() query: QueryValues): ProxyListDto {
+  list(
+    @Query() query: QueryValues,
+    @Req() request: ApiRequest,
+    @Res({ passthrough: true }) reply: ApiReply,
+  ): ProxyListDto {
     const { limit, after } = readPageQuery(query);
     const { proxies, more } = this.fleet.page(after, limit);
     const last = proxies.at(-1);
-    return {
-      items: proxies.map((proxy) => this.printed(proxy)),
-      ...(more && last && { next: writeCursor(last.id) }),
-    };
+    const items = proxies.map((proxy) => this.printed(proxy));
+    return linked({ items, ...(more && last && { next: writeCursor(last.id) }) }, request, reply);
   }
 
   @Get(':namespace/:name')

@@ -1,9 +1,10 @@
 /** What was changed, by whom and why, and which proxies serve it. */
-import { Controller, Get, Inject, Param, Query, Req } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { callerOf, type ApiRequest } from '../api/authentication.js';
+import { callerOf, type ApiReply, type ApiRequest } from '../api/authentication.js';
 import { ReceiptDto, RefDto } from '../api/document-results.dto.js';
-import { ApiPageQuery, ApiProblems, ApiWaitQuery } from '../api/openapi-decorators.js';
+import { ApiPage, ApiPageQuery, ApiProblems, ApiWaitQuery } from '../api/openapi-decorators.js';
+import { linked } from '../api/page.js';
 import {
   readNoQuery,
   readRevisionPageQuery,
@@ -82,17 +83,22 @@ export class RevisionsController {
   @Get()
   @ApiOperation({ operationId: 'listRevisions', summary: 'List what was changed, newest first' })
   @ApiPageQuery()
-  @ApiOkResponse({ type: RevisionListDto })
+  @ApiPage(RevisionListDto)
   @ApiProblems('invalid')
-  async list(@Query() query: QueryValues): Promise<RevisionListDto> {
+  async list(
+    @Query() query: QueryValues,
+    @Req() request: ApiRequest,
+    @Res({ passthrough: true }) reply: ApiReply,
+  ): Promise<RevisionListDto> {
     const { limit, before } = readRevisionPageQuery(query);
     const { revisions, more } = await this.log.revisions(limit, before);
     const last = revisions.at(-1);
-    return {
+    const page = {
       items: revisions.map(printed),
       ...(more && last && { next: writeCursor(String(last.number)) }),
       oldest: this.log.floor,
     };
+    return linked(page, request, reply);
   }
 
   @Get(':number')

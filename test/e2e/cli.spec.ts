@@ -169,6 +169,20 @@ describe('get', () => {
     expect((await run('get', 'service', 'c', 'abc/a', '-n', 'abc', '-o', 'name')).stdout).toBe('abc/c\nabc/a\n');
   });
 
+  it('shows all namespaces, and those objects that are selected', async () => {
+    const labelled = `${service('web', 'sel-b').replace('metadata: {', 'metadata: { labels: { tier: web }, ')}`;
+    await sluice.cli(['apply', '-f', '-'], {}, `${labelled}---\n${service('api', 'sel-a')}`);
+    const all = await run('get', 'services', '-A');
+    expect(all.stdout).toMatch(/^NAMESPACE +NAME +PORTS .*\nabc +a .*\n(.*\n)*sel-a +api .*\nsel-b +web .*\n/);
+    expect((await run('get', 'svc', '-A', '-l', 'tier in (web,api)', '-o', 'name')).stdout).toBe('sel-b/web\n');
+    const field = await run('get', 'svc', '-A', '--field-selector', 'metadata.namespace=sel-a', '-o', 'name');
+    expect(field.stdout).toBe('sel-a/api\n');
+    const none = await run('get', 'svc', '-A', '-l', 'tier=none');
+    expect(none).toMatchObject({ stdout: '', stderr: 'there are no services that are selected so\n' });
+    expect(await run('get', 'svc', '-A', '-l', 'tier=')).toMatchObject({ code: 0 });
+    expect((await run('get', 'svc', '-A', '-l', 'tier?')).stderr).toMatch(/labelSelector: "tier\?" is no requirement/);
+  });
+
   it('keeps data and talk apart', async () => {
     const none = await run('get', 'policies', '-n', 'nowhere');
     expect(none).toMatchObject({ code: 0, stdout: '' });
@@ -216,6 +230,9 @@ describe('exit codes', () => {
       ['get', 'services', '--all'],
       /^sluice get: unknown option '--all'\n.*sluice get --help/s,
     ],
+    ['two ways to choose', 64, ['get', 'services', 'a', '-l', 'b=c'], /chosen by their names, or with -A, -l and/],
+    ['one of all namespaces', 64, ['get', 'services', '-A', '-n', 'shop'], /-A means all namespaces, and -n one/],
+    ['labels of revisions', 64, ['get', 'revisions', '-l', 'a=b'], /revisions have no labels and fields/],
     ['an unknown kind', 64, ['get', 'pods'], /there is no kind "pods"; there are:\n {2}services/],
     ['a missing file', 65, ['apply', '-f', '/nowhere.yaml'], /\/nowhere\.yaml cannot be read: there is no such file/],
     [
