@@ -16,7 +16,7 @@ const EXIT = { failed: 1, usage: 64 } as const;
  * environment that are somebody else's. Ends the process if it cannot start.
  */
 export async function main(flags: Readonly<Partial<Record<string, string>>>, others: readonly string[]): Promise<void> {
-  const server = await start(flags, others);
+  const { settings, server } = await start(flags, others);
   let stopping = false;
   const stop = (): void => {
     // Whoever asks twice means it.
@@ -27,20 +27,20 @@ export async function main(flags: Readonly<Partial<Record<string, string>>>, oth
       () => process.exit(EXIT.failed),
     );
   };
+  // Before anybody is told that it is up: whoever hears that may stop it at once.
   process.on('SIGINT', stop).on('SIGTERM', stop);
+  process.stdout.write(welcome(settings, server));
+  // Kept now, for the next start: a server is often ended by a signal that leaves it no time.
+  flushCompileCache();
 }
 
 async function start(
   flags: Readonly<Partial<Record<string, string>>>,
   others: readonly string[],
-): Promise<RunningServer> {
+): Promise<{ readonly settings: Settings; readonly server: RunningServer }> {
   try {
     const settings = readSettings(flags, process.env, others);
-    const server = await startServer(settings);
-    process.stdout.write(welcome(settings, server));
-    // Kept now, for the next start: a server is often ended by a signal that leaves it no time.
-    flushCompileCache();
-    return server;
+    return { settings, server: await startServer(settings) };
   } catch (error) {
     if (error instanceof SettingsFaulty) return leave(error.message, EXIT.usage);
     const expected = [DatabaseUnusable, AuthorityUnusable, DirectoryUnusable, LockUnusable, PortUnusable].some(
