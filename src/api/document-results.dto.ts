@@ -1,9 +1,10 @@
 /** What operations on documents answer with. */
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Type } from '@nestjs/common';
-import type { Ref } from '../model/document.js';
-import { KINDS, type Kind } from '../model/kinds.js';
+import type { Kind } from '../model/kinds.js';
 import type { Laggard, Lost, NoEffect, Receipt } from '../status/receipt.js';
+import { PreviewDto } from './preview.dto.js';
+import { RefDto } from './ref.dto.js';
 
 export class LaggardDto implements Laggard {
   @ApiProperty({ description: '`namespace/name` of its workload.', example: 'shop/cart-v1' })
@@ -25,17 +26,6 @@ export class LostDto implements Lost {
 
   @ApiProperty({ format: 'date-time', description: 'Since when nothing has been heard of it.' })
   since!: string;
-}
-
-export class RefDto implements Ref {
-  @ApiProperty({ enum: Object.keys(KINDS) })
-  kind!: Kind;
-
-  @ApiProperty({ description: 'Empty for what belongs to the whole mesh.', example: 'shop' })
-  namespace!: string;
-
-  @ApiProperty({ example: 'cart' })
-  name!: string;
 }
 
 export class NoEffectDto implements NoEffect {
@@ -98,6 +88,9 @@ export class ChangeDto {
 
   @ApiProperty({ description: 'False when everything was so already; no revision was made then.' })
   changed!: boolean;
+
+  @ApiPropertyOptional({ type: PreviewDto, description: 'Present with `dryRun`; nothing was changed then.' })
+  preview?: PreviewDto;
 
   @ApiPropertyOptional({ type: ReceiptDto, description: 'Present when `wait` was asked for.' })
   receipt?: ReceiptDto;

@@ -7,13 +7,15 @@ import { KINDS, type Kind } from '../model/kinds.js';
 import { find } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import { tagOf } from '../model/precondition.js';
-import { Changes, type Committed } from '../changes/changes.js';
-import type { Removal } from '../changes/plan.js';
+import { Changes, type Authorship, type Committed, type Plan } from '../changes/changes.js';
+import type { Removal, Wish } from '../changes/plan.js';
+import { Previews } from '../changes/preview.js';
 import type { Receipt } from '../status/receipt.js';
 import { Receipts } from '../status/receipts.js';
 import { Status } from '../status/status.js';
 import { Worlds } from '../world/fold.js';
 import type { Caller } from './authentication.js';
+import { printPreview, type PreviewDto } from './preview.dto.js';
 import { writeCursor, type ChangeQuery, type DeletionQuery, type ListQuery } from './query.js';
 
 /** What a write came to. */
@@ -25,12 +27,17 @@ export interface ChangeResult {
   readonly document?: object;
   /** When the caller waited. */
   readonly receipt?: Receipt;
+  /** When nothing was changed, and only told what it would come to. */
+  readonly preview?: PreviewDto;
 }
 
 interface Tagged {
   /** Of the version of the object; facts have none. */
   readonly tag?: string;
 }
+
+/** How often to tell anew because the mesh was changed meanwhile, before giving up. */
+const ATTEMPTS = 5;
 
 const tagged = (document: Document): Tagged => {
   const tag = tagOf(document);
@@ -44,6 +51,7 @@ export class Documents {
     private readonly changes: Changes,
     private readonly receipts: Receipts,
     private readonly status: Status,
+    private readonly previews: Previews,
   ) {}
 
   /** The object with its status, and what tells this version of it from others. Throws `not-found`. */
@@ -74,6 +82,11 @@ export class Documents {
     query: ChangeQuery,
   ): Promise<ChangeResult & Tagged & { readonly created: boolean }> {
     const by = { author: caller.author, comment: query.comment };
+    if (query.dryRun) {
+      const { mesh, ...result } = await this.foretell(by, { put: [draft] });
+      const wished = find(mesh, draft);
+      return { ...result, ...(wished && { document: shapeOf(wished) }), created: false };
+    }
     const committed = await this.changes.commit(by, { put: [draft] });
     const receipt = await this.waited(committed, query, caller);
     await this.status.caughtUp();
@@ -88,8 +101,28 @@ export class Documents {
   /** Removes an object. Throws `not-found`. */
   async remove(ref: Removal, caller: Caller, query: DeletionQuery): Promise<ChangeResult> {
     const by = { author: caller.author, comment: query.comment };
-    const committed = await this.changes.commit(by, { remove: [ref], force: query.force });
+    const wish = { remove: [ref], force: query.force };
+    if (query.dryRun) {
+      const { mesh: _, ...result } = await this.foretell(by, wish);
+      return result;
+    }
+    const committed = await this.changes.commit(by, wish);
     return this.result(committed, await this.waited(committed, query, caller));
+  }
+
+  /** What `wish` would come to, and the mesh that would be. Throws what `commit` throws. */
+  private async foretell(by: Authorship, wish: Wish): Promise<ChangeResult & Pick<Plan, 'mesh'>> {
+    for (let attempt = 1; ; attempt += 1) {
+      const plan = this.changes.plan(by, wish);
+      try {
+        const preview = await this.previews.preview(plan);
+        const changed = plan.changes.length > 0;
+        return { revision: plan.base, changed, preview: printPreview(preview, plan.hash), mesh: plan.mesh };
+      } catch (error) {
+        // Somebody changed what it is about while it was tried.
+        if (attempt === ATTEMPTS || !(error instanceof MeshError) || error.code !== 'stale-revision') throw error;
+      }
+    }
   }
 
   private async waited(
@@ -104,15 +137,14 @@ export class Documents {
     return { revision, changed, ...(receipt && { receipt }) };
   }
 
-  /** A document as it goes out: the shape that also comes in, with its status. */
+  /** A document as it goes out, with its status. */
   private print(document: Document): object {
-    const { name, namespace, ...metadata } = document.metadata;
-    return {
-      apiVersion: API_VERSION,
-      kind: document.kind,
-      metadata: { name, ...(KINDS[document.kind].namespaced && { namespace }), ...metadata },
-      spec: document.spec,
-      status: { conditions: this.status.conditionsOf(document) },
-    };
+    return { ...shapeOf(document), status: { conditions: this.status.conditionsOf(document) } };
   }
+}
+
+/** The shape in which a document goes out, and also comes in. */
+function shapeOf({ kind, metadata: { name, namespace, ...metadata }, spec }: Document): object {
+  const place = { name, ...(KINDS[kind].namespaced && { namespace }) };
+  return { apiVersion: API_VERSION, kind, metadata: { ...place, ...metadata }, spec };
 }

@@ -105,6 +105,13 @@ export const ApiChangeQuery = () =>
       description: 'Why; kept with the revision.',
       schema: { type: 'string', maxLength: 1_000 },
     }),
+    ApiQuery({
+      name: 'dryRun',
+      required: false,
+      description:
+        'With `server`: everything is checked and compiled, nothing is changed, and `preview` says what it would come to.',
+      schema: { type: 'string', enum: ['server'] },
+    }),
   );
 
 /** What every deletion takes. */

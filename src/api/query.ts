@@ -21,6 +21,8 @@ export interface Wait {
 export interface ChangeQuery {
   readonly comment: string;
   readonly wait?: Wait;
+  /** It is only told what it would come to. */
+  readonly dryRun: boolean;
 }
 
 export interface PageQuery {
@@ -29,16 +31,25 @@ export interface PageQuery {
   readonly after: string;
 }
 
-/** `wait`, `timeout`, `lost` and `comment` of a write. */
+/** `wait`, `timeout`, `lost`, `comment` and `dryRun` of a write. */
 export function readChangeQuery(query: Query): ChangeQuery {
   const reader = new Reader(query);
+  const change = readChange(reader);
+  reader.finish();
+  return change;
+}
+
+function readChange(reader: Reader): ChangeQuery {
   const lost = readLost(reader);
   const wait = readWait(reader, lost ?? 'ignore');
   if (lost && !wait) reader.fault('lost', 'it means nothing without wait; add wait=100%');
   const comment = reader.text('comment') ?? '';
   if (comment.length > MAX_COMMENT) reader.fault('comment', `it must have at most ${MAX_COMMENT} characters`);
-  reader.finish();
-  return { comment, ...(wait && { wait }) };
+  const dryRun = reader.text('dryRun');
+  if (dryRun !== undefined && dryRun !== 'server') reader.fault('dryRun', 'it must be "server", or be left out');
+  if (dryRun !== undefined && wait)
+    reader.fault('wait', 'nothing is changed with dryRun, so there is nothing to wait for');
+  return { comment, dryRun: dryRun !== undefined, ...(wait && { wait }) };
 }
 
 export interface DeletionQuery extends ChangeQuery {

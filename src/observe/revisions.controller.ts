@@ -2,7 +2,8 @@
 import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { callerOf, type ApiReply, type ApiRequest } from '../api/authentication.js';
-import { ReceiptDto, RefDto } from '../api/document-results.dto.js';
+import { ReceiptDto } from '../api/document-results.dto.js';
+import { RefDto } from '../api/ref.dto.js';
 import { ApiPage, ApiPageQuery, ApiProblems, ApiWaitQuery } from '../api/openapi-decorators.js';
 import { linked } from '../api/page.js';
 import {

@@ -37,6 +37,62 @@ const kinds = Object.keys(KINDS) as Kind[];
 const namespaced = kinds.filter((kind) => KINDS[kind].namespaced);
 const specOf = (kind: Kind): object => examples.get(kind) ?? {};
 
+/** Where an object of a kind that is called `name` is. */
+const pathOf = (kind: Kind, name: string): string => {
+  const { collection, namespaced: isNamespaced } = KINDS[kind];
+  return isNamespaced ? `/v1/namespaces/shop/${collection}/${name}` : `/v1/${collection}`;
+};
+const newest = async (): Promise<number> => (await rest.call('GET', '/v1/revisions?limit=1')).body.items[0].number;
+
+describe.each(kinds)('a dry run on %s', (kind) => {
+  const marked = { metadata: { labels: { dry: 'run' } } };
+
+  it('says what a write would come to, and changes nothing', async () => {
+    const path = pathOf(kind, 'dry');
+    const [before, stands] = [await newest(), await rest.call('GET', path)];
+    const { status, body } = await rest.call('PUT', `${path}?dryRun=server`, {
+      body: { ...marked, spec: specOf(kind) },
+    });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ revision: before, changed: true, preview: { base: before } });
+    expect(body.document).toMatchObject({ kind, ...marked, spec: specOf(kind) });
+    const isNew = stands.status === 404;
+    expect(body.preview.changes).toMatchObject([{ ref: { kind }, action: isNew ? 'create' : 'replace' }]);
+    const label = { op: 'add', path: '/metadata/labels/dry', value: 'run' };
+    const whole = { op: 'add', path: '', value: { ...marked, spec: specOf(kind) } };
+    expect(body.preview.changes[0].diff).toMatchObject([isNew ? whole : label]);
+    expect(await newest()).toBe(before);
+    expect((await rest.call('GET', path)).body).toEqual(isNew ? expect.objectContaining({ status: 404 }) : stands.body);
+  });
+
+  it('is refused what the write would be refused', async () => {
+    const path = `${pathOf(kind, 'dry-refused')}?dryRun=server`;
+    const wrong = await rest.call('PUT', path, { body: { spec: { wrong: true } } });
+    expect(wrong.status).toBe(400);
+    const headers = { 'if-match': '"987654"' };
+    expect((await rest.call('PUT', path, { headers, body: { spec: specOf(kind) } })).status).toBe(412);
+    const query = await rest.call('PUT', `${path}&wait=1`, { body: { spec: specOf(kind) } });
+    expect(query.body.errors).toMatchObject([{ parameter: 'wait', detail: expect.stringContaining('nothing to wait for') as string }]);
+    const client = await rest.call('PUT', path.replace('server', 'client'), { body: { spec: specOf(kind) } });
+    expect(client.body.errors).toMatchObject([{ parameter: 'dryRun' }]);
+  });
+});
+
+describe.each(namespaced)('a dry run of a deletion of %s', (kind) => {
+  it('says what it would come to, and removes nothing', async () => {
+    const path = pathOf(kind, 'dry-gone');
+    expect((await rest.call('DELETE', `${path}?dryRun=server`)).status).toBe(404);
+    const { body: made } = await rest.call('PUT', path, { body: { spec: specOf(kind) } });
+    const { status, body } = await rest.call('DELETE', `${path}?dryRun=server`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ revision: made.revision, changed: true });
+    expect(body.preview.changes).toMatchObject([
+      { ref: { kind, namespace: 'shop', name: 'dry-gone' }, action: 'remove', diff: [{ op: 'remove', path: '' }] },
+    ]);
+    expect((await rest.call('GET', path)).status).toBe(200);
+  });
+});
+
 describe.each(namespaced)('a list of %s', (kind) => {
   const { collection } = KINDS[kind];
   const put = (namespace: string, name: string, labels: object) =>
