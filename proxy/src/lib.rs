@@ -1,7 +1,7 @@
 //! The sidecar of Sluice, as a library: the binary is a thin shell around it, and tests use its parts.
 //!
 //! The flow: [`control::xds`] hears what the control plane wants and makes a [`config::Snapshot`] of it; [`inbound`]
-//! and [`outbound`] ask that for each request, and hand it to [`exchange`].
+//! and [`outbound`] ask that for each request, and [`exchange`] does what is to be done.
 //!
 //! - [`app`]: settings, start, serve, end; [`admin`]: what people see
 //! - [`control`]: the control plane; [`identity`]: who we are; [`host`]: the machine and the program

@@ -32,7 +32,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "it reads settings; the limits of decoding are some of them",
     ),
     ("base", &[], "these are words and tools that everybody uses"),
-    ("config", &["base::spiffe"], "it is the evaluator: pure, without I/O, clock, locks or wire types"),
+    (
+        "config",
+        &["base::spiffe", "message::edits", "message::head", "message::reason"],
+        "it is the evaluator: pure, without I/O, clock, locks or wire types; it sees heads, and says what becomes of them",
+    ),
     (
         "control",
         &["base", "host::durable", "identity::verify", "telemetry::metrics"],
@@ -46,10 +50,15 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("control/xds", &["base", "config", "host::durable", "telemetry::metrics"], "it alone makes configurations"),
     (
         "exchange",
-        &["base", "config", "http", "identity", "message", "telemetry::metrics"],
-        "it carries requests as a target demands, whoever asks and whichever door they came by",
+        &["base", "config", "message", "telemetry::record"],
+        "it is the one machine that acts, whichever door a request came by; it outlives the engines that read and write it",
     ),
     ("exchange/burden", &["base", "message"], "it weighs what is on its way, and does not know where that goes"),
+    (
+        "exchange/upstream",
+        &["base", "config::cluster", "http", "identity", "message", "telemetry::metrics"],
+        "it has the connections to others, which an engine serves, and knows nothing of why anything is sent on them",
+    ),
     ("host", &[], "it knows the machine: no mesh, no network"),
     (
         "http",

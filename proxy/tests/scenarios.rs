@@ -15,16 +15,18 @@ use serde::Deserialize;
 use sluice_proxy::{
     base::spiffe::SpiffeId,
     config::{
-        Answer, Config, Snapshot, authority,
+        Answer, Config, Snapshot,
         cluster::Security,
-        inbound::{Incoming, Judgement, Listener, Verdict},
-        snapshot::{backend::Known, service::Action},
+        decide::{Decision, Program, To, inbound, outbound},
+        inbound::{Judgement, Listener, Verdict},
+        snapshot::backend::Known,
         split::Turn,
     },
     control::xds::{
         decode::{Decoded, Limits, decode},
         kind::Kind,
     },
+    message::{Body, Request, head::Head},
 };
 
 #[derive(Deserialize)]
@@ -171,6 +173,14 @@ impl World {
             let decoded = decode(kind, &name, &any, &Limits::default());
             world.hold(&mut config, &name, decoded.unwrap_or_else(|fault| panic!("{name}: {fault}")));
         }
+        // All that there is has been told: what is unknown does not exist.
+        let tables = config.routes.values().filter_map(|answer| match answer {
+            Answer::Held(table) => Some(table.clone()),
+            Answer::Absent | Answer::Refused => None,
+        });
+        for backend in tables.collect::<Vec<_>>().iter().flat_map(|table| &table.backends) {
+            config.clusters.entry(backend.clone()).or_insert(Answer::Absent);
+        }
         world.config = Snapshot::of(Arc::new(config), &Snapshot::default(), || 0);
         let mesh = fs::read_to_string(scenario.join("mesh.yaml")).unwrap();
         let documents: Vec<Document> = serde_saphyr::from_multiple(&mesh).unwrap();
@@ -207,7 +217,7 @@ impl World {
                 None => self.arrive(self.named(&call.to), caller.as_ref(), call, &mut came),
                 Some(authority) => {
                     let namespace = call.from.split('/').next().unwrap();
-                    match self.send(authority, namespace, turn, &mut turns, &call.path) {
+                    match self.send(call, authority, namespace, turn, &mut turns) {
                         Ok(place) => self.arrive(place, caller.as_ref(), call, &mut came),
                         Err(status) => *came.answers.entry(status).or_default() += 1,
                     }
@@ -220,22 +230,25 @@ impl World {
     /// What the caller's sidecar does: it finds a workload, or answers itself.
     fn send(
         &self,
+        call: &Call,
         called: &str,
         namespace: &str,
         turn: u64,
         turns: &mut BTreeMap<String, u64>,
-        path: &str,
     ) -> Result<Place<'_>, u16> {
-        let authority = authority::canonical(called, namespace).ok_or(502_u16)?;
-        // All that there is has been told: what is unknown does not exist.
-        let Some(Answer::Held(service)) = self.config.service(&authority) else { return Err(502) };
-        let route = service.route(path).ok_or(404_u16)?;
-        let (split, missing_backend_status) = match &route.action {
-            Action::Forward { split, missing_backend_status } => (split, *missing_backend_status),
-            Action::Respond(status) => return Err(*status),
+        let request = call.request(called);
+        let head = Head::of(&request);
+        let status = |refusal: outbound::Refusal<'_>| refusal.reason().status().as_u16();
+        let authority = outbound::called(&head, namespace).map_err(status)?;
+        let authority = authority.map_err(|_| status(outbound::Refusal::NoService))?;
+        let found = self.config.service(&authority).or(Some(&Answer::Absent));
+        let way = match outbound::decide(found, &head, |_| Turn { number: turn, seed: 0 }) {
+            Decision::Go(way) => way,
+            Decision::Answer(refusal) => return Err(status(refusal)),
+            Decision::Untold => panic!("{authority} leads to what was not told"),
         };
-        let backend = split.pick(Turn { number: turn, seed: 0 });
-        let Known::Standing(standing) = &backend.known else { return Err(missing_backend_status) };
+        let To::Backend(backend) = way.to else { panic!("{:?} is no backend", way.to) };
+        let Known::Standing(standing) = &backend.known else { panic!("{} stands nowhere", backend.name) };
         let next = turns.entry(backend.name.to_string()).or_default();
         let count = u64::try_from(standing.endpoints.len()).unwrap();
         let endpoint = &standing.endpoints[usize::try_from(next.checked_rem(count).ok_or(503_u16)?).unwrap()];
@@ -275,33 +288,41 @@ impl World {
             *came.reaches.entry(reached.to_owned()).or_default() += 1;
             return;
         };
-        let chain = if caller.is_some() { &door.mutual_tls } else { &door.plaintext };
-        let Some(chain) = chain else {
+        let is_open = if caller.is_some() { door.mutual_tls.is_some() } else { door.plaintext.is_some() };
+        if !is_open {
             came.connection = Some("refused".into());
             return;
+        }
+        let request = call.request("program");
+        let program = Program { of: workload.into(), address: "127.0.0.1:1".parse().unwrap() };
+        let asker = inbound::Caller { peer: caller, remote: "127.0.0.1".parse().unwrap() };
+        let decided = inbound::decide(Some(door), &Head::of(&request), asker, Some(program));
+        let status = match decided.decision {
+            Decision::Go(_) => None,
+            Decision::Answer(refusal) => Some(refusal.reason().status().as_u16()),
+            Decision::Untold => panic!("the door is known"),
         };
-        let request = Incoming {
-            peer: caller,
-            remote: "127.0.0.1".parse().unwrap(),
-            method: &call.method,
-            path: call.path.split('?').next().unwrap(),
-        };
-        let Ok(judged) = chain.judge(request) else {
-            *came.answers.entry(400).or_default() += 1;
-            return;
-        };
-        let Judgement { verdict, audit } = judged.judgement;
+        if let Some(status) = status {
+            *came.answers.entry(status).or_default() += 1;
+        }
+        let Some(Judgement { verdict, audit }) = decided.judgement else { return };
         came.audit = audit.map(|verdict| if verdict.passes() { "allowed".into() } else { "denied".into() });
         match verdict {
             Verdict::Allowed(rule) => {
                 came.rule = Some(rule.to_string());
                 *came.reaches.entry(reached.to_owned()).or_default() += 1;
-                return;
             }
             Verdict::Denied(rule) => came.rule = Some(rule.to_string()),
             Verdict::NoRule { closed_by } => came.closed_by = Some(closed_by.iter().map(ToString::to_string).collect()),
         }
-        *came.answers.entry(403).or_default() += 1;
+    }
+}
+
+impl Call {
+    /// The request that it makes, of the program behind `host`.
+    fn request(&self, host: &str) -> Request {
+        let request = http::Request::builder().method(&*self.method).uri(&self.path).header("host", host);
+        request.body(Body::default()).unwrap()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     base::{gate::Gate, published::Published, worker::Worker},
     control::{registration::Workload, xds::client::Outlook},
     exchange::{
+        Exchange,
         burden::{Burden, Owner},
         upstream::{Settings as Way, Upstream},
     },
@@ -23,7 +24,7 @@ use crate::{
     http::ServerSettings,
     identity::credentials::Credentials,
     inbound::{Inbound, callers::Callers},
-    outbound::{Outbound, aside::Aside},
+    outbound::Outbound,
     telemetry::metrics::Metrics,
 };
 
@@ -42,8 +43,7 @@ pub(super) struct Common {
 pub(super) struct Serving {
     worker: Worker,
     common: Common,
-    upstream: Arc<Upstream>,
-    burden: Arc<Burden>,
+    exchange: Arc<Exchange>,
     /// Turn true when callers, then the program, should go elsewhere.
     pub(super) inbound_draining: watch::Sender<bool>,
     pub(super) outbound_draining: watch::Sender<bool>,
@@ -69,8 +69,7 @@ impl Serving {
         Ok(Self {
             worker,
             common,
-            upstream,
-            burden,
+            exchange: Arc::new(Exchange::new(upstream, burden)),
             inbound_draining: watch::Sender::new(false),
             outbound_draining: watch::Sender::new(false),
             callers: Callers::new(settings.max_connections),
@@ -85,18 +84,16 @@ impl Serving {
         let outbound = Outbound {
             config: outlook.config.clone(),
             demand: outlook.demand.clone(),
-            upstream: self.upstream.clone(),
+            exchange: self.exchange.clone(),
             namespace: workload.namespace.as_str().into(),
             metrics: metrics.clone(),
             settings: ServerSettings::default(),
             patience: PATIENCE,
-            burden: self.burden.clone(),
-            portion: self.burden.portion(Owner::Program),
+            portion: self.exchange.burden.portion(Owner::Program),
             in_flight: self.outbound_requests.clone(),
             users,
             connections: Gate::new(settings.max_connections),
             draining: self.outbound_draining.subscribe(),
-            aside: Aside::default(),
             told: AtomicBool::new(false),
         };
         let listener = self.worker.adopt(listener)?;
@@ -117,14 +114,13 @@ impl Serving {
         let inbound = Inbound {
             config: outlook.config.clone(),
             identity: identity.clone(),
-            upstream: self.upstream.clone(),
+            exchange: self.exchange.clone(),
             place,
             program,
             calls,
             workload: format!("{}/{}", workload.namespace, workload.name).into(),
             metrics: metrics.clone(),
             settings: ServerSettings::default(),
-            burden: self.burden.clone(),
             in_flight: self.inbound_requests.clone(),
             callers: self.callers.clone(),
             draining: self.inbound_draining.subscribe(),

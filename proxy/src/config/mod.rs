@@ -4,6 +4,7 @@
 //! [`Snapshot`], of which `inbound` and `outbound` read one per request. What a policy or a route does to a request is decided
 //! here and nowhere else.
 //!
+//! - [`decide`]: what becomes of a request
 //! - [`snapshot`]: names resolved once per swap; [`turns`]: the counters that hang there
 //! - [`inbound`]: the listener before the program, and who may call it ([`rules`], [`path`], [`fold`])
 //! - [`authority`]: what a caller may call a service
@@ -12,6 +13,7 @@
 
 pub mod authority;
 pub mod cluster;
+pub mod decide;
 pub mod fold;
 pub mod inbound;
 pub mod network;

@@ -90,7 +90,7 @@ impl Inbound {
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
         };
         let address = remote.ip();
-        let portion = |id: Option<&SpiffeId>| self.burden.portion(Owner::caller(id, address));
+        let portion = |id: Option<&SpiffeId>| self.exchange.burden.portion(Owner::caller(id, address));
         let admitted = match &greeting {
             Greeting::Tls(_, Leaf { id, .. }, _) => self.callers.member(address, id),
             Greeting::Plaintext(_) => self.callers.stranger(address),

@@ -3,7 +3,7 @@
 //! - [`callers`]: the places of those who are in
 //! - [`waiting`]: callers that have not proved yet who they are
 //! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
-//! - [`request`]: one request of such a caller, under one configuration
+//! - [`request`]: what this door has to say of a request of such a caller, under one configuration
 //! - [`upgrade`]: how long a connection may go on in another protocol
 
 pub mod callers;
@@ -21,7 +21,7 @@ use waiting::Waiting;
 use crate::{
     base::{gate::Gate, published::Published},
     config::Snapshot,
-    exchange::{burden::Burden, upstream::Upstream},
+    exchange::Exchange,
     host::{calls::Calls, program::Program},
     http::ServerSettings,
     identity::credentials::Credentials,
@@ -35,8 +35,8 @@ pub struct Inbound {
     pub config: Arc<Published<Snapshot>>,
     /// Who we are.
     pub identity: Arc<Published<Credentials>>,
-    /// The way to the program.
-    pub upstream: Arc<Upstream>,
+    /// What carries requests.
+    pub exchange: Arc<Exchange>,
     /// Which of the program's ports this is the door to.
     pub place: usize,
     /// Where the program listens.
@@ -51,8 +51,6 @@ pub struct Inbound {
     pub in_flight: Gate,
     /// Those that wait for the program.
     pub calls: Calls,
-    /// All that is on its way in this process.
-    pub burden: Arc<Burden>,
     /// The places of callers who have proved who they are, or need not.
     pub callers: Callers,
     /// Turns true when no new callers are wanted.

@@ -11,7 +11,7 @@ use crate::{
 
 pub use telling::{Audience, options};
 
-use super::{answer::BadAnswer, head::BadHead, reason::Reason};
+use super::{answer::BadAnswer, edits::Unwritable, head::BadHead, reason::Reason};
 
 /// Why a request failed here. The text is for the caller's people as well, where the caller may know.
 #[derive(Debug, thiserror::Error)]
@@ -159,17 +159,16 @@ pub enum ProxyError {
 
 impl From<BadHead> for ProxyError {
     fn from(bad: BadHead) -> Self {
-        match bad {
-            BadHead::Coding => Self::TransferCoding(bad),
-            BadHead::NoHost
-            | BadHead::BadHost
-            | BadHead::TwoHosts
-            | BadHead::User
-            | BadHead::NoPath
-            | BadHead::FramedTwice
-            | BadHead::Length
-            | BadHead::Twin => Self::BadRequest(bad.to_string().into()),
+        if bad.reason() == Reason::TransferCoding {
+            return Self::TransferCoding(bad);
         }
+        Self::BadRequest(bad.to_string().into())
+    }
+}
+
+impl From<Unwritable> for ProxyError {
+    fn from(unwritable: Unwritable) -> Self {
+        Self::BadRequest(unwritable.to_string().into())
     }
 }
 

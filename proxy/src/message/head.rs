@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, header, uri::Authority};
 
-use super::{Request, headers::is_twin};
+use super::{Request, headers, reason::Reason};
 
 /// Why nobody may act on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,43 +37,109 @@ pub enum BadHead {
     Twin,
 }
 
-/// The host that a request names, if there is only one way to read the request: the authority in its target (absolute
-/// form, `:authority`), or else its Host. `None`: HTTP/1.0 need not name one.
-pub fn read(request: &Request) -> Result<Option<&str>, BadHead> {
-    framing(request.headers())?;
-    if request.headers().keys().any(is_twin) {
-        return Err(BadHead::Twin);
+impl BadHead {
+    /// What machines know of it.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Coding => Reason::TransferCoding,
+            Self::NoHost
+            | Self::BadHost
+            | Self::TwoHosts
+            | Self::User
+            | Self::NoPath
+            | Self::FramedTwice
+            | Self::Length
+            | Self::Twin => Reason::BadRequest,
+        }
     }
-    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-    let whole_server = target == "*" && request.method() == Method::OPTIONS;
-    if !target.starts_with('/') && !whole_server && request.method() != Method::CONNECT {
-        return Err(BadHead::NoPath);
-    }
-    host(request)
 }
 
-fn host(request: &Request) -> Result<Option<&str>, BadHead> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = match (hosts.next().map(|host| host.to_str()), hosts.next()) {
-        (None, _) => None,
-        (Some(Ok(host)), None) => Some(host),
-        _ => return Err(BadHead::BadHost),
-    };
-    let target = request.uri().authority().map(Authority::as_str);
-    let enough = match request.version() {
-        Version::HTTP_11 => host.is_some(),
-        Version::HTTP_2 => target.or(host).is_some(),
-        _ => true,
-    };
-    if !enough {
-        return Err(BadHead::NoHost);
+/// The head of a request, as decisions see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// As it came.
+    pub method: &'a Method,
+    /// What it came in.
+    pub version: Version,
+    /// As they came.
+    pub headers: &'a HeaderMap,
+    target: &'a Uri,
+}
+
+impl<'a> Head<'a> {
+    /// That of `request`.
+    pub fn of(request: &'a Request) -> Self {
+        let (method, version) = (request.method(), request.version());
+        Self { method, version, headers: request.headers(), target: request.uri() }
     }
-    if let Some(bad) = [target, host].into_iter().flatten().find_map(bad_host) {
-        return Err(bad);
+
+    /// Without the query, as it came.
+    pub fn path(&self) -> &'a str {
+        self.target.path()
     }
-    match (target, host) {
-        (Some(target), Some(host)) if !same_host(target, host, request.uri()) => Err(BadHead::TwoHosts),
-        _ => Ok(target.or(host)),
+
+    /// The path by which a request is routed. `OPTIONS *` speaks of the server as a whole, and goes where all that has no
+    /// route of its own goes.
+    pub fn routed_path(&self) -> &'a str {
+        match self.path() {
+            "*" => "/",
+            path => path,
+        }
+    }
+
+    /// Whether it asks for a tunnel.
+    pub fn is_connect(&self) -> bool {
+        self.method == Method::CONNECT
+    }
+
+    /// Whether it asks for encryption.
+    pub fn is_https(&self) -> bool {
+        self.target.scheme_str() == Some("https")
+    }
+
+    /// Whether this is the last hop that it may take.
+    pub fn is_last_hop(&self) -> bool {
+        headers::hops_left(self.method, self.headers) == Some(0)
+    }
+
+    /// The host that the request names, if there is only one way to read the request: the authority in its target (absolute
+    /// form, `:authority`), or else its Host. `None`: HTTP/1.0 need not name one.
+    pub fn read(&self) -> Result<Option<&'a str>, BadHead> {
+        framing(self.headers)?;
+        if self.headers.keys().any(headers::is_twin) {
+            return Err(BadHead::Twin);
+        }
+        let target = self.target.path_and_query().map_or("", |target| target.as_str());
+        let whole_server = target == "*" && self.method == Method::OPTIONS;
+        if !target.starts_with('/') && !whole_server && !self.is_connect() {
+            return Err(BadHead::NoPath);
+        }
+        self.host()
+    }
+
+    fn host(&self) -> Result<Option<&'a str>, BadHead> {
+        let mut hosts = self.headers.get_all(header::HOST).iter();
+        let host = match (hosts.next().map(|host| host.to_str()), hosts.next()) {
+            (None, _) => None,
+            (Some(Ok(host)), None) => Some(host),
+            _ => return Err(BadHead::BadHost),
+        };
+        let target = self.target.authority().map(Authority::as_str);
+        let enough = match self.version {
+            Version::HTTP_11 => host.is_some(),
+            Version::HTTP_2 => target.or(host).is_some(),
+            _ => true,
+        };
+        if !enough {
+            return Err(BadHead::NoHost);
+        }
+        if let Some(bad) = [target, host].into_iter().flatten().find_map(bad_host) {
+            return Err(bad);
+        }
+        match (target, host) {
+            (Some(target), Some(host)) if !same_host(target, host, self.target) => Err(BadHead::TwoHosts),
+            _ => Ok(target.or(host)),
+        }
     }
 }
 
@@ -163,7 +229,7 @@ mod tests {
         ];
         for (version, uri, hosts, expected) in cases {
             let hosts: Vec<_> = hosts.iter().map(|&host| ("host", host)).collect();
-            assert_eq!(read(&request(version, "GET", uri, &hosts)), expected, "{version:?} {uri} {hosts:?}");
+            assert_eq!(Head::of(&request(version, "GET", uri, &hosts)).read(), expected, "{version:?} {uri} {hosts:?}");
         }
     }
 
@@ -179,7 +245,7 @@ mod tests {
         ];
         for (method, uri, expected) in cases {
             let request = request(Version::HTTP_11, method, uri, &[("host", "cart")]);
-            assert_eq!(read(&request), expected, "{method} {uri}");
+            assert_eq!(Head::of(&request).read(), expected, "{method} {uri}");
         }
     }
 
@@ -193,7 +259,7 @@ mod tests {
             ("x-forwarded-for", false),
         ] {
             let request = request(Version::HTTP_11, "GET", "/", &[("host", "cart"), (name, "1")]);
-            assert_eq!(read(&request) == Err(BadHead::Twin), twin, "{name}");
+            assert_eq!(Head::of(&request).read() == Err(BadHead::Twin), twin, "{name}");
         }
     }
 

@@ -6,6 +6,10 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
+/// What a sidecar says to the one that called it, when nobody did anything with the request: it may go elsewhere. It is
+/// believed of who has proved to be of the mesh, and goes no further than from one sidecar to the next.
+pub const UNTOUCHED: HeaderName = HeaderName::from_static("sluice-untouched");
+
 /// What a sidecar is called in Proxy-Status.
 pub const OURSELVES: &str = "sluice";
 
@@ -134,17 +138,19 @@ pub fn expects_leave(headers: &HeaderMap) -> bool {
     headers.get(header::EXPECT).is_some_and(|expects| expects.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Counts a hop (RFC 9110 §7.6.2). Whether this one is the last: then the request is answered here.
-pub fn count_hop(method: &Method, headers: &mut HeaderMap) -> bool {
+/// How many hops a request may still take (RFC 9110 §7.6.2); at 0 it is answered where it is. None: as many as there are.
+pub fn hops_left(method: &Method, headers: &HeaderMap) -> Option<u64> {
     if !matches!(*method, Method::TRACE | Method::OPTIONS) {
-        return false;
+        return None;
     }
-    let left = headers.get(header::MAX_FORWARDS).and_then(|left| left.to_str().ok()?.parse::<u64>().ok());
-    let Some(left) = left else { return false };
-    if let Some(left) = left.checked_sub(1) {
+    headers.get(header::MAX_FORWARDS)?.to_str().ok()?.parse().ok()
+}
+
+/// Counts a hop.
+pub fn count_hop(method: &Method, headers: &mut HeaderMap) {
+    if let Some(left) = hops_left(method, headers).and_then(|left| left.checked_sub(1)) {
         headers.insert(header::MAX_FORWARDS, HeaderValue::from(left));
     }
-    left == 0
 }
 
 /// Whether the caller speaks gRPC, and so understands no other errors than gRPC's.
@@ -241,15 +247,16 @@ mod tests {
     #[test]
     fn hops_are_counted_where_they_have_a_meaning() {
         let cases = [
-            (Method::OPTIONS, "0", true, "0"),
-            (Method::TRACE, "0", true, "0"),
-            (Method::TRACE, "3", false, "2"),
-            (Method::OPTIONS, "many", false, "many"),
-            (Method::GET, "0", false, "0"),
+            (Method::OPTIONS, "0", Some(0), "0"),
+            (Method::TRACE, "0", Some(0), "0"),
+            (Method::TRACE, "3", Some(3), "2"),
+            (Method::OPTIONS, "many", None, "many"),
+            (Method::GET, "0", None, "0"),
         ];
-        for (method, before, last, after) in cases {
+        for (method, before, left, after) in cases {
             let mut headers = map(&[("max-forwards", before)]);
-            assert_eq!(count_hop(&method, &mut headers), last, "{method} {before}");
+            assert_eq!(hops_left(&method, &headers), left, "{method} {before}");
+            count_hop(&method, &mut headers);
             assert_eq!(headers, map(&[("max-forwards", after)]), "{method} {before}");
         }
     }

@@ -3,12 +3,13 @@
 //! - [`Request`], [`Response`]: a head with a body that is still coming; [`Body`]: bytes and trailers on their way, never
 //!   collected; [`Activity`]: whether they move; [`Replay`]: a request that may have to be sent once more
 //! - [`head`], [`answer`]: what a request and a response have to be before anybody acts on them; [`headers`]: what must
-//!   not be passed on; [`upgrade`]: connections that go on in another protocol
+//!   not be passed on; [`edits`]: what is changed; [`upgrade`]: connections that go on in another protocol
 //! - [`reason`], [`error`]: what a sidecar says itself, for machines and for people
 
 mod activity;
 pub mod answer;
 mod body;
+pub mod edits;
 pub mod error;
 pub mod head;
 pub mod headers;

@@ -1,10 +1,8 @@
 //! The program's calls: whom does it mean, which way, whose turn is it, and on over mutual TLS.
 //!
-//! - [`target`]: whom a request means
-//! - [`request`]: one request, under one configuration
-//! - [`aside`]: whom round robin passes over
+//! - [`request`]: what this door has to say of a request, under one configuration
+//! - [`target`]: whom a tunnel is to lead to
 
-pub mod aside;
 mod request;
 mod target;
 
@@ -16,7 +14,6 @@ use std::{
     time::Duration,
 };
 
-use aside::Aside;
 use target::of_tunnel;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,10 +26,7 @@ use crate::{
     base::{gate::Gate, published::Published},
     config::Snapshot,
     control::xds::demand::Demand,
-    exchange::{
-        burden::{Burden, Portion},
-        upstream::Upstream,
-    },
+    exchange::{Exchange, burden::Portion},
     host::users::{Stranger, Users},
     http::{Ended, ServerSettings, Tunnel, serve},
     message::{Method, Request, Response, error::Audience},
@@ -46,8 +40,8 @@ pub struct Outbound {
     pub config: Arc<Published<Snapshot>>,
     /// Tells the control plane whom the program calls.
     pub demand: Arc<Demand>,
-    /// The way to endpoints.
-    pub upstream: Arc<Upstream>,
+    /// What carries requests.
+    pub exchange: Arc<Exchange>,
     /// The namespace in which bare names are looked up.
     pub namespace: Arc<str>,
     /// What is counted.
@@ -58,9 +52,7 @@ pub struct Outbound {
     pub patience: Duration,
     /// How many requests may be in flight.
     pub in_flight: Gate,
-    /// All that is on its way in this process.
-    pub burden: Arc<Burden>,
-    /// What of it is the program's.
+    /// What the program has on its way.
     pub portion: Arc<Portion>,
     /// Whose calls are taken.
     pub users: Users,
@@ -68,8 +60,6 @@ pub struct Outbound {
     pub connections: Gate,
     /// Turns true when this sidecar ends.
     pub draining: watch::Receiver<bool>,
-    /// Whom calls have failed at.
-    pub aside: Aside,
     /// Whether somebody was turned away already.
     pub told: AtomicBool,
 }
@@ -146,7 +136,7 @@ impl Outbound {
                 *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tunnel::asked_for_by(request));
                 Response::default()
             }
-            Err(error) => error.respond(Audience { trusted: true, grpc: false }),
+            Err(error) => error.respond(Audience { trusted: true, sidecar: false, grpc: false }),
         }
     }
 }

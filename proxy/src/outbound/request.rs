@@ -1,200 +1,68 @@
-//! One request of the program: where it goes is decided once, under one configuration.
+//! What the program's door has to say of one of its calls. Where that goes is decided once, under one configuration.
 
 use std::{future::pending, sync::Arc};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Outbound, target::authority};
+use super::Outbound;
 use crate::{
+    base::gate::Gate,
     config::{
         Answer, Snapshot,
-        cluster::Protocol,
-        snapshot::{
-            backend::{Backend, Endpoint, Known},
-            service::{Action, Service, Way},
+        decide::{
+            Decision, To, Way,
+            outbound::{Refusal, called, decide, service},
         },
+        snapshot::service::Service,
         split::Turn,
         turns::Turns,
     },
-    exchange::upstream::{Failure, Target},
+    exchange::{
+        burden::Portion,
+        door::{Beyond, Door, Goes},
+    },
     message::{
-        Method, Request, Response, StatusCode, Version,
+        Method, Request, Response,
         error::{Audience, NOT_OBEYED, NOT_TOLD, ProxyError, options},
-        headers,
-        upgrade::Upgrade,
+        head::Head,
     },
     net::accept::Counted,
     telemetry::record::Record,
 };
 
-/// How many endpoints are tried before a call is given up. Each only if nothing was done with it at the one before.
-const TRIES: usize = 3;
-
-/// Where a request goes: all of it is said by one configuration.
-struct Leads {
-    service: Arc<Service>,
-    to: To,
-}
-
-/// What becomes of a request.
-enum To {
-    /// It goes there.
-    Backend(Arc<Backend>),
-    /// It is answered here, as this route says.
-    Answer { route: Arc<str>, status: u16 },
-    /// It is answered here, because this backend is missing.
-    Missing { backend: Arc<str>, status: u16 },
-}
-
 impl Outbound {
     /// Serves one request of the program.
     pub(super) async fn serve(&self, request: Request) -> Response {
-        let audience = Audience { trusted: true, grpc: headers::is_grpc(request.headers()) };
-        let mut record = Record::outbound(self.metrics.clone());
-        let response = match self.answer(request, &mut record).await {
-            Ok(response) => {
-                record.answered(response.status().as_u16());
-                response
-            }
-            Err(error) => {
-                debug!(%error, "answered the program ourselves");
-                record.answered(error.reason().status().as_u16());
-                error.respond(audience)
-            }
-        };
-        response.map(|body| body.holding(record))
-    }
-
-    async fn answer(&self, request: Request, record: &mut Record) -> Result<Response, ProxyError> {
-        let (activity, load) = self.burden.take(&self.portion).ok_or(ProxyError::Overloaded)?;
-        let pass = (self.in_flight.enter().ok_or(ProxyError::Overloaded)?, load);
-        let mut request = request.map(|body| body.noted(&activity));
-        let authority = authority(&request, &self.namespace)?;
-        let Leads { service, to } = self.way(&authority, path(&request)).await?;
-        let idle_timeout = service.idle_timeout;
-        record.calls(&authority);
-        let method = request.method().clone();
-        if headers::count_hop(&method, request.headers_mut()) {
-            return if method == Method::OPTIONS { Ok(options()) } else { Err(ProxyError::NoTrace) };
-        }
-        let backend = match to {
-            To::Backend(backend) => backend,
-            To::Answer { route, status } => {
-                return Err(ProxyError::RouteAnswers { authority, route: route.to_string(), status });
-            }
-            To::Missing { backend, status } => {
-                record.goes_to(backend.clone());
-                return Err(ProxyError::MissingBackend { authority, backend: backend.to_string(), status });
-            }
-        };
-        record.goes_to(backend.name.clone());
-        let Known::Standing(standing) = &backend.known else {
-            return Err(ProxyError::NoEndpoint { backend: backend.name.to_string() });
-        };
-        let upgrade = match Upgrade::asked_for_by(&mut request) {
-            Some(upgrade) => {
-                let place = self.connections.enter().ok_or(ProxyError::Overloaded)?;
-                Some((upgrade, (place, Counted::one_more(&self.metrics.outbound_upgrades))))
-            }
-            None => None,
-        };
-        let whom = || format!("a workload of {}", backend.name);
-        let turn = backend.turn();
-        let mut tried = Vec::new();
-        let mut last = Err(ProxyError::NoEndpoint { backend: backend.name.to_string() });
-        while tried.len() < TRIES
-            && let Some(picked) = self.aside.pick(&standing.endpoints, turn, &tried, Instant::now())
-        {
-            let (endpoint, target) = (picked.address, target(picked, request.version()));
-            let stands_still = activity.clone().ceased(idle_timeout);
-            let failure = match self.upstream.send(&target, standing.connect_timeout, request, stands_still).await {
-                Ok(response) => {
-                    self.aside.answered_at(endpoint);
-                    last = Ok(response);
-                    break;
-                }
-                Err(_) if activity.is_given_up() => return Err(ProxyError::Overloaded),
-                // The program broke its own request off: nobody there is at fault.
-                Err(Failure::Broken(_)) if activity.is_broken() => return Err(ProxyError::BadBody),
-                Err(failure) => failure,
-            };
-            self.aside.failed_at(endpoint, Instant::now());
-            tried.push(endpoint);
-            let Failure::Untouched(unsent, why) = failure else {
-                last = failure.into_answer(&whom());
-                debug!(%endpoint, error = last.as_ref().err().map(tracing::field::display), "a call failed there");
-                break;
-            };
-            request = *unsent;
-            last = why.into_answer(&whom());
-            debug!(%endpoint, "nothing was done there; trying another endpoint, if there is one");
-        }
-        let mut response = last?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS
-            && let Some((upgrade, place)) = upgrade
-        {
-            // Whether it may go on is for the other side to say.
-            upgrade.join(&mut response, activity, idle_timeout, pending(), (place, pass));
-            return Ok(response);
-        }
-        Ok(response.map(|body| body.limited(&activity, idle_timeout).holding(pass)))
-    }
-
-    /// The way to `authority`; if the control plane has not told all of it yet, the call waits for what it says, and goes
-    /// by the first configuration that knows all.
-    async fn way(&self, authority: &str, path: &str) -> Result<Leads, ProxyError> {
-        let mut drawn: Option<(Arc<Turns>, Turn)> = None;
-        let mut noted = false;
-        let mut look = |config: &Arc<Snapshot>| {
-            let service = match self.service(config, authority, &mut noted)? {
-                Ok(service) => service,
-                Err(error) => return Some(Err(error)),
-            };
-            let Some(route) = service.route(path) else {
-                return Some(Err(ProxyError::NoRoute { authority: authority.to_owned(), path: path.to_owned() }));
-            };
-            let to = match &route.action {
-                Action::Respond(status) => To::Answer { route: route.name().clone(), status: *status },
-                Action::Forward { split, missing_backend_status: status } => {
-                    // A request has one turn of a route, however often it looks.
-                    let turn = match &drawn {
-                        Some((known, turn)) if Arc::ptr_eq(known, &route.turns) => *turn,
-                        _ => drawn.insert((route.turns.clone(), route.turns.take())).1,
-                    };
-                    let backend = split.pick(turn);
-                    match backend.known {
-                        Known::Untold => return None,
-                        Known::Missing => To::Missing { backend: backend.name.clone(), status: *status },
-                        Known::Standing(_) => To::Backend(backend.clone()),
-                    }
-                }
-            };
-            Some(Ok(Leads { service: service.clone(), to }))
-        };
-        if let Some(way) = look(&self.config.now()) {
-            return way;
-        }
-        let no_answer = |_| Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_TOLD });
-        timeout(self.patience, self.config.find(look)).await.unwrap_or_else(no_answer)
+        self.exchange.serve(self, request).await
     }
 
     /// Whether there is a service of this name; if the control plane has not been asked yet, the call waits for what it
     /// says.
     pub(super) async fn exists(&self, authority: &str) -> Result<(), ProxyError> {
         let mut noted = false;
-        let look = |config: &Arc<Snapshot>| self.service(config, authority, &mut noted).map(|found| found.map(drop));
+        let look = |config: &Arc<Snapshot>| {
+            let found = service(self.look_up(config, authority, &mut noted))?;
+            Some(found.map(drop).map_err(|refusal| fault(refusal, authority, "/")))
+        };
+        self.wait(authority, look).await
+    }
+
+    /// What `look` finds in the first configuration in which it finds anything.
+    async fn wait<T>(
+        &self,
+        authority: &str,
+        mut look: impl FnMut(&Arc<Snapshot>) -> Option<Result<T, ProxyError>>,
+    ) -> Result<T, ProxyError> {
+        if let Some(found) = look(&self.config.now()) {
+            return found;
+        }
         let no_answer = |_| Err(ProxyError::NoConfiguration { of: authority.to_owned(), why: NOT_TOLD });
         timeout(self.patience, self.config.find(look)).await.unwrap_or_else(no_answer)
     }
 
-    /// The service that is called so, if it is known where it leads, be it nowhere. That it is called, is `noted` once.
-    fn service<'a>(
-        &self,
-        config: &'a Snapshot,
-        authority: &str,
-        noted: &mut bool,
-    ) -> Option<Result<&'a Arc<Service>, ProxyError>> {
+    /// What is called so. That it is called, is `noted` once.
+    fn look_up<'a>(&self, config: &'a Snapshot, authority: &str, noted: &mut bool) -> Option<&'a Answer<Service>> {
         let found = config.service(authority);
         if !std::mem::replace(noted, true) {
             match found {
@@ -202,34 +70,144 @@ impl Outbound {
                 _ => self.demand.call(authority),
             }
         }
-        let of = || authority.to_owned();
-        Some(match found? {
-            Answer::Absent => Err(ProxyError::NoService { authority: of() }),
-            Answer::Refused => Err(ProxyError::NoConfiguration { of: of(), why: NOT_OBEYED }),
-            Answer::Held(service) => match service.way {
-                Way::Untold => return None,
-                Way::Refused => Err(ProxyError::NoConfiguration { of: of(), why: NOT_OBEYED }),
-                Way::Http(_) => Ok(service),
-            },
-        })
+        found
     }
 }
 
-/// The path by which a request is routed. `OPTIONS *` speaks of the server as a whole, and goes where all that has no
-/// route of its own goes.
-fn path(request: &Request) -> &str {
-    match request.uri().path() {
-        "*" => "/",
-        path => path,
+impl Door for Outbound {
+    type Asked = ();
+
+    fn audience(&self, grpc: bool) -> Audience {
+        Audience { trusted: true, sidecar: false, grpc }
+    }
+
+    fn record(&self) -> Record {
+        Record::outbound(self.metrics.clone())
+    }
+
+    /// The program is who it is.
+    fn admit(&self) -> Result<(), ProxyError> {
+        Ok(())
+    }
+
+    fn portion(&self) -> &Arc<Portion> {
+        &self.portion
+    }
+
+    fn in_flight(&self) -> &Gate {
+        &self.in_flight
+    }
+
+    /// If the control plane has not told enough yet, the call waits for what it says, and goes by the first configuration
+    /// that knows all.
+    async fn decide(&self, request: &Request, record: &mut Record) -> Result<Goes, ProxyError> {
+        let head = Head::of(request);
+        let authority = match called(&head, &self.namespace) {
+            Ok(Ok(authority)) => authority,
+            Ok(Err(authority)) => return Err(ProxyError::NoService { authority }),
+            Err(refusal) => return Err(fault(refusal, &request.uri().to_string(), head.path())),
+        };
+        let (mut noted, mut drawn) = (false, None);
+        let look = |config: &Arc<Snapshot>| {
+            let found = self.look_up(config, &authority, &mut noted);
+            let decision = decide(found, &head, |turns| one_turn(&mut drawn, turns));
+            if let Some(Answer::Held(service)) = found {
+                note(record, service, &decision);
+            }
+            Some(match decision {
+                Decision::Untold => return None,
+                Decision::Go(way) => Ok(Goes::On(way)),
+                Decision::Answer(Refusal::LastHop) if request.method() == Method::OPTIONS => Ok(Goes::Back(options())),
+                Decision::Answer(refusal) => Err(fault(refusal, &authority, head.path())),
+            })
+        };
+        self.wait(&authority, look).await
+    }
+
+    /// Whether it may go on is for the other side to say.
+    fn beyond(&self, _: &Request) -> Result<Beyond, ProxyError> {
+        let place = self.connections.enter().ok_or(ProxyError::Overloaded)?;
+        let place = Box::new((place, Counted::one_more(&self.metrics.outbound_upgrades)));
+        Ok(Beyond { place, forbidden: Box::pin(pending()) })
+    }
+
+    fn asked(&self) {}
+
+    fn answered(&self, (): ()) {}
+
+    fn note(&self, error: &ProxyError) {
+        debug!(%error, "answered the program ourselves");
     }
 }
 
-fn target(endpoint: &Endpoint, called_in: Version) -> Target {
-    let version = match endpoint.speaks {
-        Protocol::Http2 => Version::HTTP_2,
-        Protocol::AsCalled if called_in == Version::HTTP_2 => Version::HTTP_2,
-        // HTTP/1.0 is spoken by the caller alone.
-        Protocol::AsCalled => Version::HTTP_11,
-    };
-    Target { address: endpoint.address, security: endpoint.identity.clone(), version }
+/// The turn of a request at a route: one, however often it looks.
+fn one_turn(drawn: &mut Option<(Arc<Turns>, Turn)>, turns: &Arc<Turns>) -> Turn {
+    match drawn {
+        Some((known, turn)) if Arc::ptr_eq(known, turns) => *turn,
+        _ => drawn.insert((turns.clone(), turns.take())).1,
+    }
+}
+
+/// Notes what is called, where something of it answers, and what was chosen.
+fn note(record: &mut Record, service: &Service, decision: &Decision<Refusal<'_>>) {
+    match decision {
+        Decision::Go(Way { to: To::Backend(backend), .. }) => record.goes_to(backend.name.clone()),
+        Decision::Answer(Refusal::MissingBackend { backend, .. } | Refusal::NoEndpoint(backend)) => {
+            record.goes_to((*backend).clone());
+        }
+        Decision::Answer(Refusal::LastHop | Refusal::RouteAnswers { .. }) => {}
+        Decision::Go(_) | Decision::Answer(_) | Decision::Untold => return,
+    }
+    record.calls(service.authority.clone());
+}
+
+/// What the program hears of a call to `path` of `authority`.
+fn fault(refusal: Refusal<'_>, authority: &str, path: &str) -> ProxyError {
+    let authority = authority.to_owned();
+    match refusal {
+        Refusal::Head(bad) => bad.into(),
+        Refusal::Tunnel => ProxyError::Tunnel { authority },
+        Refusal::Https => {
+            let advice = "call http://, not https://: the connection between sidecars is encrypted";
+            ProxyError::BadRequest(advice.into())
+        }
+        Refusal::NoService => ProxyError::NoService { authority },
+        Refusal::NotObeyed => ProxyError::NoConfiguration { of: authority, why: NOT_OBEYED },
+        Refusal::NoRoute => ProxyError::NoRoute { authority, path: path.to_owned() },
+        Refusal::LastHop => ProxyError::NoTrace,
+        Refusal::RouteAnswers { route, status } => {
+            ProxyError::RouteAnswers { authority, route: route.to_string(), status }
+        }
+        Refusal::MissingBackend { backend, status } => {
+            ProxyError::MissingBackend { authority, backend: backend.to_string(), status }
+        }
+        Refusal::NoEndpoint(backend) => ProxyError::NoEndpoint { backend: backend.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::head::BadHead;
+
+    #[test]
+    fn what_people_hear_is_what_machines_know() {
+        let name = Arc::from("cart.shop:80");
+        let every = [
+            Refusal::Head(BadHead::NoHost),
+            Refusal::Head(BadHead::Coding),
+            Refusal::Tunnel,
+            Refusal::Https,
+            Refusal::NoService,
+            Refusal::NotObeyed,
+            Refusal::NoRoute,
+            Refusal::LastHop,
+            Refusal::RouteAnswers { route: &name, status: 500 },
+            Refusal::MissingBackend { backend: &name, status: 404 },
+            Refusal::NoEndpoint(&name),
+        ];
+        for refusal in every {
+            assert_eq!(fault(refusal, &name, "/").reason(), refusal.reason(), "{refusal:?}");
+        }
+    }
 }

@@ -1,27 +1,9 @@
-//! Whom a request means: which service bears the name of its host.
+//! Whom a tunnel is to lead to.
 
 use crate::{
     config::authority::canonical,
-    message::{
-        Method, Request, Version,
-        error::ProxyError,
-        head::{self, BadHead},
-    },
+    message::{Request, Version, error::ProxyError},
 };
-
-/// The canonical authority of the service that a request means.
-pub fn authority(request: &Request, namespace: &str) -> Result<String, ProxyError> {
-    let uri = request.uri();
-    if request.method() == Method::CONNECT {
-        return Err(ProxyError::Tunnel { authority: uri.to_string() });
-    }
-    let host = head::read(request)?.ok_or(BadHead::NoHost)?;
-    if uri.scheme_str().is_some_and(|scheme| scheme == "https") {
-        let advice = "call http://, not https://: the connection between sidecars is encrypted";
-        return Err(ProxyError::BadRequest(advice.into()));
-    }
-    canonical(host, namespace).ok_or_else(|| ProxyError::NoService { authority: host.to_owned() })
-}
 
 /// The port of what is encrypted from end to end: nothing could be routed or judged there.
 const HTTPS: u16 = 443;

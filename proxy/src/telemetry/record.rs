@@ -17,7 +17,7 @@ enum Side {
     /// A caller's.
     Inbound,
     /// The program's: which service it called, and which backend was chosen.
-    Outbound { service: Option<String>, backend: Option<Arc<str>> },
+    Outbound { service: Option<Arc<str>>, backend: Option<Arc<str>> },
 }
 
 impl Record {
@@ -34,9 +34,9 @@ impl Record {
 
     /// It calls this service, which exists: names that are no resource's are no labels, for the program could make up any
     /// number of them.
-    pub fn calls(&mut self, authority: &str) {
+    pub fn calls(&mut self, authority: Arc<str>) {
         if let Side::Outbound { service, .. } = &mut self.side {
-            *service = Some(authority.to_owned());
+            *service = Some(authority);
         }
     }
 

@@ -18,6 +18,7 @@ use sluice_proxy::{
         demand::Demand,
     },
     exchange::{
+        Exchange,
         burden::{Burden, Owner},
         upstream::{self, Upstream},
     },
@@ -25,7 +26,7 @@ use sluice_proxy::{
     http::ServerSettings,
     identity::credentials::Credentials,
     inbound::{Inbound, callers::Callers},
-    outbound::{Outbound, aside::Aside},
+    outbound::Outbound,
     telemetry::metrics::Metrics,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -111,13 +112,14 @@ impl Sidecar {
         let burden = Arc::new(Burden::new(bounds.memory, bounds.requests));
         let (ledger, carried) = (burden.ledger().clone(), burden.clone());
         let upstream = Arc::new(Upstream::new(identity.clone(), metrics.clone(), ledger, bounds.upstream));
+        let exchange = Arc::new(Exchange::new(upstream, burden));
         let draining = watch::Sender::new(false);
         let in_flight = Gate::new(bounds.requests);
         let calls = Calls::default();
         let inbound = Inbound {
             config: config.clone(),
             identity: identity.clone(),
-            upstream: upstream.clone(),
+            exchange: exchange.clone(),
             place: 0,
             program: Arc::new(Published::new(Program {
                 address: program,
@@ -128,7 +130,6 @@ impl Sidecar {
             workload: workload.into(),
             metrics: metrics.clone(),
             settings: bounds.settings,
-            burden: burden.clone(),
             in_flight: in_flight.clone(),
             calls: calls.clone(),
             callers: Callers::new(bounds.connections),
@@ -138,18 +139,16 @@ impl Sidecar {
         let outbound = Outbound {
             config: config.clone(),
             demand: demand.clone(),
-            upstream,
+            exchange,
             namespace: namespace.into(),
             metrics: metrics.clone(),
             settings: bounds.settings,
             patience: bounds.patience,
-            portion: burden.portion(Owner::Program),
-            burden,
+            portion: carried.portion(Owner::Program),
             users: Users::any(),
             in_flight: Gate::new(bounds.requests),
             connections: Gate::new(1000),
             draining: draining.subscribe(),
-            aside: Aside::default(),
             told: AtomicBool::new(false),
         };
         let listen = async || {

@@ -16,15 +16,15 @@ use crate::{
     config::cluster::Security,
     http::{Pings, SendFailure},
     identity::credentials::Credentials,
-    message::{HeaderName, HeaderValue, Replay, Request, Response, Uri, Version, header, headers, upgrade},
+    message::{
+        HeaderValue, Replay, Request, Response, Uri, Version, header,
+        headers::{self, UNTOUCHED},
+        upgrade,
+    },
     telemetry::metrics::Metrics,
 };
 
 pub use failure::{ConnectFault, Failure, Untouched};
-
-/// What a sidecar says to the one that called it, when nobody did anything with the request: it may go elsewhere. It is
-/// believed of who has proved to be of the mesh, and goes no further than from one sidecar to the next.
-pub const UNTOUCHED: HeaderName = HeaderName::from_static("sluice-untouched");
 
 /// How often a request is sent once more to the same target.
 const RESENDS: u32 = 2;

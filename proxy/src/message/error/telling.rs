@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{Denial, ProxyError};
-use crate::message::{Body, HeaderValue, Response, StatusCode, header};
+use crate::message::{Body, HeaderValue, Response, StatusCode, header, headers::UNTOUCHED};
 
 /// How much a caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audience {
     /// It may hear why. Who has not proved an identity hears the status alone.
     pub trusted: bool,
+    /// It is a sidecar: where nothing was done with its request, it can go elsewhere, and takes that out.
+    pub sidecar: bool,
     /// It speaks gRPC.
     pub grpc: bool,
 }
@@ -21,6 +23,9 @@ impl ProxyError {
         let mut response = Response::default();
         let headers = response.headers_mut();
         headers.insert("proxy-status", HeaderValue::from_static(self.reason().proxy_status()));
+        if audience.sidecar && self.reason().is_untouched() {
+            headers.insert(UNTOUCHED, HeaderValue::from_static("1"));
+        }
         if audience.grpc {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             headers.insert("grpc-status", HeaderValue::from(grpc_status(self.reason().status())));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{telling::percent_encode, *};
 
-const TRUSTED: Audience = Audience { trusted: true, grpc: false };
+const TRUSTED: Audience = Audience { trusted: true, sidecar: false, grpc: false };
 
 fn every_error() -> Vec<(ProxyError, u16, u16, &'static str)> {
     let whom = || "the program of shop/cart".to_owned();
@@ -75,10 +75,10 @@ fn every_error_has_its_status_in_both_tongues() {
 #[test]
 fn who_has_proved_nothing_is_told_nothing() {
     for (error, ..) in every_error() {
-        let response = error.respond(Audience { trusted: false, grpc: false });
+        let response = error.respond(Audience { trusted: false, sidecar: false, grpc: false });
         assert!(http_body::Body::is_end_stream(response.body()), "{error}");
         assert!(!response.headers().contains_key("content-type"), "{error}");
-        let response = error.respond(Audience { trusted: false, grpc: true });
+        let response = error.respond(Audience { trusted: false, sidecar: false, grpc: true });
         assert!(!response.headers().contains_key("grpc-message"), "{error}");
     }
 }
