@@ -7,6 +7,7 @@
 //! - [`control`]: the control plane; [`identity`]: who we are; [`host`]: the machine and the program
 //! - [`config`]: what is in force, and what it means for a request; pure
 //! - [`net`], [`http`]: connections; [`message`]: what passes over them, and what a sidecar says itself
+//! - [`tcp`]: what is not HTTP, as bytes
 //! - [`inbound`], [`outbound`]: the two doors; [`exchange`]: what is between them; [`telemetry`]: what is known afterwards
 //! - [`base`]: words and tools that everybody uses
 
@@ -23,4 +24,5 @@ pub mod inbound;
 pub mod message;
 pub mod net;
 pub mod outbound;
+pub mod tcp;
 pub mod telemetry;

@@ -3,6 +3,9 @@
 mod admin;
 mod anchors;
 mod answers;
+mod bytes;
+mod bytes_decode;
+mod bytes_doors;
 mod crowds;
 mod data_path;
 mod decode;

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,9 +18,10 @@ use sluice_proxy::{
         Answer, Config, Snapshot,
         cluster::Security,
         decide::{Decision, Program, To, inbound, outbound},
-        inbound::{Judgement, Listener, Verdict},
+        inbound::{Entrance, Judgement, Verdict},
         snapshot::backend::Known,
         split::Turn,
+        turns::Turns,
     },
     control::xds::{
         decode::{Decoded, Limits, decode},
@@ -125,11 +126,14 @@ struct Place<'a> {
     port: u16,
 }
 
+/// Where all calls come from.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A whole mesh, as seen by everybody in it at once.
 struct World {
     config: Snapshot,
     /// By `namespace/name:port`.
-    doors: BTreeMap<String, Arc<Listener>>,
+    doors: BTreeMap<String, Entrance>,
     workloads: BTreeMap<String, Workload>,
 }
 
@@ -174,12 +178,19 @@ impl World {
             world.hold(&mut config, &name, decoded.unwrap_or_else(|fault| panic!("{name}: {fault}")));
         }
         // All that there is has been told: what is unknown does not exist.
-        let tables = config.routes.values().filter_map(|answer| match answer {
-            Answer::Held(table) => Some(table.clone()),
-            Answer::Absent | Answer::Refused => None,
-        });
-        for backend in tables.collect::<Vec<_>>().iter().flat_map(|table| &table.backends) {
-            config.clusters.entry(backend.clone()).or_insert(Answer::Absent);
+        let mut named: Vec<Arc<str>> = Vec::new();
+        for answer in config.routes.values() {
+            if let Answer::Held(table) = answer {
+                named.extend(table.backends.iter().cloned());
+            }
+        }
+        for answer in config.services.values() {
+            if let Answer::Held(service) = answer {
+                named.extend(service.backends().iter().cloned());
+            }
+        }
+        for backend in named {
+            config.clusters.entry(backend).or_insert(Answer::Absent);
         }
         world.config = Snapshot::of(Arc::new(config), &Snapshot::default(), || 0);
         let mesh = fs::read_to_string(scenario.join("mesh.yaml")).unwrap();
@@ -213,8 +224,11 @@ impl World {
         let mut turns: BTreeMap<String, u64> = BTreeMap::new();
         for turn in 0..call.times {
             let caller = self.workloads.get(&call.from).and_then(|workload| workload.identity.clone());
-            match call.to.strip_prefix("http://") {
-                None => self.arrive(self.named(&call.to), caller.as_ref(), call, &mut came),
+            match call.service() {
+                None => {
+                    let place = self.named(call.to.strip_prefix("tcp:").unwrap_or(&call.to));
+                    self.arrive(place, caller.as_ref(), call, &mut came);
+                }
                 Some(authority) => {
                     let namespace = call.from.split('/').next().unwrap();
                     match self.send(call, authority, namespace, turn, &mut turns) {
@@ -242,7 +256,10 @@ impl World {
         let authority = outbound::called(&head, namespace).map_err(status)?;
         let authority = authority.map_err(|_| status(outbound::Refusal::NoService))?;
         let found = self.config.service(&authority).or(Some(&Answer::Absent));
-        let way = match outbound::decide(found, &head, |_| Turn { number: turn, seed: 0 }) {
+        let draw = |_: &Arc<Turns>| Turn { number: turn, seed: 0 };
+        let decision =
+            if call.is_of_bytes() { outbound::connect(found, draw) } else { outbound::decide(found, &head, draw) };
+        let way = match decision {
             Decision::Go(way) => way,
             Decision::Answer(refusal) => return Err(status(refusal)),
             Decision::Untold => panic!("{authority} leads to what was not told"),
@@ -288,24 +305,32 @@ impl World {
             *came.reaches.entry(reached.to_owned()).or_default() += 1;
             return;
         };
-        let is_open = if caller.is_some() { door.mutual_tls.is_some() } else { door.plaintext.is_some() };
-        if !is_open {
-            came.connection = Some("refused".into());
-            return;
-        }
-        let request = call.request("program");
-        let program = Program { of: workload.into(), address: "127.0.0.1:1".parse().unwrap() };
-        let asker = inbound::Caller { peer: caller, remote: "127.0.0.1".parse().unwrap() };
-        let decided = inbound::decide(Some(door), &Head::of(&request), asker, Some(program));
-        let status = match decided.decision {
-            Decision::Go(_) => None,
-            Decision::Answer(refusal) => Some(refusal.reason().status().as_u16()),
-            Decision::Untold => panic!("the door is known"),
+        let judgement = match door {
+            Entrance::Bytes(door) if call.is_of_bytes() => match door.door(caller.is_some()) {
+                Some(door) => Some(door.judge(caller, HERE)),
+                None => return came.connection = Some("refused".into()),
+            },
+            Entrance::Requests(door) if !call.is_of_bytes() => {
+                if door.door(caller.is_some()).is_none() {
+                    return came.connection = Some("refused".into());
+                }
+                let request = call.request("program");
+                let program = Program { of: workload.into(), address: (HERE, 1).into() };
+                let asker = inbound::Caller { peer: caller, remote: HERE };
+                let decided = inbound::decide(Some(door), &Head::of(&request), asker, Some(program));
+                let status = match decided.decision {
+                    Decision::Go(_) => None,
+                    Decision::Answer(refusal) => Some(refusal.reason().status().as_u16()),
+                    Decision::Untold => panic!("the door is known"),
+                };
+                if let Some(status) = status {
+                    *came.answers.entry(status).or_default() += 1;
+                }
+                decided.judgement
+            }
+            _ => panic!("{whole} carries something else"),
         };
-        if let Some(status) = status {
-            *came.answers.entry(status).or_default() += 1;
-        }
-        let Some(Judgement { verdict, audit }) = decided.judgement else { return };
+        let Some(Judgement { verdict, audit }) = judgement else { return };
         came.audit = audit.map(|verdict| if verdict.passes() { "allowed".into() } else { "denied".into() });
         match verdict {
             Verdict::Allowed(rule) => {
@@ -315,10 +340,23 @@ impl World {
             Verdict::Denied(rule) => came.rule = Some(rule.to_string()),
             Verdict::NoRule { closed_by } => came.closed_by = Some(closed_by.iter().map(ToString::to_string).collect()),
         }
+        if call.is_of_bytes() && !verdict.passes() {
+            came.connection = Some("cut".into());
+        }
     }
 }
 
 impl Call {
+    /// Whether it is a connection of bytes, rather than a request.
+    fn is_of_bytes(&self) -> bool {
+        self.to.starts_with("tcp:")
+    }
+
+    /// The service that it calls by name; none: it calls a workload directly.
+    fn service(&self) -> Option<&str> {
+        self.to.strip_prefix("http://").or_else(|| self.to.strip_prefix("tcp://"))
+    }
+
     /// The request that it makes, of the program behind `host`.
     fn request(&self, host: &str) -> Request {
         let request = http::Request::builder().method(&*self.method).uri(&self.path).header("host", host);

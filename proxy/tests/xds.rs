@@ -88,6 +88,7 @@ fn way(config: Arc<Config>) -> &'static str {
             Way::Refused => "its routes are refused",
             Way::Http(routes) if routes.is_empty() => "it has no routes",
             Way::Http(_) => "it has routes",
+            Way::Bytes(_) => "it carries bytes",
         },
     }
 }

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { readDuration, readLabel, readLimit, readName, readPort, readTarget, readTimeout } from './arguments.js';
+import {
+  readDuration,
+  readForward,
+  readLabel,
+  readLimit,
+  readName,
+  readPort,
+  readTarget,
+  readTimeout,
+} from './arguments.js';
 
 describe('labels', () => {
   it('are collected', () => {
@@ -29,6 +38,20 @@ describe('ports', () => {
 
   it.each(['', '0', '65536', '80x', '-1', 'http=', 'http', '=80', 'HTTP=80', 'a=b=1'])('refuses "%s"', (text) =>
     expect(() => readPort(text)).toThrow(/must be/),
+  );
+});
+
+describe('forwarded ports', () => {
+  it('are collected', () => {
+    expect(readForward('16379=cache.shop:6379', readForward('15432=db:5432'))).toEqual([
+      { port: 15_432, to: 'db:5432' },
+      { port: 16_379, to: 'cache.shop:6379' },
+    ]);
+  });
+
+  it.each(['', '15432', '0=db:5432', '15432=db', '15432=db:0', '15432=10.0.0.1:5432', '1=Db:2', '1=a.b.c:2', 'x=db:1'])(
+    'refuses "%s"',
+    (text) => expect(() => readForward(text)).toThrow(/must be/),
   );
 });
 

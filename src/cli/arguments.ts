@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { parseDuration } from '../model/duration.js';
 import { isDnsLabel, isLabelKey, isLabelValue, isPortName, SERVICE_LABEL, type Labels } from '../model/names.js';
 import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
-import type { AppPort } from './run-plan.js';
+import type { AppPort, Forward } from './run-plan.js';
 
 const refuse = (sentence: string): never => {
   throw new InvalidArgumentError(sentence);
@@ -47,6 +47,18 @@ export function readPort(text: string, ports: readonly AppPort[] = []): readonly
         'The name of a port must be at most 15 of a-z, 0-9 and single "-" between them, with a letter among them.',
       );
 }
+
+/** One more `port=service:port`. */
+export function readForward(text: string, forwards: readonly Forward[] = []): readonly Forward[] {
+  const [, port = '0', host = '', servicePort = '0'] = /^(\d{1,5})=([^:=]+):(\d{1,5})$/.exec(text) ?? [];
+  const labels = host.split('.');
+  const isService = labels.length <= 2 && labels.every(isDnsLabel);
+  return isPort(port) && isPort(servicePort) && isService
+    ? [...forwards, { port: Number(port), to: `${host}:${Number(servicePort)}` }]
+    : refuse('It must be a port of this machine, and a service with its port: 15432=db:5432 or 15432=db.shop:5432.');
+}
+
+const isPort = (text: string): boolean => Number(text) >= 1 && Number(text) <= 65_535;
 
 export const readLimit = (text: string): number =>
   /^\d{1,9}$/.test(text) && Number(text) >= 1 ? Number(text) : refuse('It must be a whole number from 1.');

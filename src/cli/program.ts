@@ -4,6 +4,7 @@ import { DEFAULT_WAIT, LONGEST_WAIT } from '../model/wait.js';
 import {
   collect,
   readDuration,
+  readForward,
   readLabel,
   readLimit,
   readName,
@@ -114,6 +115,11 @@ function addRun(program: Command, env: Environment): void {
       'where others reach it, at its first port and then the next ones; by default free ports of 127.0.0.1',
     )
     .option('--outbound-listen <host:port>', 'where the program sends its calls; by default a free port of 127.0.0.1')
+    .option(
+      '--forward <port=service:port>',
+      'a port of 127.0.0.1 that leads to a TCP or TLS port of a service; may be repeated',
+      readForward,
+    )
     .option('--admin-listen <host:port>', 'health, metrics and configuration; by default a free port of 127.0.0.1')
     .option('--xds <host:port>', 'where configuration streams from; by default port 8444 of the control plane')
     .option('--join <host:port>', 'where to join; by default port 8445 of the control plane')
@@ -129,7 +135,8 @@ function addRun(program: Command, env: Environment): void {
 const RUN_EXAMPLE = `
 The program calls others by name, as http://cart.shop/, through the proxy that HTTP_PROXY names to it.
 
-  sluice run --service cart --namespace shop --port 9001 --label version=v1 -- node cart.js`;
+  sluice run --service cart --namespace shop --port 9001 --label version=v1 -- node cart.js
+  sluice run --name report --forward 15432=db:5432 -- psql -h 127.0.0.1 -p 15432`;
 
 function addApply(program: Command, env: Environment): void {
   const command = program

@@ -14,6 +14,7 @@ export interface RunOptions {
   readonly serviceAccount?: string;
   readonly label?: Labels;
   readonly port?: readonly AppPort[];
+  readonly forward?: readonly Forward[];
   readonly inboundListen?: string;
   readonly outboundListen?: string;
   readonly adminListen?: string;
@@ -27,6 +28,12 @@ export interface RunOptions {
 export interface AppPort {
   readonly name?: string;
   readonly port: number;
+}
+
+/** A port of loopback that leads to one service: `db:5432`, or `db.shop:5432`. */
+export interface Forward {
+  readonly port: number;
+  readonly to: string;
 }
 
 /** What is asked, and what is so. */
@@ -55,9 +62,12 @@ export interface RunPlan {
 /** The ports beside that of the API at which a server listens for sidecars. */
 const PORTS = { xds: 8444, join: 8445 } as const;
 
+/** As many as a sidecar takes. */
+const MAX_FORWARDS = 64;
+
 /** What the sidecar reads of its environment that a person may set: the rest is this command's to say. */
 const OF_THE_SIDECAR =
-  /^SLUICE_(ADVERTISE_ADDRESS|START_TIMEOUT|DRAIN_TIMEOUT|LOG|MAX_[A-Z_]+|INBOUND_LISTEN|OUTBOUND_LISTEN|ADMIN_LISTEN)$/;
+  /^SLUICE_(ADVERTISE_ADDRESS|START_TIMEOUT|DRAIN_TIMEOUT|LOG|MAX_[A-Z_]+|FORWARD|INBOUND_LISTEN|OUTBOUND_LISTEN|ADMIN_LISTEN)$/;
 /** What a client reads, what a server reads, and what a sidecar gives its program: none of it means anything here. */
 const OF_OTHERS: readonly string[] = [
   ...Object.values(CLIENT_VARIABLES),
@@ -74,7 +84,7 @@ export function planRun({ options, command, settings, env, hostname }: RunReques
     ...tokenFaults(options),
   ];
   if (faults.length > 0) return faults;
-  const { namespace, service, port: ports = [], label } = options;
+  const { namespace, service, port: ports = [], forward: forwards = [], label } = options;
   const base = service ?? options.name ?? nameOfCommand(command);
   const name = options.name ?? `${shortened(base)}-${fingerprint(`${hostname}:${ports[0]?.port ?? ''}`)}`;
   const stateDir = resolve(options.stateDir ?? join(settings.home, 'workloads', namespace, name));
@@ -85,6 +95,7 @@ export function planRun({ options, command, settings, env, hostname }: RunReques
     SLUICE_XDS_ADDR: options.xds ?? `${settings.url.hostname}:${PORTS.xds}`,
     SLUICE_JOIN_ADDR: options.join ?? `${settings.url.hostname}:${PORTS.join}`,
     SLUICE_APP_PORT: ports.length === 0 ? undefined : ports.map(printPort).join(','),
+    SLUICE_FORWARD: forwards.length === 0 ? undefined : forwards.map(({ port, to }) => `${port}=${to}`).join(','),
     SLUICE_INBOUND_LISTEN: options.inboundListen,
     SLUICE_OUTBOUND_LISTEN: options.outboundListen,
     SLUICE_ADMIN_LISTEN: options.adminListen,
@@ -129,12 +140,14 @@ function nameFaults({ service, name }: RunOptions, command: readonly string[]): 
   return ['give --service, or --name for a program that is only a caller'];
 }
 
-function portFaults({ port: ports = [] }: RunOptions): string[] {
+function portFaults({ port: ports = [], forward: forwards = [] }: RunOptions): string[] {
   const isDouble = (values: readonly unknown[]): boolean => new Set(values).size < values.length;
   const faults: string[] = [];
   if (ports.length > MAX_WORKLOAD_PORTS) faults.push(`--port may be given ${MAX_WORKLOAD_PORTS} times at most`);
   if (isDouble(ports.map(({ port }) => port))) faults.push('--port names a port twice');
   if (isDouble(ports.flatMap(({ name }) => name ?? []))) faults.push('--port gives one name to two ports');
+  if (forwards.length > MAX_FORWARDS) faults.push(`--forward may be given ${MAX_FORWARDS} times at most`);
+  if (isDouble(forwards.map(({ port }) => port))) faults.push('--forward says a port twice');
   return faults;
 }
 

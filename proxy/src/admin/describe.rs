@@ -1,16 +1,17 @@
 //! What is in force, in words that people can read. No secrets: there are none in a configuration, and of the identity
 //! only the name and the end are told.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     config::{
         Answer, Answers, Config,
+        bytes::BytesDoor,
         cluster::{Cluster, Endpoints, Health, Proof, Protocol, Security},
-        inbound::{Door, Listener},
-        route::{Action, PathMatch, Route, RouteTable},
+        inbound::{Door, Entrance, Guard},
+        route::{Action, Leads, PathMatch, Route, RouteTable, ServiceListener},
         rules::{IdentityMatch, Permission, Principal, Rules},
     },
     control::xds::report::Report,
@@ -24,8 +25,8 @@ pub fn everything(identity: Option<&Credentials>, program: &Value, config: &Conf
         "identity": identity.map(who),
         "program": program,
         "controlPlane": report,
-        "inbound": config.inbound.iter().flatten().map(|listener| inbound(listener)).collect::<Vec<_>>(),
-        "services": answers(&config.services, |service| json!({ "routes": service.route_table })),
+        "inbound": config.inbound.iter().flatten().map(inbound).collect::<Vec<_>>(),
+        "services": answers(&config.services, service),
         "routes": answers(&config.routes, routes),
         "clusters": answers(&config.clusters, cluster),
         "endpoints": answers(&config.endpoints, endpoints),
@@ -52,22 +53,35 @@ fn answers<T>(answers: &Answers<T>, describe: impl Fn(&T) -> Value) -> Value {
     answers.iter().map(|(name, answer)| (name.to_string(), describe(answer))).collect::<Map<_, _>>().into()
 }
 
-fn inbound(listener: &Listener) -> Value {
-    json!({
-        "name": listener.name,
-        "mutualTls": listener.mutual_tls.as_deref().map(door),
-        "plaintext": listener.plaintext.as_deref().map(door),
-    })
+fn inbound(entrance: &Entrance) -> Value {
+    let (carries, mutual_tls, plaintext) = match entrance {
+        Entrance::Requests(listener) => {
+            ("requests", listener.mutual_tls.as_deref().map(door), listener.plaintext.as_deref().map(door))
+        }
+        Entrance::Bytes(listener) => {
+            ("bytes", listener.mutual_tls.as_deref().map(bytes_door), listener.plaintext.as_deref().map(bytes_door))
+        }
+    };
+    json!({ "name": entrance.name(), "carries": carries, "mutualTls": mutual_tls, "plaintext": plaintext })
 }
 
 fn door(door: &Door) -> Value {
+    let mut shown = guard(&door.guard, door.idle_timeout);
+    shown["normalisesPaths"] = door.normalise_paths.into();
+    shown
+}
+
+fn bytes_door(door: &BytesDoor) -> Value {
+    guard(&door.guard, door.idle_timeout)
+}
+
+fn guard(guard: &Guard, idle_timeout: Option<Duration>) -> Value {
     json!({
-        "deny": rules(&door.guard.deny),
-        "allow": rules(&door.guard.allow),
-        "auditedDeny": door.guard.audited_deny.as_ref().map(rules),
-        "auditedAllow": door.guard.audited_allow.as_ref().map(rules),
-        "normalisesPaths": door.normalise_paths,
-        "idleTimeoutSeconds": door.idle_timeout.map(|timeout| timeout.as_secs()),
+        "deny": rules(&guard.deny),
+        "allow": rules(&guard.allow),
+        "auditedDeny": guard.audited_deny.as_ref().map(rules),
+        "auditedAllow": guard.audited_allow.as_ref().map(rules),
+        "idleTimeoutSeconds": idle_timeout.map(|timeout| timeout.as_secs()),
     })
 }
 
@@ -117,6 +131,13 @@ fn path(matcher: &PathMatch) -> String {
     }
 }
 
+fn service(service: &ServiceListener) -> Value {
+    match &service.leads {
+        Leads::Requests(table) => json!({ "routes": table }),
+        Leads::Bytes { route: way, .. } => json!({ "bytes": route(way) }),
+    }
+}
+
 fn routes(table: &RouteTable) -> Value {
     let hosts = table.hosts.iter().map(|(host, routes)| (host.to_string(), routes.iter().map(|r| route(r)).collect()));
     hosts.collect::<Map<_, _>>().into()
@@ -143,7 +164,7 @@ fn cluster(cluster: &Cluster) -> Value {
         "endpoints": cluster.endpoints,
         "mutualTls": mutual,
         "identities": identities,
-        "protocol": match cluster.protocol { Protocol::AsCalled => "as called", Protocol::Http2 => "HTTP/2" },
+        "protocol": match cluster.protocol { Protocol::AsCalled => "as called", Protocol::Http2 => "HTTP/2", Protocol::Bytes => "bytes" },
         "connectTimeoutMs": u64::try_from(cluster.connect_timeout.as_millis()).unwrap_or(u64::MAX),
     })
 }

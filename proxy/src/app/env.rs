@@ -1,5 +1,9 @@
 //! The settings: name, default, meaning. Read once, from whatever is handed in, and passed on as values.
 
+mod forward;
+
+pub use forward::Forward;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -41,7 +45,9 @@ pub struct Settings {
     pub advertise_address: IpAddr,
     /// Where the program's calls are listened to.
     pub outbound_listen: SocketAddr,
-    /// Whose calls are taken on both of these.
+    /// Ports of loopback, each of which leads to one service.
+    pub forward: Vec<Forward>,
+    /// Whose calls are taken on all of these.
     pub local_users: Wish,
     /// Where people look.
     pub admin_listen: SocketAddr,
@@ -95,8 +101,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("SLUICE_ADVERTISE_ADDRESS", "", "the IP that callers are told; without it, that of SLUICE_INBOUND_LISTEN"),
     setting("SLUICE_OUTBOUND_LISTEN", "127.0.0.1:0", "where the program's calls are listened to; loopback only"),
+    setting(
+        "SLUICE_FORWARD",
+        "",
+        "ports of loopback that lead to services of TCP or TLS, as 15432=db:5432,16379=cache.shop:6379",
+    ),
     setting("SLUICE_ADMIN_LISTEN", "127.0.0.1:0", "where /livez, /readyz, /config and /metrics are; loopback only"),
-    setting("SLUICE_LOCAL_USERS", "", "whose calls those two take: any, or own and user ids, like own,1000"),
+    setting("SLUICE_LOCAL_USERS", "", "whose calls these take: any, or own and user ids, like own,1000"),
     setting("SLUICE_START_TIMEOUT", "60s", "how long to wait for identity and first configuration"),
     setting("SLUICE_DRAIN_TIMEOUT", "30s", "how long ending may take"),
     setting("SLUICE_LOG", "info", "error, warn, info, debug or trace"),
@@ -158,6 +169,7 @@ impl Settings {
             inbound_listen,
             advertise_address: advertised.unwrap_or(inbound_listen.ip()),
             outbound_listen: reader.loopback("SLUICE_OUTBOUND_LISTEN"),
+            forward: reader.forward("SLUICE_FORWARD"),
             admin_listen: reader.loopback("SLUICE_ADMIN_LISTEN"),
             local_users: reader.optional("SLUICE_LOCAL_USERS", "any, own or user ids").unwrap_or(Wish::Unsaid),
             start_timeout: reader.duration("SLUICE_START_TIMEOUT"),
@@ -234,6 +246,17 @@ impl Reader {
         }
         AppPort::read_all(&text).unwrap_or_else(|what| {
             self.fault(name, &format!("{text:?} {what}"));
+            Vec::new()
+        })
+    }
+
+    fn forward(&mut self, name: &str) -> Vec<Forward> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Vec::new();
+        }
+        Forward::read_all(&text).unwrap_or_else(|what| {
+            self.fault(name, &what);
             Vec::new()
         })
     }

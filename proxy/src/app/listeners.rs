@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
-    app::env::Settings,
+    app::env::{Forward, Settings},
     host::{durable, program::AppPort, state_dir::StateDir},
 };
 
@@ -20,6 +20,8 @@ pub struct Listeners {
     pub inbound: Vec<TcpListener>,
     /// For the program's calls.
     pub outbound: TcpListener,
+    /// For those to one service each, in the order of the settings.
+    pub forward: Vec<TcpListener>,
     /// For people.
     pub admin: TcpListener,
 }
@@ -67,15 +69,21 @@ impl Listeners {
                 place.set_port(place.port().wrapping_add(1));
             }
         }
+        let mut forward = Vec::new();
+        for Forward { port, .. } in &settings.forward {
+            let place = SocketAddr::new(settings.outbound_listen.ip(), *port);
+            forward.push(bind("SLUICE_FORWARD", place, None).await?);
+        }
         Ok(Self {
             inbound,
+            forward,
             outbound: bind("SLUICE_OUTBOUND_LISTEN", settings.outbound_listen, before.map(|before| before.outbound))
                 .await?,
             admin: bind("SLUICE_ADMIN_LISTEN", settings.admin_listen, before.map(|before| before.admin)).await?,
         })
     }
 
-    /// Where they are, of a program with these ports.
+    /// Where those are that nobody has chosen, of a program with these ports.
     pub fn addresses(&self, app_ports: &[AppPort]) -> io::Result<Addresses> {
         let inbound = app_ports.iter().zip(&self.inbound).map(|(app, listener)| Ok((app.port, listener.local_addr()?)));
         Ok(Addresses {

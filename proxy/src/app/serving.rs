@@ -12,7 +12,7 @@ use std::{
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    app::env::Settings,
+    app::env::{Forward, Settings},
     base::{gate::Gate, published::Published, worker::Worker},
     control::{registration::Workload, xds::client::Outlook},
     exchange::{
@@ -79,12 +79,19 @@ impl Serving {
     }
 
     /// Takes the program's calls.
-    pub(super) fn open_outbound(&self, settings: &Settings, users: Users, listener: TcpListener) -> io::Result<()> {
-        let Common { outlook, metrics, workload, .. } = &self.common;
+    pub(super) fn open_outbound(
+        &self,
+        settings: &Settings,
+        users: Users,
+        listener: TcpListener,
+        forward: Vec<TcpListener>,
+    ) -> io::Result<()> {
+        let Common { identity, outlook, metrics, workload } = &self.common;
         let outbound = Outbound {
             config: outlook.config.clone(),
             demand: outlook.demand.clone(),
             exchange: self.exchange.clone(),
+            identity: identity.clone(),
             namespace: workload.namespace.as_str().into(),
             metrics: metrics.clone(),
             settings: ServerSettings::default(),
@@ -96,16 +103,23 @@ impl Serving {
             draining: self.outbound_draining.subscribe(),
             told: AtomicBool::new(false),
         };
+        let outbound = Arc::new(outbound);
+        for (Forward { to, .. }, listener) in settings.forward.iter().zip(forward) {
+            let listener = self.worker.adopt(listener)?;
+            let _inside = self.worker.enter();
+            tokio::spawn(outbound.clone().forward(listener, to.as_str().into()));
+        }
         let listener = self.worker.adopt(listener)?;
         let _inside = self.worker.enter();
-        tokio::spawn(Arc::new(outbound).run(listener));
+        tokio::spawn(outbound.run(listener));
         Ok(())
     }
 
-    /// Takes calls for the program at its port in `place`.
+    /// Takes calls for the program at its `port`, which is in `place`.
     pub(super) fn open_inbound(
         &self,
         place: usize,
+        port: u16,
         program: Arc<Published<Program>>,
         calls: Calls,
         listener: TcpListener,
@@ -116,6 +130,7 @@ impl Serving {
             identity: identity.clone(),
             exchange: self.exchange.clone(),
             place,
+            port,
             program,
             calls,
             workload: format!("{}/{}", workload.namespace, workload.name).into(),

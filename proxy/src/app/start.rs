@@ -109,14 +109,14 @@ impl Sidecar {
         let common =
             Common { identity: identity.clone(), outlook: outlook.clone(), metrics, workload: workload.clone() };
         let serving = Serving::new(settings, common)?;
-        serving.open_outbound(settings, users.clone(), listeners.outbound)?;
+        serving.open_outbound(settings, users.clone(), listeners.outbound, listeners.forward)?;
         let all_doors =
-            outlook.config.find(|config| (0..doors.len()).all(|at| config.door(at).is_some()).then_some(()));
+            outlook.config.find(|config| (0..doors.len()).all(|at| config.entrance(at).is_some()).then_some(()));
         timeout_at(deadline, all_doors)
             .await
             .map_err(|_| StartError::NoConfiguration { workload: name.clone(), limit: settings.start_timeout })?;
         for (place, (listener, (sought, calls))) in listeners.inbound.into_iter().zip(callable).enumerate() {
-            serving.open_inbound(place, sought.program, calls, listener)?;
+            serving.open_inbound(place, sought.port, sought.program, calls, listener)?;
         }
         Ok(Self {
             identity,

@@ -35,13 +35,15 @@ pub enum Security {
     MutualTls(Arc<[SpiffeId]>),
 }
 
-/// The version of HTTP that an endpoint is spoken to.
+/// What an endpoint is spoken to: a version of HTTP, or nothing that this proxy knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// The version in which the call came.
     AsCalled,
     /// Always HTTP/2.
     Http2,
+    /// Bytes, whatever they mean.
+    Bytes,
 }
 
 /// Whether calls are sent to a place.

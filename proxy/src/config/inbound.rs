@@ -3,21 +3,31 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
+    bytes::BytesDoor,
     fold::fold,
     path::{BadPath, NormalPath},
     rules::{Call, Reading, RuleName, Rules},
 };
 use crate::base::spiffe::SpiffeId;
 
+/// What guards one port of a workload's program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// Requests come in there, and each is judged.
+    Requests(Arc<Listener>),
+    /// Bytes come in there, and who connects is judged.
+    Bytes(Arc<Listener<BytesDoor>>),
+}
+
 /// The door to one port of a workload's program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
+pub struct Listener<D = Door> {
     /// What guards it: `inbound/<namespace>/<name>:<port>`.
     pub name: Arc<str>,
     /// For callers that prove an identity by mutual TLS; none: they are not listened to.
-    pub mutual_tls: Option<Arc<Door>>,
+    pub mutual_tls: Option<Arc<D>>,
     /// For callers that prove nothing; none: they are not listened to.
-    pub plaintext: Option<Arc<Door>>,
+    pub plaintext: Option<Arc<D>>,
 }
 
 /// How the requests of one transport are treated.
@@ -141,12 +151,33 @@ pub struct Judged<'a> {
     pub path: String,
 }
 
-impl Listener {
+impl<D> Listener<D> {
+    /// The door for callers who have proved who they are, or for those who have not; none: they are not listened to.
+    pub fn door(&self, proven: bool) -> Option<&Arc<D>> {
+        if proven { self.mutual_tls.as_ref() } else { self.plaintext.as_ref() }
+    }
+
+    fn doors(&self) -> impl Iterator<Item = &D> {
+        [&self.mutual_tls, &self.plaintext].into_iter().flatten().map(AsRef::as_ref)
+    }
+}
+
+impl Entrance {
+    /// What guards it: `inbound/<namespace>/<name>:<port>`.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Requests(listener) => &listener.name,
+            Self::Bytes(listener) => &listener.name,
+        }
+    }
+
     /// The names of all rules of its doors.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
-        let doors = [&self.mutual_tls, &self.plaintext].into_iter().flatten();
-        let guards = doors.map(|door| &door.guard);
-        guards.flat_map(Guard::all).flat_map(Rules::all).map(|rule| rule.name.as_str())
+        let guards: Vec<&Guard> = match self {
+            Self::Requests(listener) => listener.doors().map(|door| &door.guard).collect(),
+            Self::Bytes(listener) => listener.doors().map(|door| &door.guard).collect(),
+        };
+        guards.into_iter().flat_map(Guard::all).flat_map(Rules::all).map(|rule| rule.name.as_str())
     }
 }
 

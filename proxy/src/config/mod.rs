@@ -7,11 +7,13 @@
 //! - [`decide`]: what becomes of a request
 //! - [`snapshot`]: names resolved once per swap; [`turns`]: the counters that hang there
 //! - [`inbound`]: the listener before the program, and who may call it ([`rules`], [`path`], [`fold`])
+//! - [`bytes`]: the same for what is not HTTP
 //! - [`authority`]: what a caller may call a service
 //! - [`route`], [`split`]: where a call goes
 //! - [`cluster`]: what stands there, and how it is reached
 
 pub mod authority;
+pub mod bytes;
 pub mod cluster;
 pub mod decide;
 pub mod fold;
@@ -27,6 +29,7 @@ pub mod turns;
 use std::{collections::HashMap, sync::Arc};
 
 use cluster::{Cluster, Endpoints};
+use inbound::Entrance;
 use route::{RouteTable, ServiceListener};
 pub use snapshot::Snapshot;
 
@@ -58,7 +61,7 @@ pub type Answers<T> = HashMap<Arc<str>, Answer<T>>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// The doors to the program, in the order of its ports; none: nobody may come in there.
-    pub inbound: Vec<Option<Arc<inbound::Listener>>>,
+    pub inbound: Vec<Option<Entrance>>,
     /// By the authority that is called.
     pub services: Answers<ServiceListener>,
     /// By the name that a service's listener gives.

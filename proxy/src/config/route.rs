@@ -7,10 +7,34 @@ use super::split::Split;
 /// The way in to a service, as callers name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceListener {
-    /// The table that says where its calls go.
-    pub route_table: Arc<str>,
-    /// How long a request may stand still before it is given up; none: for ever.
+    /// Where its calls go.
+    pub leads: Leads,
+    /// How long a call may stand still before it is given up; none: for ever.
     pub idle_timeout: Option<Duration>,
+}
+
+/// Where the calls to a service go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// Request by request, as the table of this name says.
+    Requests(Arc<str>),
+    /// They are connections of which nothing else is known, and all go this way.
+    Bytes {
+        /// The way: there are no paths to tell them apart by.
+        route: Arc<Route>,
+        /// Every backend that it names.
+        backends: Vec<Arc<str>>,
+    },
+}
+
+impl ServiceListener {
+    /// The backends that it names by itself.
+    pub fn backends(&self) -> &[Arc<str>] {
+        match &self.leads {
+            Leads::Requests(_) => &[],
+            Leads::Bytes { backends, .. } => backends,
+        }
+    }
 }
 
 /// Where calls go, by the authority that was called.

@@ -167,6 +167,16 @@ impl Permission {
         }
     }
 
+    /// Whether the answer depends on what only a request has: a method, a path.
+    pub fn reads_request(&self) -> bool {
+        match self {
+            Self::Path(_) | Self::Method(_) => true,
+            Self::Anything => false,
+            Self::All(parts) | Self::OneOf(parts) => parts.iter().any(Self::reads_request),
+            Self::Not(other) => other.reads_request(),
+        }
+    }
+
     /// Whether the answer depends on the path of a call.
     pub fn reads_path(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@
 pub mod aside;
 pub mod burden;
 pub mod door;
-mod tries;
+pub mod tries;
 pub mod upstream;
 
 use std::sync::Arc;

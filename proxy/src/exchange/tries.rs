@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many endpoints are tried before a request is given up. Each only if nothing was done with it at the one before.
-const TRIES: usize = 3;
+pub const TRIES: usize = 3;
 
 /// How long the program may take to accept a connection.
 const PROGRAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -106,8 +106,8 @@ fn target(endpoint: &Endpoint, called_in: Version) -> Target {
     let version = match endpoint.speaks {
         Protocol::Http2 => Version::HTTP_2,
         Protocol::AsCalled if called_in == Version::HTTP_2 => Version::HTTP_2,
-        // HTTP/1.0 is spoken by the caller alone.
-        Protocol::AsCalled => Version::HTTP_11,
+        // HTTP/1.0 is spoken by the caller alone. To what carries bytes no request goes.
+        Protocol::AsCalled | Protocol::Bytes => Version::HTTP_11,
     };
     Target { address: endpoint.address, security: endpoint.identity.clone(), version }
 }

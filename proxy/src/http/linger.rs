@@ -39,6 +39,11 @@ impl<T> Linger<T> {
     pub fn new(inner: T) -> Self {
         Self { inner, farewell: None }
     }
+
+    /// It, to be closed in another way.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Linger<T> {

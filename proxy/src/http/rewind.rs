@@ -33,6 +33,13 @@ pub async fn read_ahead<T: AsyncRead + Unpin>(mut io: T) -> io::Result<Option<(R
     Ok(Some((Rewind { ahead: Bytes::copy_from_slice(&read[..count]), inner: io }, http2)))
 }
 
+impl<T> Rewind<T> {
+    /// The connection, and what was read ahead and nobody has taken.
+    pub fn into_parts(self) -> (T, Bytes) {
+        (self.inner, self.ahead)
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,

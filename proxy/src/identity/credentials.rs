@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::SystemTime,
 };
@@ -12,7 +13,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::Resumption,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
     server::{NoServerSessionStorage, danger::ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
     version::TLS13,
@@ -28,6 +29,8 @@ use super::{
 pub const HTTP_2: &[u8] = b"h2";
 /// ALPN ids (RFC 7301).
 pub const HTTP_1: &[u8] = b"http/1.1";
+/// Between sidecars: bytes, whatever they mean. No registry has it, and nobody else speaks it.
+pub const BYTES: &[u8] = b"sluice-tcp";
 
 /// A key, the chain that vouches for it, and whom it believes. DER.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,8 +70,10 @@ pub struct Credentials {
     pub material: Material,
     /// What the leaf says.
     pub leaf: Leaf,
-    /// For connections that are accepted.
+    /// For connections that are accepted, and carry requests.
     pub server: Arc<ServerConfig>,
+    /// For those that carry bytes.
+    pub server_of_bytes: Arc<ServerConfig>,
     callers: Arc<CallerVerifier>,
     anchors: Arc<RootCertStore>,
     anchors_mark: u64,
@@ -93,8 +98,11 @@ impl Credentials {
         server.alpn_protocols = vec![HTTP_2.into(), HTTP_1.into()];
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
+        let mut server_of_bytes = server.clone();
+        server_of_bytes.alpn_protocols = vec![BYTES.into()];
+        let (server, server_of_bytes) = (Arc::new(server), Arc::new(server_of_bytes));
         let anchors_mark = mark(&material.anchors);
-        Ok(Self { material, leaf, server: Arc::new(server), callers, anchors, anchors_mark, key })
+        Ok(Self { material, leaf, server, server_of_bytes, callers, anchors, anchors_mark, key })
     }
 
     /// The same for the same anchors, and for others, but for an accident that nobody lives to see, another.
@@ -149,6 +157,11 @@ fn client_builder(
     let verifier = ServerVerifier { anchors, expected, provider: provider().clone() };
     let builder = ClientConfig::builder_with_provider(provider().clone()).with_protocol_versions(&[&TLS13])?;
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+/// What a server is called in a handshake that names none: it is known by its certificate alone.
+pub fn server_name(ip: IpAddr) -> ServerName<'static> {
+    ServerName::IpAddress(ip.into())
 }
 
 fn finish(mut config: ClientConfig, protocol: &[u8]) -> Arc<ClientConfig> {

@@ -4,7 +4,8 @@
 use std::{io, sync::Arc};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
@@ -205,6 +206,9 @@ pub fn in_words(error: io::Error) -> io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(Error::InvalidCertificate(CertificateError::Other(OtherError(wrong)))) => {
             io::Error::other(wrong.to_string())
+        }
+        Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+            io::Error::other("the other side does not carry this protocol at that port (yet)")
         }
         _ => error,
     }

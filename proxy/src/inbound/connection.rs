@@ -19,6 +19,7 @@ use tracing::debug;
 use super::{Inbound, waiting::Place};
 use crate::{
     base::{published::Published, spiffe::SpiffeId, wall_clock::reached},
+    config::inbound::Entrance,
     exchange::burden::{Owner, Portion},
     http::serve_until,
     identity::{
@@ -28,10 +29,15 @@ use crate::{
         verify::refusal_reason,
     },
     net::accept::Counted,
+    tcp::stream::Stream,
 };
 
 /// How long a caller may take to prove itself.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a caller may say nothing where it may be one that waits for the program to speak first. It is known then as one who has
+/// proved nothing.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// How long a caller that has proved nothing may be connected and ask for nothing, at most.
 const IDLE_STRANGER: Duration = Duration::from_mins(1);
@@ -76,6 +82,44 @@ enum Greeting {
     Plaintext(TcpStream),
 }
 
+/// What comes in by a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    Requests,
+    Bytes,
+}
+
+/// What comes first on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    Byte(u8),
+    /// Nothing: it has ended, or a half of it.
+    End,
+    /// Nothing yet.
+    Silence,
+}
+
+/// The door that a caller finds, as far as it must be known before it is known who calls.
+struct Found {
+    carries: Carries,
+    mutual_tls: bool,
+    plaintext: bool,
+}
+
+impl Found {
+    fn of(entrance: &Entrance) -> Self {
+        let found = |carries, mutual_tls, plaintext| Self { carries, mutual_tls, plaintext };
+        match entrance {
+            Entrance::Requests(listener) => {
+                found(Carries::Requests, listener.mutual_tls.is_some(), listener.plaintext.is_some())
+            }
+            Entrance::Bytes(listener) => {
+                found(Carries::Bytes, listener.mutual_tls.is_some(), listener.plaintext.is_some())
+            }
+        }
+    }
+}
+
 impl Inbound {
     /// Serves one connection to its end.
     pub(super) async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, mut place: Place) {
@@ -83,8 +127,8 @@ impl Inbound {
             greeted = timeout(HANDSHAKE_TIMEOUT, self.greet(stream, remote.ip())) => greeted,
             () = place.put_out() => return self.turn_away(remote, "too_many_handshakes"),
         };
-        let greeting = match greeted {
-            Ok(Ok(Some(greeting))) => greeting,
+        let (greeting, carries) = match greeted {
+            Ok(Ok(Some(greeted))) => greeted,
             Ok(Ok(None)) => return,
             Ok(Err(reason)) => return self.turn_away(remote, reason),
             Err(_) => return self.turn_away(remote, "handshake_timeout"),
@@ -104,11 +148,19 @@ impl Inbound {
             Greeting::Tls(stream, Leaf { id, not_after, .. }, proof) => {
                 let portion = portion(Some(&id));
                 let (id, not_after, proof) = (Some(id), Some(not_after), Some(Arc::new(proof)));
-                self.requests(*stream, Peer { id, address, not_after, proof, portion }).await;
+                let peer = Peer { id, address, not_after, proof, portion };
+                match carries {
+                    Carries::Requests => self.requests(*stream, peer).await,
+                    Carries::Bytes => self.bytes(Stream::Tls(Box::new((*stream).into())), remote, peer).await,
+                }
             }
             Greeting::Plaintext(stream) => {
                 let portion = portion(None);
-                self.requests(stream, Peer { id: None, address, not_after: None, proof: None, portion }).await;
+                let peer = Peer { id: None, address, not_after: None, proof: None, portion };
+                match carries {
+                    Carries::Requests => self.requests(stream, peer).await,
+                    Carries::Bytes => self.bytes(Stream::Plain(stream), remote, peer).await,
+                }
             }
         }
     }
@@ -132,29 +184,51 @@ impl Inbound {
         }
     }
 
-    /// Finds out who calls. `None`: somebody only looked whether anybody listens.
-    async fn greet(&self, stream: TcpStream, from: IpAddr) -> Result<Option<Greeting>, &'static str> {
-        let mut first = [0];
-        let is_tls = match stream.peek(&mut first).await {
-            Ok(1) => first[0] == TLS_HANDSHAKE,
-            _ => return Ok(None),
-        };
-        let config = self.config.now();
-        let listener = config.door(self.place).ok_or("other")?;
-        if !is_tls {
-            return if listener.plaintext.is_some() { Ok(Some(Greeting::Plaintext(stream))) } else { Err("plaintext") };
+    /// Finds out who calls, and what for. `None`: somebody only looked whether anybody listens.
+    async fn greet(&self, stream: TcpStream, from: IpAddr) -> Result<Option<(Greeting, Carries)>, &'static str> {
+        let Found { carries, mutual_tls, plaintext } = self.found()?;
+        let first = self.first_byte(&stream, carries == Carries::Bytes && plaintext).await;
+        if first != First::Byte(TLS_HANDSHAKE) {
+            return match (first, carries) {
+                (First::End, Carries::Requests) => Ok(None),
+                _ if plaintext => Ok(Some((Greeting::Plaintext(stream), carries))),
+                (First::End, Carries::Bytes) => Ok(None),
+                _ => Err("plaintext"),
+            };
         }
-        if listener.mutual_tls.is_none() {
+        if !mutual_tls {
             return Err("other");
         }
         self.callers.would_admit(from)?;
         let us = self.identity.now();
-        let acceptor = TlsAcceptor::from(us.server.clone());
-        let stream = acceptor.accept(stream).await.map_err(|error| reason(&error))?;
+        let server = match carries {
+            Carries::Requests => us.server.clone(),
+            Carries::Bytes => us.server_of_bytes.clone(),
+        };
+        let stream = TlsAcceptor::from(server).accept(stream).await.map_err(|error| reason(&error))?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let leaf = Leaf::read(chain.first().ok_or("no_certificate")?).map_err(|_| "bad_identity")?;
         let proof = Proof::new(Side::Caller, chain, &us);
-        Ok(Some(Greeting::Tls(Box::new(stream), leaf, proof)))
+        Ok(Some((Greeting::Tls(Box::new(stream), leaf, proof), carries)))
+    }
+
+    fn found(&self) -> Result<Found, &'static str> {
+        self.config.now().entrance(self.place).map(Found::of).ok_or("other")
+    }
+
+    /// What comes first. Where that `may_be_silent`, nothing may come: who calls waits for the program to speak first.
+    async fn first_byte(&self, stream: &TcpStream, may_be_silent: bool) -> First {
+        let mut first = [0];
+        let looking = stream.peek(&mut first);
+        let looked = if may_be_silent { timeout(LONGEST_SILENCE, looking).await } else { Ok(looking.await) };
+        match looked {
+            Ok(Ok(1)) => First::Byte(first[0]),
+            Ok(_) => First::End,
+            Err(_) => {
+                self.metrics.connections.silent(self.port);
+                First::Silence
+            }
+        }
     }
 
     fn turn_away(&self, remote: SocketAddr, reason: &'static str) {

@@ -4,8 +4,10 @@
 //! - [`waiting`]: callers that have not proved yet who they are
 //! - [`connection`]: from a TCP connection to a caller who has proved something, or nothing
 //! - [`request`]: what this door has to say of a request of such a caller, under one configuration
+//! - [`bytes`]: one connection of such a caller, where bytes come in
 //! - [`upgrade`]: how long a connection may go on in another protocol
 
+mod bytes;
 pub mod callers;
 mod connection;
 mod request;
@@ -39,6 +41,8 @@ pub struct Inbound {
     pub exchange: Arc<Exchange>,
     /// Which of the program's ports this is the door to.
     pub place: usize,
+    /// The same as people know it.
+    pub port: u16,
     /// Where the program listens.
     pub program: Arc<Published<Program>>,
     /// `namespace/name`.

@@ -16,7 +16,7 @@ use crate::{
             Decision, Program,
             inbound::{Caller, Decided, Refusal, decide},
         },
-        inbound::{Judgement, Listener, Verdict},
+        inbound::{Entrance, Judgement, Verdict},
     },
     exchange::{
         burden::Portion,
@@ -44,16 +44,16 @@ impl Inbound {
         self.exchange.serve(&ToPeer { inbound: self, peer }, request).await
     }
 
-    /// Lets the rules of a new configuration be counted.
+    /// Lets the rules of a new configuration be counted, of which the door is in memory at `this` place.
     /// The other doors count in the same place: what is in force there stays as well.
-    fn note_rules(&self, listener: &Arc<Listener>, config: &Snapshot) {
-        let this = Arc::as_ptr(listener) as usize;
+    pub(super) fn note_rules(&self, this: usize, config: &Snapshot) {
         if self.rules_of.swap(this, Ordering::Relaxed) != this {
-            self.metrics.keep_rules(config.told().inbound.iter().flatten().flat_map(|door| door.rules()));
+            self.metrics.keep_rules(config.told().inbound.iter().flatten().flat_map(Entrance::rules));
         }
     }
 
-    fn count(&self, Judgement { verdict, audit }: Judgement<'_>) {
+    /// Counts what was decided of a call.
+    pub(super) fn count(&self, Judgement { verdict, audit }: Judgement<'_>) {
         self.metrics.decision(verdict.passes(), rule(verdict));
         if let Some(audit) = audit {
             self.metrics.audit(audit.passes(), rule(audit));
@@ -102,7 +102,7 @@ impl Door for ToPeer<'_> {
         let config = inbound.config.now();
         let listener = config.door(inbound.place);
         if let Some(listener) = listener {
-            inbound.note_rules(listener, &config);
+            inbound.note_rules(Arc::as_ptr(listener) as usize, &config);
         }
         let caller = Caller { peer: peer.id.as_ref(), remote: peer.address };
         let Decided { decision, judgement } = decide(listener, &Head::of(request), caller, inbound.program());

@@ -39,6 +39,20 @@ pub enum ProxyError {
         /// Where to.
         authority: String,
     },
+    /// A request was made to what carries bytes.
+    #[error(
+        "{authority} carries bytes, and no requests: ask for a tunnel to it (CONNECT), or have a port forwarded (sluice run --forward)"
+    )]
+    CarriesBytes {
+        /// Where to.
+        authority: String,
+    },
+    /// A connection of bytes was made to what carries requests.
+    #[error("{authority} carries requests, which are called by its name: only ports of TCP and TLS are forwarded")]
+    CarriesRequests {
+        /// Where to.
+        authority: String,
+    },
     /// Nobody is called so.
     #[error(
         "there is no service {authority} in the mesh (a service is called `name`, `name.namespace` or `name.namespace:port`), \
@@ -234,6 +248,8 @@ impl ProxyError {
             Self::BadBody => Reason::BadBody,
             Self::NoTrace => Reason::NoTrace,
             Self::Tunnel { .. } => Reason::Tunnel,
+            Self::CarriesBytes { .. } => Reason::CarriesBytes,
+            Self::CarriesRequests { .. } => Reason::CarriesRequests,
             Self::NoService { .. } => Reason::NoService,
             Self::NoRoute { .. } => Reason::NoRoute,
             Self::Denied(_) => Reason::Denied,

@@ -13,6 +13,8 @@ pub enum Reason {
     BadBody,
     NoTrace,
     Tunnel,
+    CarriesBytes,
+    CarriesRequests,
     NoService,
     NoRoute,
     Denied,
@@ -69,6 +71,8 @@ impl Reason {
             Self::BadBody => row("bad-body", "Bad body", 400, say::REQUEST),
             Self::NoTrace => row("no-trace", "No trace here", 405, say::REQUEST),
             Self::Tunnel => row("no-tunnel", "No tunnels here", 405, say::REQUEST),
+            Self::CarriesBytes => row("carries-bytes", "No requests here", 502, say::CONFIGURATION),
+            Self::CarriesRequests => row("carries-requests", "No bytes here", 502, say::CONFIGURATION),
             // Not 404: callers would take that for an answer of whom they meant.
             Self::NoService => row("no-service", "No such service", 502, say::NOT_FOUND),
             Self::NoRoute => row("no-route", "No route", 404, say::REQUEST),

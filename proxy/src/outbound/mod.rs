@@ -1,12 +1,15 @@
 //! The program's calls: whom does it mean, which way, whose turn is it, and on over mutual TLS.
 //!
 //! - [`request`]: what this door has to say of a request, under one configuration
+//! - [`bytes`]: a connection that is none of HTTP
 //! - [`target`]: whom a tunnel is to lead to
 
+mod bytes;
 mod request;
 mod target;
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,9 +17,9 @@ use std::{
     time::Duration,
 };
 
-use target::of_tunnel;
+use bytes::{Arrival, Opened};
+use target::{is_https, of_tunnel};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -29,8 +32,13 @@ use crate::{
     exchange::{Exchange, burden::Portion},
     host::users::{Stranger, Users},
     http::{Ended, ServerSettings, Tunnel, serve},
-    message::{Method, Request, Response, error::Audience},
+    identity::credentials::Credentials,
+    message::{
+        Method, Request, Response,
+        error::{Audience, ProxyError},
+    },
     net::accept::accept,
+    tcp::stream::Stream,
     telemetry::metrics::Metrics,
 };
 
@@ -42,6 +50,8 @@ pub struct Outbound {
     pub demand: Arc<Demand>,
     /// What carries requests.
     pub exchange: Arc<Exchange>,
+    /// Who we are, to those that connections of bytes go to.
+    pub identity: Arc<Published<Credentials>>,
     /// The namespace in which bare names are looked up.
     pub namespace: Arc<str>,
     /// What is counted.
@@ -69,10 +79,8 @@ impl Outbound {
     pub async fn run(self: Arc<Self>, listener: TcpListener) {
         let (connections, gauge) = (self.connections.clone(), self.metrics.outbound_connections.clone());
         accept(listener, connections, gauge, |stream, remote, open| {
-            let admitted =
-                stream.local_addr().map_err(Stranger::from).and_then(|local| self.users.admit(remote, local));
-            if let Err(stranger) = admitted {
-                return self.turn_away(&stranger);
+            if !self.admits(&stream, remote) {
+                return;
             }
             let outbound = self.clone();
             tokio::spawn(async move {
@@ -81,6 +89,12 @@ impl Outbound {
             });
         })
         .await;
+    }
+
+    /// Whether calls are taken on a connection from `remote`; if not, that is counted.
+    fn admits(&self, stream: &TcpStream, remote: SocketAddr) -> bool {
+        let admitted = stream.local_addr().map_err(Stranger::from).and_then(|local| self.users.admit(remote, local));
+        admitted.inspect_err(|stranger| self.turn_away(stranger)).is_ok()
     }
 
     fn turn_away(&self, stranger: &Stranger) {
@@ -97,8 +111,8 @@ impl Outbound {
     async fn connection(self: Arc<Self>, stream: TcpStream) {
         let (settings, draining) = (self.settings, self.draining.clone());
         let account = &self.portion.account;
-        let asked: Arc<Mutex<Option<Tunnel>>> = Arc::default();
-        let handler = |asked: Option<Arc<Mutex<Option<Tunnel>>>>| {
+        let asked: Asked = Arc::default();
+        let handler = |asked: Option<Asked>| {
             let outbound = self.clone();
             move |mut request: Request| {
                 let (outbound, asked) = (outbound.clone(), asked.clone());
@@ -113,9 +127,19 @@ impl Outbound {
             }
         };
         self.note(serve(stream, account, settings, draining.clone(), handler(Some(asked.clone()))).await);
-        let tunnel = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(inside) = opened(tunnel).await {
-            self.note(serve(inside, account, settings, draining, handler(None)).await);
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match asked {
+            None => {}
+            Some((tunnel, Inside::Requests)) => {
+                if let Some(inside) = tunnel.open().await {
+                    self.note(serve(inside, account, settings, draining, handler(None)).await);
+                }
+            }
+            Some((tunnel, Inside::Bytes(opened))) => {
+                if let Some((stream, ahead)) = tunnel.open_bare().await {
+                    self.carry_on(*opened, Stream::Plain(stream), ahead).await;
+                }
+            }
         }
     }
 
@@ -126,21 +150,35 @@ impl Outbound {
     }
 
     /// Answers a CONNECT, and notes the tunnel that it is to have.
-    async fn tunnel(&self, request: &mut Request, asked: &Mutex<Option<Tunnel>>) -> Response {
-        let admitted = match of_tunnel(request, &self.namespace) {
-            Ok(authority) => self.exists(&authority).await,
-            Err(error) => Err(error),
-        };
-        match admitted {
-            Ok(()) => {
-                *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tunnel::asked_for_by(request));
+    async fn tunnel(&self, request: &mut Request, asked: &Mutex<Option<(Tunnel, Inside)>>) -> Response {
+        match self.inside(request).await {
+            Ok(inside) => {
+                let tunnel = Tunnel::asked_for_by(request);
+                *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some((tunnel, inside));
                 Response::default()
             }
             Err(error) => error.respond(Audience { trusted: true, sidecar: false, grpc: false }),
         }
     }
+
+    /// What is inside of the tunnel that a CONNECT asks for. To a service for requests many clients ask for one even to speak plain
+    /// HTTP; what comes through it is then routed call by call.
+    async fn inside(&self, request: &Request) -> Result<Inside, ProxyError> {
+        let authority = of_tunnel(request, &self.namespace)?;
+        match self.is_of_bytes(&authority).await {
+            Ok(true) => Ok(Inside::Bytes(Box::new(self.open(Arrival::Asked(authority)).await?))),
+            Ok(false) if !is_https(request) => Ok(Inside::Requests),
+            Err(error) if !is_https(request) => Err(error),
+            _ => Err(ProxyError::Tunnel { authority: request.uri().to_string() }),
+        }
+    }
 }
 
-async fn opened(tunnel: Option<Tunnel>) -> Option<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-    tunnel?.open().await
+/// What a CONNECT was answered with 200 for.
+enum Inside {
+    Requests,
+    Bytes(Box<Opened>),
 }
+
+/// The tunnel that was asked for on a connection, if one was.
+type Asked = Arc<Mutex<Option<(Tunnel, Inside)>>>;

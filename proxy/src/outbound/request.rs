@@ -12,9 +12,9 @@ use crate::{
         Answer, Snapshot,
         decide::{
             Decision, To, Way,
-            outbound::{Refusal, called, decide, service},
+            outbound::{Refusal, called, decide, service as known},
         },
-        snapshot::service::Service,
+        snapshot::service::{self, Service},
         split::Turn,
         turns::Turns,
     },
@@ -37,19 +37,20 @@ impl Outbound {
         self.exchange.serve(self, request).await
     }
 
-    /// Whether there is a service of this name; if the control plane has not been asked yet, the call waits for what it
-    /// says.
-    pub(super) async fn exists(&self, authority: &str) -> Result<(), ProxyError> {
+    /// Whether bytes are all that a service of this name is known for, if there is one; if the control plane has not been asked
+    /// yet, the call waits for what it says.
+    pub(super) async fn is_of_bytes(&self, authority: &str) -> Result<bool, ProxyError> {
         let mut noted = false;
         let look = |config: &Arc<Snapshot>| {
-            let found = service(self.look_up(config, authority, &mut noted))?;
-            Some(found.map(drop).map_err(|refusal| fault(refusal, authority, "/")))
+            let found = known(self.look_up(config, authority, &mut noted))?;
+            let found = found.map(|service| matches!(service.way, service::Way::Bytes(_)));
+            Some(found.map_err(|refusal| fault(refusal, authority, "/")))
         };
         self.wait(authority, look).await
     }
 
     /// What `look` finds in the first configuration in which it finds anything.
-    async fn wait<T>(
+    pub(super) async fn wait<T>(
         &self,
         authority: &str,
         mut look: impl FnMut(&Arc<Snapshot>) -> Option<Result<T, ProxyError>>,
@@ -62,7 +63,12 @@ impl Outbound {
     }
 
     /// What is called so. That it is called, is `noted` once.
-    fn look_up<'a>(&self, config: &'a Snapshot, authority: &str, noted: &mut bool) -> Option<&'a Answer<Service>> {
+    pub(super) fn look_up<'a>(
+        &self,
+        config: &'a Snapshot,
+        authority: &str,
+        noted: &mut bool,
+    ) -> Option<&'a Answer<Service>> {
         let found = config.service(authority);
         if !std::mem::replace(noted, true) {
             match found {
@@ -141,7 +147,7 @@ impl Door for Outbound {
 }
 
 /// The turn of a request at a route: one, however often it looks.
-fn one_turn(drawn: &mut Option<(Arc<Turns>, Turn)>, turns: &Arc<Turns>) -> Turn {
+pub(super) fn one_turn(drawn: &mut Option<(Arc<Turns>, Turn)>, turns: &Arc<Turns>) -> Turn {
     match drawn {
         Some((known, turn)) if Arc::ptr_eq(known, turns) => *turn,
         _ => drawn.insert((turns.clone(), turns.take())).1,
@@ -162,7 +168,7 @@ fn note(record: &mut Record, service: &Service, decision: &Decision<Refusal<'_>>
 }
 
 /// What the program hears of a call to `path` of `authority`.
-fn fault(refusal: Refusal<'_>, authority: &str, path: &str) -> ProxyError {
+pub(super) fn fault(refusal: Refusal<'_>, authority: &str, path: &str) -> ProxyError {
     let authority = authority.to_owned();
     match refusal {
         Refusal::Head(bad) => bad.into(),
@@ -173,6 +179,8 @@ fn fault(refusal: Refusal<'_>, authority: &str, path: &str) -> ProxyError {
         }
         Refusal::NoService => ProxyError::NoService { authority },
         Refusal::NotObeyed => ProxyError::NoConfiguration { of: authority, why: NOT_OBEYED },
+        Refusal::CarriesBytes => ProxyError::CarriesBytes { authority },
+        Refusal::CarriesRequests => ProxyError::CarriesRequests { authority },
         Refusal::NoRoute => ProxyError::NoRoute { authority, path: path.to_owned() },
         Refusal::LastHop => ProxyError::NoTrace,
         Refusal::RouteAnswers { route, status } => {
@@ -200,6 +208,8 @@ mod tests {
             Refusal::Https,
             Refusal::NoService,
             Refusal::NotObeyed,
+            Refusal::CarriesBytes,
+            Refusal::CarriesRequests,
             Refusal::NoRoute,
             Refusal::LastHop,
             Refusal::RouteAnswers { route: &name, status: 500 },

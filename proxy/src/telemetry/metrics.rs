@@ -6,6 +6,7 @@ use std::{
     sync::{Mutex, PoisonError, atomic::AtomicU64},
 };
 
+use super::connections::Connections;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -37,6 +38,8 @@ pub struct Metrics {
     outbound_requests: Family<Outbound, Counter>,
     updates: Family<Update, Counter>,
     renewals: Family<Renewal, Counter>,
+    /// Connections of bytes.
+    pub connections: Connections,
     /// Connections from callers that have not proved yet who they are.
     pub inbound_handshakes: Gauge,
     /// Connections from callers that are open, once it is known who they are.
@@ -128,10 +131,12 @@ impl Default for Metrics {
             register!("upstream_connections", "Open connections to endpoints and to the program");
         let xds_connected = register!("xds_connected", "1 while the control plane is heard");
         let identity_expiry: Gauge<i64> = register!("identity_expiry_seconds", "When the certificate ends, since 1970");
+        let connections = Connections::counted_in(&mut registry);
         let build: Family<Vec<(&str, &str)>, Gauge<u64, AtomicU64>> = register!("build_info", "What runs here");
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         Self {
             registry,
+            connections,
             refused_connections,
             refused_heads,
             refused_calls,

@@ -32,6 +32,7 @@ use sluice_proxy::{
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
+    bytes::{bytes_cluster, bytes_service},
     http::Client,
     pki::{Pki, id},
     resources::{Door, Made, Speaks, cluster, endpoints, routes, service},
@@ -87,6 +88,8 @@ impl Default for Bounds {
 pub struct Sidecar {
     pub inbound: SocketAddr,
     pub outbound: SocketAddr,
+    /// Leads to [`DB`] alone.
+    pub forwarded: SocketAddr,
     pub config: Arc<Published<Snapshot>>,
     pub identity: Arc<Published<Credentials>>,
     pub metrics: Arc<Metrics>,
@@ -121,6 +124,7 @@ impl Sidecar {
             identity: identity.clone(),
             exchange: exchange.clone(),
             place: 0,
+            port: program.port(),
             program: Arc::new(Published::new(Program {
                 address: program,
                 fault: None,
@@ -140,6 +144,7 @@ impl Sidecar {
             config: config.clone(),
             demand: demand.clone(),
             exchange,
+            identity: identity.clone(),
             namespace: namespace.into(),
             metrics: metrics.clone(),
             settings: bounds.settings,
@@ -158,11 +163,15 @@ impl Sidecar {
         };
         let (inbound_listener, inbound_address) = listen().await;
         let (outbound_listener, outbound_address) = listen().await;
+        let (forward_listener, forwarded) = listen().await;
         tokio::spawn(Arc::new(inbound).run(inbound_listener));
-        tokio::spawn(Arc::new(outbound).run(outbound_listener));
+        let outbound = Arc::new(outbound);
+        tokio::spawn(outbound.clone().forward(forward_listener, DB.into()));
+        tokio::spawn(outbound.run(outbound_listener));
         Self {
             inbound: inbound_address,
             outbound: outbound_address,
+            forwarded,
             config,
             identity,
             metrics,
@@ -199,6 +208,14 @@ impl Sidecar {
 
 /// The service of these tests.
 pub const CART: &str = "cart.shop:80";
+
+/// The service of bytes of these tests.
+pub const DB: &str = "db.shop:5432";
+
+/// What a caller must know to reach `db`, all of whose connections go to these endpoints.
+pub fn to_db(addresses: &[SocketAddr]) -> Vec<Made> {
+    vec![bytes_service(DB, &[(DB, 1)]), bytes_cluster(DB, Speaks::Tls(&[id("shop/db")])), endpoints(DB, addresses)]
+}
 
 /// What a caller must know to call `cart`, all of whose calls go to these endpoints.
 pub fn to_cart(addresses: &[SocketAddr]) -> Vec<Made> {

@@ -1,6 +1,7 @@
 //! What the tests stand on: a certificate authority, resources as a control plane would make them, a control plane, and
 //! programs behind and before sidecars.
 
+pub mod bytes;
 pub mod control_plane;
 pub mod http;
 pub mod mesh;

@@ -22,6 +22,8 @@ pub struct Relay {
     pub address: SocketAddr,
     /// Connections with this number and less are lost.
     lost: watch::Sender<usize>,
+    /// Those with this number and less are closed.
+    closed: watch::Sender<usize>,
     made: Arc<AtomicUsize>,
 }
 
@@ -29,18 +31,25 @@ impl Relay {
     pub async fn to(place: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (lost, made) = (watch::Sender::new(0), Arc::<AtomicUsize>::default());
-        let (losing, count) = (lost.clone(), made.clone());
+        let (lost, closed, made) = (watch::Sender::new(0), watch::Sender::new(0), Arc::<AtomicUsize>::default());
+        let (losing, closing, count) = (lost.clone(), closed.clone(), made.clone());
         tokio::spawn(async move {
             while let Ok((here, _)) = listener.accept().await {
                 let number = count.fetch_add(1, Ordering::Relaxed) + 1;
                 let (from, to) = here.into_split();
                 let (back, on) = TcpStream::connect(place).await.unwrap().into_split();
-                tokio::spawn(carry(from, on, losing.subscribe(), number));
-                tokio::spawn(carry(back, to, losing.subscribe(), number));
+                for (from, to) in [(from, on), (back, to)] {
+                    let (carrying, mut closed) = (carry(from, to, losing.subscribe(), number), closing.subscribe());
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = carrying => {}
+                            _ = closed.wait_for(|&closed| number <= closed) => {}
+                        }
+                    });
+                }
             }
         });
-        Self { address, lost, made }
+        Self { address, lost, closed, made }
     }
 
     /// How many connections came.
@@ -51,6 +60,11 @@ impl Relay {
     /// From now on nothing comes through on the connections that there are. New ones are carried.
     pub fn lose(&self) {
         self.lost.send_replace(self.made());
+    }
+
+    /// The connections that there are are closed, both ways.
+    pub fn close(&self) {
+        self.closed.send_replace(self.made());
     }
 }
 

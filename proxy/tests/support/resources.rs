@@ -81,7 +81,7 @@ pub fn any<T: Message + Name>(message: &T) -> Any {
 }
 
 /// Every resource that is made has a version of its own.
-fn made<T: Message + Name>(kind: Kind, name: &str, message: &T) -> Made {
+pub fn made<T: Message + Name>(kind: Kind, name: &str, message: &T) -> Made {
     static VERSIONS: AtomicU64 = AtomicU64::new(1);
     let version = format!("v{}", VERSIONS.fetch_add(1, Ordering::Relaxed));
     Made { kind, resource: Resource { name: name.into(), version, resource: Some(any(message)), ..Default::default() } }
@@ -385,7 +385,7 @@ impl Door {
         Self { allow: vec![(format!("{policy_name}/0"), policy(account(id), anything()))], ..Self::default() }
     }
 
-    fn rules(action: Action, policies: &[(String, Policy)]) -> Option<Rules> {
+    pub fn rules(action: Action, policies: &[(String, Policy)]) -> Option<Rules> {
         Some(Rules { action: action.into(), policies: policies.iter().cloned().collect(), ..Rules::default() })
     }
 
@@ -434,9 +434,14 @@ impl Door {
             name: "envoy.filters.network.http_connection_manager".into(),
             config_type: Some(filter::ConfigType::TypedConfig(any(&self.manager()))),
         };
+        self.listener_of(workload, &[filter])
+    }
+
+    /// With these filters behind each transport.
+    pub fn listener_of(&self, workload: &str, filters: &[Filter]) -> Listener {
         let chain = |protocol: &str, transport_socket| FilterChain {
             filter_chain_match: Some(FilterChainMatch { transport_protocol: protocol.into(), ..Default::default() }),
-            filters: vec![filter.clone()],
+            filters: filters.to_vec(),
             transport_socket,
             ..FilterChain::default()
         };

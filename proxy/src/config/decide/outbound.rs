@@ -7,9 +7,10 @@ use crate::{
     config::{
         Answer,
         authority::canonical,
+        cluster::Protocol,
         snapshot::{
             backend::Known,
-            service::{self, Action, Service},
+            service::{self, Action, Route, Service},
         },
         split::Turn,
         turns::Turns,
@@ -34,6 +35,10 @@ pub enum Refusal<'a> {
     NoService,
     /// What the control plane told of it cannot be obeyed.
     NotObeyed,
+    /// The service carries bytes, and it is a request.
+    CarriesBytes,
+    /// The service carries requests, and it is a connection of bytes.
+    CarriesRequests,
     /// No route of the service wants it.
     NoRoute,
     /// This is the last hop that it may take.
@@ -71,6 +76,8 @@ impl Refusal<'_> {
             Self::Https => Reason::BadRequest,
             Self::NoService => Reason::NoService,
             Self::NotObeyed => Reason::NoConfiguration,
+            Self::CarriesBytes => Reason::CarriesBytes,
+            Self::CarriesRequests => Reason::CarriesRequests,
             Self::NoRoute => Reason::NoRoute,
             Self::LastHop => Reason::NoTrace,
             Self::RouteAnswers { status, .. } => Reason::RouteAnswers(status),
@@ -101,7 +108,7 @@ pub fn service(found: Option<&Answer<Service>>) -> Option<Result<&Arc<Service>, 
         Answer::Held(service) => match service.way {
             service::Way::Untold => return None,
             service::Way::Refused => Err(Refusal::NotObeyed),
-            service::Way::Http(_) => Ok(service),
+            service::Way::Http(_) | service::Way::Bytes(_) => Ok(service),
         },
     })
 }
@@ -117,10 +124,36 @@ pub fn decide<'a>(
         Some(Err(refusal)) => return Decision::Answer(refusal),
         Some(Ok(service)) => service,
     };
+    if let service::Way::Bytes(_) = service.way {
+        return Decision::Answer(Refusal::CarriesBytes);
+    }
     let Some(route) = service.route(head.routed_path()) else { return Decision::Answer(Refusal::NoRoute) };
     if head.is_last_hop() {
         return Decision::Answer(Refusal::LastHop);
     }
+    along(service, route, |protocol| protocol != Protocol::Bytes, draw)
+}
+
+/// What becomes of a connection of bytes to what was `found` under the name that it means. `draw` says whose turn it is.
+pub fn connect(found: Option<&Answer<Service>>, draw: impl FnOnce(&Arc<Turns>) -> Turn) -> Decision<Refusal<'_>> {
+    match service(found) {
+        None => Decision::Untold,
+        Some(Err(refusal)) => Decision::Answer(refusal),
+        Some(Ok(service)) => match &service.way {
+            service::Way::Bytes(route) => along(service, route, |protocol| protocol == Protocol::Bytes, draw),
+            _ => Decision::Answer(Refusal::CarriesRequests),
+        },
+    }
+}
+
+/// Where `route` leads. A backend that does not carry what is to go there, which `carries` says of its protocol, is as good as
+/// missing.
+fn along<'a>(
+    service: &'a Service,
+    route: &'a Route,
+    carries: impl FnOnce(Protocol) -> bool,
+    draw: impl FnOnce(&Arc<Turns>) -> Turn,
+) -> Decision<Refusal<'a>> {
     let (split, status) = match &route.action {
         Action::Forward { split, missing_backend_status } => (split, *missing_backend_status),
         Action::Respond(status) => {
@@ -131,6 +164,9 @@ pub fn decide<'a>(
     match &backend.known {
         Known::Untold => Decision::Untold,
         Known::Missing => Decision::Answer(Refusal::MissingBackend { backend: &backend.name, status }),
+        Known::Standing(standing) if !carries(standing.protocol) => {
+            Decision::Answer(Refusal::MissingBackend { backend: &backend.name, status })
+        }
         Known::Standing(standing) if standing.endpoints.is_empty() => {
             Decision::Answer(Refusal::NoEndpoint(&backend.name))
         }

@@ -12,7 +12,7 @@ use crate::{
         Answer, Config, Snapshot,
         cluster::{Cluster, Endpoints, Health, Place, Proof, Protocol, Security},
         inbound::{Door, Guard, Listener},
-        route::{Action, PathMatch, Route, RouteTable, ServiceListener},
+        route::{Action, Leads, PathMatch, Route, RouteTable, ServiceListener},
         rules::{Permission, Principal, Rule, RuleName, Rules},
         split::{Split, Turn},
     },
@@ -54,7 +54,7 @@ fn a_call_means_the_service_that_its_host_names() {
 /// is untold, `/zero` is answered.
 fn snapshot() -> Snapshot {
     let mut config = Config::default();
-    let listener = ServiceListener { route_table: "t".into(), idle_timeout: Some(Duration::from_secs(7)) };
+    let listener = ServiceListener { leads: Leads::Requests("t".into()), idle_timeout: Some(Duration::from_secs(7)) };
     config.services.insert(CART.into(), Answer::Held(Arc::new(listener)));
     let forward = |backend: &str| Action::Forward { split: Split::whole(backend.into()), missing_backend_status: 504 };
     let ways = ["hers", "gone", "none", "later"].map(|name| (name, forward(name)));

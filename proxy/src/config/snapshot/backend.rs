@@ -41,6 +41,8 @@ pub enum Known {
 pub struct Standing {
     /// How long connecting to one endpoint may take before another is tried.
     pub connect_timeout: Duration,
+    /// What it is spoken to in.
+    pub protocol: Protocol,
     /// Those that take calls.
     pub endpoints: Box<[Endpoint]>,
 }
@@ -86,7 +88,8 @@ impl Standing {
             identity: cluster.security(place),
             speaks: cluster.protocol,
         });
-        Self { connect_timeout: cluster.connect_timeout, endpoints: endpoints.collect() }
+        let (connect_timeout, protocol) = (cluster.connect_timeout, cluster.protocol);
+        Self { connect_timeout, protocol, endpoints: endpoints.collect() }
     }
 }
 

@@ -12,7 +12,11 @@ use std::{collections::HashMap, sync::Arc};
 use backend::{Backend, same};
 use service::Service;
 
-use super::{Answer, Answers, Config, inbound};
+use super::{
+    Answer, Answers, Config,
+    bytes::BytesDoor,
+    inbound::{Entrance, Listener},
+};
 
 /// All that is in force. Swapped whole; a request reads one from first byte to last.
 #[derive(Debug, Default)]
@@ -45,9 +49,25 @@ impl Snapshot {
         &self.told
     }
 
-    /// The door to the port of the program that is in this place among its ports.
-    pub fn door(&self, place: usize) -> Option<&Arc<inbound::Listener>> {
+    /// What guards the port of the program that is in this place among its ports.
+    pub fn entrance(&self, place: usize) -> Option<&Entrance> {
         self.told.inbound.get(place)?.as_ref()
+    }
+
+    /// The door to that port, if requests come in there.
+    pub fn door(&self, place: usize) -> Option<&Arc<Listener>> {
+        match self.entrance(place)? {
+            Entrance::Requests(listener) => Some(listener),
+            Entrance::Bytes(_) => None,
+        }
+    }
+
+    /// The door to that port, if bytes come in there.
+    pub fn bytes_door(&self, place: usize) -> Option<&Arc<Listener<BytesDoor>>> {
+        match self.entrance(place)? {
+            Entrance::Bytes(listener) => Some(listener),
+            Entrance::Requests(_) => None,
+        }
     }
 
     /// What is called by `authority` (in its canonical form, see [`super::authority`]). None: nobody has told yet.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::config::{
     Answer,
-    route::{self, PathMatch, ServiceListener},
+    route::{self, Leads, PathMatch, ServiceListener},
     split::Split,
     turns::Turns,
 };
@@ -41,6 +41,8 @@ pub enum Way {
     Refused,
     /// Call by call, by the first of these that wants it.
     Http(Box<[Route]>),
+    /// They are connections, and all of them go this way.
+    Bytes(Box<Route>),
 }
 
 /// Some calls, and what becomes of them.
@@ -72,7 +74,7 @@ impl Service {
     pub fn route(&self, path: &str) -> Option<&Route> {
         match &self.way {
             Way::Http(routes) => routes.iter().find(|route| route.told.path.matches(path)),
-            Way::Untold | Way::Refused => None,
+            Way::Bytes(_) | Way::Untold | Way::Refused => None,
         }
     }
 
@@ -89,6 +91,7 @@ impl Service {
     fn routes(&self) -> &[Route] {
         match &self.way {
             Way::Http(routes) => routes,
+            Way::Bytes(route) => std::slice::from_ref(route),
             Way::Untold | Way::Refused => &[],
         }
     }
@@ -135,14 +138,16 @@ impl Resolver<'_> {
         {
             return before.clone();
         }
-        let way = match self.told.routes.get(&listener.route_table) {
-            None => Way::Untold,
-            Some(Answer::Refused) => Way::Refused,
-            Some(Answer::Absent) => Way::Http(Box::default()),
-            Some(Answer::Held(table)) => {
-                let routes = table.of(authority).iter();
-                Way::Http(routes.map(|route| self.route(route, before.map(AsRef::as_ref), seed)).collect())
-            }
+        let told = self.told;
+        let mut route = |told| self.route(told, before.map(AsRef::as_ref), seed);
+        let way = match &listener.leads {
+            Leads::Bytes { route: told, .. } => Way::Bytes(Box::new(route(told))),
+            Leads::Requests(table) => match told.routes.get(table) {
+                None => Way::Untold,
+                Some(Answer::Refused) => Way::Refused,
+                Some(Answer::Absent) => Way::Http(Box::default()),
+                Some(Answer::Held(table)) => Way::Http(table.of(authority).iter().map(route).collect()),
+            },
         };
         Arc::new(Service {
             authority: authority.clone(),
@@ -154,9 +159,12 @@ impl Resolver<'_> {
     }
 
     fn leads_to_the_same(&mut self, before: &Arc<Service>, listener: &Arc<ServiceListener>) -> bool {
-        let table = &listener.route_table;
+        let says_the_same = match &listener.leads {
+            Leads::Bytes { .. } => true,
+            Leads::Requests(table) => same_answer(self.before.told.routes.get(table), self.told.routes.get(table)),
+        };
         Arc::ptr_eq(&before.told, listener)
-            && same_answer(self.before.told.routes.get(table), self.told.routes.get(table))
+            && says_the_same
             && before.backends().all(|backend| Arc::ptr_eq(backend, &self.backend(&backend.name)))
     }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::config::{
     Answer, Config,
     cluster::{Cluster, Endpoints, Health, Place, Proof, Protocol, Security},
-    route::{self, PathMatch, RouteTable, ServiceListener},
+    route::{self, Leads, PathMatch, RouteTable, ServiceListener},
     split::Split,
 };
 
@@ -33,7 +33,7 @@ fn hold(config: &mut Config, backend: &str) {
 }
 
 fn listener(table: &str) -> Arc<ServiceListener> {
-    Arc::new(ServiceListener { route_table: table.into(), idle_timeout: None })
+    Arc::new(ServiceListener { leads: Leads::Requests(table.into()), idle_timeout: None })
 }
 
 fn cluster(endpoints: &str) -> Arc<Cluster> {

@@ -1,4 +1,4 @@
-//! What hangs on what: a service on its routes, routes on clusters, a cluster on its endpoints.
+//! What hangs on what: a service on its routes, routes (and services of bytes) on clusters, a cluster on its endpoints.
 
 use std::sync::Arc;
 
@@ -6,19 +6,24 @@ use super::{
     decode::Decoded,
     table::{Held, Table},
 };
+use crate::config::route::Leads;
 
-/// The table that a service's listener names.
+/// The table that a service's listener names, if its calls are requests.
 pub fn route_table(held: &Held) -> Option<&Arc<str>> {
     match &held.decoded {
-        Decoded::Service(service) => Some(&service.route_table),
+        Decoded::Service(service) => match &service.leads {
+            Leads::Requests(table) => Some(table),
+            Leads::Bytes { .. } => None,
+        },
         _ => None,
     }
 }
 
-/// The backends that a route table names.
+/// The backends that a route table names, or a service of bytes by itself.
 pub fn backends(held: &Held) -> impl Iterator<Item = &Arc<str>> {
     let backends = match &held.decoded {
         Decoded::Routes(table) => table.backends.as_slice(),
+        Decoded::Service(service) => service.backends(),
         _ => &[],
     };
     backends.iter()

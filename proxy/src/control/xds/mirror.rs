@@ -1,8 +1,8 @@
 //! What this proxy holds of what the control plane has: pure, with no stream in sight. Responses and wishes go in;
 //! requests, and a new configuration where something changed, come out.
 //!
-//! Make before break: a route table goes into force only when every backend that it names is known, with its
-//! endpoints. Until then the old one stays, and the response that brought the new one is not acknowledged.
+//! Make before break: what names backends, a route table or a service of bytes, goes into force only when every one of them
+//! is known, with its endpoints. Until then the old one stays, and the response that brought the new one is not acknowledged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,11 +34,11 @@ pub struct Mirror {
     endpoints: Table,
     listeners: Table,
     routes: Table,
-    /// Route tables that wait for their backends.
-    warming: BTreeMap<Arc<str>, Held>,
-    /// Route tables that were refused for a backend of theirs. They never go into force, but their backends are still asked
-    /// for: once those are mended, the control plane asks again.
-    rejected: BTreeMap<Arc<str>, Held>,
+    /// What waits for its backends.
+    warming: BTreeMap<(Kind, Arc<str>), Held>,
+    /// What was refused for a backend of its own. It never goes into force, but its backends are still asked for: once those
+    /// are mended, the control plane asks again.
+    rejected: BTreeMap<(Kind, Arc<str>), Held>,
     /// Responses that have not been answered.
     pending: Vec<Pending>,
     /// Whether there is a stream to say things on.
@@ -110,20 +110,20 @@ impl Mirror {
         let mut waiting_for = BTreeSet::new();
         for name in &response.removed_resources {
             self.table_mut(kind).remove(name);
-            if kind == Kind::Route {
-                self.warming.remove(name.as_str());
-                self.rejected.remove(name.as_str());
-            }
+            self.forget(&(kind, name.as_str().into()));
         }
         for resource in response.resources {
             let Some(name) = self.table(kind).subscribed.get(resource.name.as_str()).cloned() else { continue };
             match self.read(kind, resource) {
-                Ok(held) if kind == Kind::Route => {
-                    self.rejected.remove(&name);
+                Ok(held) if backends(&held).next().is_some() => {
+                    self.rejected.remove(&(kind, name.clone()));
                     waiting_for.insert(name.clone());
-                    self.warming.insert(name, held);
+                    self.warming.insert((kind, name), held);
                 }
-                Ok(held) => self.table_mut(kind).hold(name, held),
+                Ok(held) => {
+                    self.forget(&(kind, name.clone()));
+                    self.table_mut(kind).hold(name, held);
+                }
                 Err(refusal) => refused.push((kind, name, refusal)),
             }
         }
@@ -160,7 +160,10 @@ impl Mirror {
                 }
             }
         }
-        self.routes.held.retain(|_, table| backends(table).all(|name| resolved(&self.clusters, &self.endpoints, name)));
+        let is_whole =
+            |_: &Arc<str>, held: &mut Held| backends(held).all(|name| resolved(&self.clusters, &self.endpoints, name));
+        self.routes.held.retain(is_whole);
+        self.listeners.held.retain(is_whole);
         self.settle(Vec::new())
     }
 
@@ -205,9 +208,15 @@ impl Mirror {
         }
     }
 
-    /// The route tables that wait for their backends, with their versions.
+    /// What waits for its backends, with its version.
     pub fn warming(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
-        self.warming.iter().map(|(name, held)| (name, held.version.as_str()))
+        self.warming.iter().map(|((_, name), held)| (name, held.version.as_str()))
+    }
+
+    /// What waits under this name, or was refused for its backends, does so no more.
+    fn forget(&mut self, key: &(Kind, Arc<str>)) {
+        self.warming.remove(key);
+        self.rejected.remove(key);
     }
 
     fn table_mut(&mut self, kind: Kind) -> &mut Table {
@@ -232,13 +241,18 @@ impl Mirror {
         let mut step = Step { refused, ..Step::default() };
         let listeners = self.inbound.iter().chain(&self.called).cloned().collect();
         let mut changes = vec![(Kind::Listener, self.listeners.want(listeners))];
+        let wanted = |(_, name): &(Kind, Arc<str>), _: &mut Held| self.listeners.subscribed.contains(name);
+        self.warming.retain(|key, held| key.0 != Kind::Listener || wanted(key, held));
+        self.rejected.retain(|key, held| key.0 != Kind::Listener || wanted(key, held));
+        // A service that is one of bytes from now on needs no routes any more.
+        self.warm_up(&mut step);
         let routes = self.listeners.held.values().filter_map(route_table).cloned().collect();
         changes.push((Kind::Route, self.routes.want(routes)));
-        self.warming.retain(|name, _| self.routes.subscribed.contains(name));
-        self.rejected.retain(|name, _| self.routes.subscribed.contains(name));
-        self.warm_up(&mut step);
-        let tables = self.routes.held.values().chain(self.warming.values()).chain(self.rejected.values());
-        let named = tables.flat_map(backends).cloned().collect();
+        self.warming.retain(|(kind, name), _| *kind != Kind::Route || self.routes.subscribed.contains(name));
+        self.rejected.retain(|(kind, name), _| *kind != Kind::Route || self.routes.subscribed.contains(name));
+        let held = self.routes.held.values().chain(self.listeners.held.values());
+        let naming = held.chain(self.warming.values()).chain(self.rejected.values());
+        let named = naming.flat_map(backends).cloned().collect();
         changes.push((Kind::Cluster, self.clusters.want(named)));
         let endpoints = self.clusters.held.values().filter_map(endpoints_name).cloned().collect();
         changes.push((Kind::Endpoints, self.endpoints.want(endpoints)));
@@ -256,25 +270,32 @@ impl Mirror {
         step
     }
 
-    /// Puts every warming route table in force whose backends are known. One that names a refused backend is refused with
-    /// it, for good: both sides agree on what is in force, whatever becomes of that backend later.
+    /// Puts everything that warms in force whose backends are known. What names a refused backend is refused with it, for
+    /// good: both sides agree on what is in force, whatever becomes of that backend later.
     fn warm_up(&mut self, step: &mut Step) {
         let (clusters, endpoints) = (&self.clusters, &self.endpoints);
-        let ready = |_: &Arc<str>, held: &mut Held| backends(held).all(|name| resolved(clusters, endpoints, name));
+        let ready =
+            |_: &(Kind, Arc<str>), held: &mut Held| backends(held).all(|name| resolved(clusters, endpoints, name));
         let ready: Vec<_> = self.warming.extract_if(.., ready).collect();
-        for (name, held) in ready {
-            self.routes.hold(name, held);
-        }
-        let hopeless =
-            |_: &Arc<str>, held: &mut Held| backends(held).any(|name| refusal(clusters, endpoints, name).is_some());
+        let hopeless = |_: &(Kind, Arc<str>), held: &mut Held| {
+            backends(held).any(|name| refusal(clusters, endpoints, name).is_some())
+        };
         let hopeless: Vec<_> = self.warming.extract_if(.., hopeless).collect();
-        for (name, held) in hopeless {
-            let reasons: Vec<_> = backends(&held).filter_map(|name| refusal(clusters, endpoints, name)).collect();
-            let refusal = Refused { version: held.version.clone(), reason: reasons.join("; ") };
-            self.pending.iter_mut().for_each(|pending| pending.give_up(&name, &refusal));
-            self.routes.refused.insert(name.clone(), refusal.clone());
-            self.rejected.insert(name.clone(), held);
-            step.refused.push((Kind::Route, name, refusal));
+        let hopeless: Vec<_> = hopeless
+            .into_iter()
+            .map(|(key, held)| {
+                let reasons: Vec<_> = backends(&held).filter_map(|name| refusal(clusters, endpoints, name)).collect();
+                (key, Refused { version: held.version.clone(), reason: reasons.join("; ") }, held)
+            })
+            .collect();
+        for ((kind, name), held) in ready {
+            self.table_mut(kind).hold(name, held);
+        }
+        for ((kind, name), refusal, held) in hopeless {
+            self.pending.iter_mut().for_each(|pending| pending.give_up(kind, &name, &refusal));
+            self.table_mut(kind).refused.insert(name.clone(), refusal.clone());
+            self.rejected.insert((kind, name.clone()), held);
+            step.refused.push((kind, name, refusal));
         }
     }
 
@@ -282,7 +303,8 @@ impl Mirror {
     fn answer(&mut self, step: &mut Step) {
         let warming = &self.warming;
         for pending in &mut self.pending {
-            pending.waiting_for.retain(|name| warming.contains_key(name));
+            let kind = pending.kind;
+            pending.waiting_for.retain(|name| warming.contains_key(&(kind, name.clone())));
         }
         let done = self.pending.extract_if(.., |pending| pending.waiting_for.is_empty());
         step.requests.extend(done.map(Pending::into_request));
@@ -290,7 +312,7 @@ impl Mirror {
 
     fn config(&self) -> Config {
         let door = |name| match &self.listeners.held.get(name)?.decoded {
-            Decoded::Inbound(listener) => Some(listener.clone()),
+            Decoded::Inbound(entrance) => Some(entrance.clone()),
             _ => None,
         };
         Config {

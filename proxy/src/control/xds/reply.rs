@@ -23,7 +23,8 @@ const REFUSAL: &str = "type.googleapis.com/sluice.v1.Refusal";
 /// A response that has not been answered.
 #[derive(Debug)]
 pub struct Pending {
-    kind: Kind,
+    /// Of which kind its resources are.
+    pub kind: Kind,
     nonce: String,
     /// The resources of it that are not in force yet.
     pub waiting_for: BTreeSet<Arc<str>>,
@@ -42,9 +43,9 @@ impl Pending {
         self.refused.insert(name, refusal);
     }
 
-    /// If it waits for `name`, that is refused.
-    pub fn give_up(&mut self, name: &Arc<str>, refusal: &Refused) {
-        if self.waiting_for.remove(name) {
+    /// If it waits for `name`, of this kind, that is refused.
+    pub fn give_up(&mut self, kind: Kind, name: &Arc<str>, refusal: &Refused) {
+        if self.kind == kind && self.waiting_for.remove(name) {
             self.refused.insert(name.clone(), refusal.clone());
         }
     }

@@ -16,7 +16,7 @@ pub struct Report {
     pub versions: BTreeMap<&'static str, BTreeMap<Arc<str>, String>>,
     /// By kind: what was asked for and does not exist.
     pub absent: BTreeMap<&'static str, Vec<Arc<str>>>,
-    /// Route tables that wait for their backends, with the versions that wait.
+    /// Route tables, and services of bytes, that wait for their backends, with the versions that wait.
     pub warming: BTreeMap<Arc<str>, String>,
     /// By kind and by name: what could not be obeyed, while nothing better has come.
     pub refused: BTreeMap<&'static str, BTreeMap<Arc<str>, Refusal>>,

@@ -7,10 +7,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rustix::net::sockopt::{
-    set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl, set_tcp_user_timeout,
-};
-use rustls::pki_types::ServerName;
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
@@ -26,20 +22,18 @@ use crate::{
     config::cluster::Security,
     http::{Connection, HungUp},
     identity::{
-        credentials::{Credentials, HTTP_1, HTTP_2},
+        credentials::{Credentials, HTTP_1, HTTP_2, server_name},
         leaf::Leaf,
         proof::{Proof, Side},
         verify::{Expected, in_words},
     },
     message::Version,
+    net::vanish::notice_when_it_vanishes,
 };
 
 /// How long what was sent may stay without an answer from the other machine, HTTP/2 and HTTP/1.1. Of HTTP/1.1 it is also how
 /// long the other side may take nothing in.
 const UNANSWERED: (Duration, Duration) = (Duration::from_secs(20), Duration::from_mins(1));
-
-/// When a connection is silent for so long, the other machine is asked whether it is there; so often; and so many times.
-const SILENT: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
 
 /// A connection, and how long it is good for.
 pub struct Opened {
@@ -69,7 +63,8 @@ async fn attempt(
     let us = identity.now();
     let stream = TcpStream::connect(target.address).await.map_err(ConnectFault::Refused)?;
     stream.set_nodelay(true).map_err(ConnectFault::Refused)?;
-    notice_when_it_vanishes(&stream, target).map_err(ConnectFault::Refused)?;
+    let unanswered = if target.version == Version::HTTP_2 { UNANSWERED.0 } else { UNANSWERED.1 };
+    notice_when_it_vanishes(&stream, target.address, unanswered).map_err(ConnectFault::Refused)?;
     let names = match &target.security {
         Security::Plaintext => {
             // Programs may take pings for an attack (gRPC: `too_many_pings`).
@@ -80,8 +75,8 @@ async fn attempt(
     };
     let protocol = if target.version == Version::HTTP_2 { HTTP_2 } else { HTTP_1 };
     let config = us.client(Expected::OneOf(names), protocol).map_err(io::Error::other).map_err(ConnectFault::Tls)?;
-    let name = ServerName::IpAddress(target.address.ip().into());
-    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(in_words).map_err(ConnectFault::Tls)?;
+    let connecting = TlsConnector::from(config).connect(server_name(target.address.ip()), stream);
+    let stream = connecting.await.map_err(in_words).map_err(ConnectFault::Tls)?;
     if stream.get_ref().1.alpn_protocol() != Some(protocol) {
         let fault = io::Error::other("the endpoint does not speak this version of HTTP");
         return Err(ConnectFault::Tls(fault));
@@ -96,20 +91,6 @@ async fn attempt(
     let pings = Some(settings.pings);
     let connection = Connection::open(stream, target.version, ledger, pings, guard).await.map_err(closed)?;
     Ok(Opened { connection, ends, proof: Some(proof) })
-}
-
-/// Has the system find out when the other machine is gone, or the way to it. The own one is never gone.
-fn notice_when_it_vanishes(stream: &TcpStream, target: &Target) -> io::Result<()> {
-    if target.address.ip().is_loopback() {
-        return Ok(());
-    }
-    let unanswered = if target.version == Version::HTTP_2 { UNANSWERED.0 } else { UNANSWERED.1 };
-    set_tcp_user_timeout(stream, u32::try_from(unanswered.as_millis()).unwrap_or(u32::MAX))?;
-    set_tcp_keepidle(stream, SILENT.0)?;
-    set_tcp_keepintvl(stream, SILENT.1)?;
-    set_tcp_keepcnt(stream, SILENT.2)?;
-    set_socket_keepalive(stream, true)?;
-    Ok(())
 }
 
 /// Nothing new is sent on a connection whose proof is broken; what is on its way has until `farewell`.

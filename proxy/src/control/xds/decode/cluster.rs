@@ -72,12 +72,14 @@ pub fn cluster(resource: &Any, name: &str) -> Result<Cluster, Fault> {
         let place = format!("typed_extension_protocol_options[{other:?}]");
         return Err(Fault::new("is not understood by this proxy").within(&place));
     }
-    let http = http.ok_or_else(|| Fault::missing("typed_extension_protocol_options"))?;
+    // Without a word on HTTP there is none, as to Envoy's tcp_proxy.
+    let protocol =
+        http.map_or(Ok(Protocol::Bytes), |http| protocol(&http)).within("typed_extension_protocol_options")?;
     Ok(Cluster {
         endpoints,
         connect_timeout: duration(&connect_timeout).within("connect_timeout")?,
         proof: proof::proof(cluster.transport_socket, cluster.transport_socket_matches)?,
-        protocol: protocol(&http).within("typed_extension_protocol_options")?,
+        protocol,
     })
 }
 

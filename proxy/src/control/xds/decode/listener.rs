@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use envoy_types::pb::envoy::{
     config::{
         core::v3::{TrafficDirection, TransportSocket, transport_socket},
-        listener::v3::{FilterChain, Listener as WireListener, filter, listener_filter},
+        listener::v3::{FilterChain, Listener as WireListener, filter, listener::ListenerSpecifier, listener_filter},
         route::v3::{RouteConfiguration, route, route_match::PathSpecifier},
     },
     extensions::filters::{
@@ -20,7 +20,7 @@ use envoy_types::pb::google::protobuf::Any;
 use prost::Name;
 
 use super::{
-    Limits, bounded,
+    Limits, bounded, bytes,
     fault::{Fault, Within, each},
     opened::{ADDRESS, CONFIG_SOURCE, duration, from_ads, open, socket_address},
     rbac::{self, RbacFilter},
@@ -28,8 +28,8 @@ use super::{
     tls,
 };
 use crate::config::{
-    inbound::{Door, Guard, Listener},
-    route::ServiceListener,
+    inbound::{Door, Entrance, Guard, Listener},
+    route::{Leads, ServiceListener},
     rules::Rules,
 };
 
@@ -40,6 +40,7 @@ static LISTENER: Shape = Shape(&[
     message(9, "listener_filters", &LISTENER_FILTER),
     value(16, "traffic_direction"),
     message(19, "api_listener", &API_LISTENER),
+    message(27, "internal_listener", &EMPTY),
 ]);
 static FILTER_CHAIN: Shape = Shape(&[
     message(1, "filter_chain_match", &FILTER_CHAIN_MATCH),
@@ -68,15 +69,28 @@ static ROUTE: Shape =
     Shape(&[message(1, "match", &MATCH), value(14, "name"), message(18, "non_forwarding_action", &EMPTY)]);
 static MATCH: Shape = Shape(&[value(1, "prefix")]);
 
-/// The way in to a service: it names the table of its routes and does nothing else.
-pub fn service(resource: &Any, name: &str) -> Result<ServiceListener, Fault> {
+/// The way in to a service. That of requests names the table of its routes and does nothing else; that of bytes is found by its
+/// name as well, and not at an address.
+pub fn service(resource: &Any, name: &str, limits: &Limits) -> Result<ServiceListener, Fault> {
     let listener: WireListener = open(resource, &LISTENER)?;
     super::same_name(&listener.name, name)?;
-    if listener.address.is_some() || !listener.filter_chains.is_empty() || !listener.listener_filters.is_empty() {
-        return Err(Fault::new("a listener for callers is an api_listener and nothing else"));
+    if listener.address.is_some() || !listener.listener_filters.is_empty() {
+        return Err(Fault::new("a listener for callers stands nowhere, and has no listener_filters").within("address"));
     }
-    let any = listener.api_listener.and_then(|api| api.api_listener).ok_or_else(|| Fault::missing("api_listener"))?;
-    service_manager(&any).within("api_listener.api_listener")
+    let chains = listener.filter_chains;
+    match (listener.api_listener, listener.listener_specifier) {
+        (Some(api), None) if chains.is_empty() => {
+            let any = api.api_listener.ok_or_else(|| Fault::missing("api_listener.api_listener"))?;
+            service_manager(&any).within("api_listener.api_listener")
+        }
+        (None, Some(ListenerSpecifier::InternalListener(_))) => {
+            if listener.traffic_direction != TrafficDirection::Outbound as i32 {
+                return Err(Fault::new("is not OUTBOUND").within("traffic_direction"));
+            }
+            bytes::service(chains, limits)
+        }
+        _ => Err(Fault::new("a listener for callers is an api_listener or an internal_listener, and nothing else")),
+    }
 }
 
 fn service_manager(any: &Any) -> Result<ServiceListener, Fault> {
@@ -94,17 +108,17 @@ fn service_manager(any: &Any) -> Result<ServiceListener, Fault> {
     if rds.route_config_name.is_empty() {
         return Err(Fault::missing("rds.route_config_name"));
     }
-    Ok(ServiceListener { route_table: rds.route_config_name.into(), idle_timeout })
+    Ok(ServiceListener { leads: Leads::Requests(rds.route_config_name.into()), idle_timeout })
 }
 
 /// The door to a program.
-pub fn inbound(resource: &Any, name: &str, limits: &Limits) -> Result<Listener, Fault> {
+pub fn inbound(resource: &Any, name: &str, limits: &Limits) -> Result<Entrance, Fault> {
     let listener: WireListener = open(resource, &LISTENER)?;
     super::same_name(&listener.name, name)?;
     if listener.traffic_direction != TrafficDirection::Inbound as i32 {
         return Err(Fault::new("is not INBOUND").within("traffic_direction"));
     }
-    if listener.api_listener.is_some() {
+    if listener.api_listener.is_some() || listener.listener_specifier.is_some() {
         return Err(Fault::new("a door to a program is none for callers").within("api_listener"));
     }
     // Where the door is, is ours to say and the control plane's to repeat.
@@ -113,8 +127,22 @@ pub fn inbound(resource: &Any, name: &str, limits: &Limits) -> Result<Listener, 
         Some(listener_filter::ConfigType::TypedConfig(any)) => open::<TlsInspector>(&any, &EMPTY).map(drop),
         _ => Err(Fault::missing("typed_config")),
     })?;
+    // What one chain carries, the other does: the doors of both are of one kind, or there is a fault.
+    if listener.filter_chains.iter().flat_map(|chain| &chain.filters).any(bytes::carries) {
+        let listener = doors(listener.filter_chains, name, |chain| bytes::door(chain, name, limits))?;
+        return Ok(Entrance::Bytes(Arc::new(listener)));
+    }
+    Ok(Entrance::Requests(Arc::new(doors(listener.filter_chains, name, |chain| door(chain, limits))?)))
+}
+
+/// The door for each transport.
+fn doors<D>(
+    chains: Vec<FilterChain>,
+    name: &str,
+    door: impl Fn(FilterChain) -> Result<D, Fault>,
+) -> Result<Listener<D>, Fault> {
     let (mut mutual_tls, mut plaintext) = (None, None);
-    each("filter_chains", listener.filter_chains, |chain| {
+    each("filter_chains", chains, |chain| {
         let protocol = chain.filter_chain_match.as_ref().map_or("", |rule| rule.transport_protocol.as_str());
         let place = match protocol {
             "tls" => {
@@ -128,7 +156,7 @@ pub fn inbound(resource: &Any, name: &str, limits: &Limits) -> Result<Listener, 
                 return Err(Fault::new(what).within("filter_chain_match.transport_protocol"));
             }
         };
-        match place.replace(Arc::new(door(chain, limits)?)) {
+        match place.replace(Arc::new(door(chain)?)) {
             None => Ok(()),
             Some(_) => Err(Fault::new("is the second chain for its transport")),
         }
@@ -176,7 +204,7 @@ fn inbound_manager(any: &Any, limits: &Limits) -> Result<Door, Fault> {
 }
 
 /// At most one filter that denies, then exactly one that allows: otherwise what no rule names would stay open.
-fn guard(filters: Vec<RbacFilter>) -> Result<Guard, Fault> {
+pub fn guard(filters: Vec<RbacFilter>) -> Result<Guard, Fault> {
     let mut filters = filters.into_iter().peekable();
     let deny = filters.next_if(|filter| filter.denies);
     let Some(allow) = filters.next_if(|filter| !filter.denies) else {

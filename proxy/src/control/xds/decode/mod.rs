@@ -3,6 +3,7 @@
 //! Strict on purpose: a resource that says anything which this proxy would not do exactly so is refused as a whole, and
 //! the control plane hears why. Wire types end here.
 
+mod bytes;
 mod cluster;
 mod fault;
 mod listener;
@@ -21,7 +22,7 @@ pub use fault::Fault;
 use super::kind::Kind;
 use crate::config::{
     cluster::{Cluster, Endpoints},
-    inbound,
+    inbound::Entrance,
     route::{RouteTable, ServiceListener},
 };
 
@@ -48,7 +49,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// A door to a program.
-    Inbound(Arc<inbound::Listener>),
+    Inbound(Entrance),
     /// The way in to a service.
     Service(Arc<ServiceListener>),
     /// Where calls go.
@@ -68,9 +69,9 @@ pub fn decode(kind: Kind, name: &str, resource: &Any, limits: &Limits) -> Result
         Kind::Cluster => Decoded::Cluster(Arc::new(cluster::cluster(resource, name)?)),
         Kind::Endpoints => Decoded::Endpoints(Arc::new(cluster::endpoints(resource, name, limits)?)),
         Kind::Listener if name.starts_with(INBOUND_PREFIX) => {
-            Decoded::Inbound(Arc::new(listener::inbound(resource, name, limits)?))
+            Decoded::Inbound(listener::inbound(resource, name, limits)?)
         }
-        Kind::Listener => Decoded::Service(Arc::new(listener::service(resource, name)?)),
+        Kind::Listener => Decoded::Service(Arc::new(listener::service(resource, name, limits)?)),
         Kind::Route => Decoded::Routes(Arc::new(route::table(resource, name, limits)?)),
     })
 }

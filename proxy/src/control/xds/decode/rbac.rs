@@ -1,10 +1,11 @@
-//! envoy.extensions.filters.http.rbac.v3.RBAC: who may do what.
+//! RBAC, of requests (envoy.extensions.filters.http.rbac.v3) and of connections (envoy.extensions.filters.network.rbac.v3): who may
+//! do what.
 
 use envoy_types::pb::envoy::{
     config::rbac::v3::{
         Permission as WirePermission, Policy, Principal as WirePrincipal, Rbac, permission, principal, rbac::Action,
     },
-    extensions::filters::http::rbac::v3::Rbac as Filter,
+    extensions::filters::{http::rbac::v3::Rbac as Filter, network::rbac::v3::Rbac as NetworkFilter},
     r#type::matcher::v3::{StringMatcher, path_matcher, string_matcher::MatchPattern},
 };
 
@@ -20,6 +21,8 @@ use crate::config::{
 };
 
 pub static FILTER: Shape = Shape(&[message(1, "rules", &RULES), message(2, "shadow_rules", &RULES)]);
+pub static NETWORK_FILTER: Shape =
+    Shape(&[message(1, "rules", &RULES), message(2, "shadow_rules", &RULES), value(3, "stat_prefix")]);
 static RULES: Shape = Shape(&[value(1, "action"), message(2, "policies", &POLICIES)]);
 static POLICIES: Shape = Shape(&[value(1, "key"), message(2, "value", &POLICY)]);
 static POLICY: Shape = Shape(&[message(1, "permissions", &PERMISSION), message(2, "principals", &PRINCIPAL)]);
@@ -59,9 +62,24 @@ pub struct RbacFilter {
     pub count: usize,
 }
 
-/// Decodes one RBAC filter.
+/// Decodes a filter of requests.
 pub fn filter(filter: Filter) -> Result<RbacFilter, Fault> {
-    let (enforced, audited) = (filter.rules, filter.shadow_rules);
+    read(filter.rules, filter.shadow_rules)
+}
+
+/// Decodes a filter of connections, which have no method and no path.
+pub fn network_filter(filter: NetworkFilter) -> Result<RbacFilter, Fault> {
+    let read = read(filter.rules, filter.shadow_rules)?;
+    for rule in [&read.enforced, &read.audited].into_iter().flatten().flat_map(Rules::all) {
+        if rule.permissions.iter().any(Permission::reads_request) {
+            let what = format!("rule {} asks for a method or a path, and bytes have none", rule.name);
+            return Err(Fault::new(what));
+        }
+    }
+    Ok(read)
+}
+
+fn read(enforced: Option<Rbac>, audited: Option<Rbac>) -> Result<RbacFilter, Fault> {
     let actions: Vec<i32> = [&enforced, &audited].into_iter().flatten().map(|rules| rules.action).collect();
     let denies = match actions.as_slice() {
         [one, other] if one != other => {
