@@ -1,13 +1,9 @@
 /** What is wrong with the ports of a service or a workload beyond the form of their fields. */
 import { pointer, type Fault } from '../model/fault.js';
-import { CARRIED } from '../model/service.js';
 import type { ServicePortDto } from './service.dto.js';
 import type { WorkloadPortDto } from './workload.dto.js';
 
-export const servicePortFaults = (ports: readonly ServicePortDto[] | undefined): Fault[] => [
-  ...nameFaults(listOf(ports)),
-  ...protocolFaults(listOf(ports)),
-];
+export const servicePortFaults = (ports: readonly ServicePortDto[] | undefined): Fault[] => nameFaults(listOf(ports));
 
 export const workloadPortFaults = (ports: readonly WorkloadPortDto[] | undefined): Fault[] => [
   ...nameFaults(listOf(ports)),
@@ -20,19 +16,6 @@ const nameFaults = (ports: readonly { readonly name?: string }[]): Fault[] =>
     pointer: pointer('spec', 'ports', index, 'name'),
     detail: `another port is called "${value}" already`,
   }));
-
-/** What would be accepted and never carried is refused. */
-const protocolFaults = (ports: readonly ServicePortDto[]): Fault[] =>
-  ports.flatMap(({ protocol }, index) =>
-    (protocol === 'TCP' || protocol === 'TLS') && !CARRIED.includes(protocol)
-      ? [
-          {
-            pointer: pointer('spec', 'ports', index, 'protocol'),
-            detail: `sidecars do not carry ${protocol} yet; use one of ${CARRIED.join(', ')}, or call such a port past the sidecars until they do`,
-          },
-        ]
-      : [],
-  );
 
 /** Whoever is reached there could only take it for one of the two. */
 function sidecarFaults(ports: readonly WorkloadPortDto[]): Fault[] {

@@ -5,7 +5,7 @@ import { documentDto } from '../api/document.dto.js';
 import { ListOf, MayBeLeftOut } from '../api/fields.js';
 import { IsPortName, IsPortNumber, IsSelector, IsTargetPort } from '../api/rules.js';
 import { SERVICE_LABEL } from '../model/names.js';
-import { CARRIED, PROTOCOLS, type Protocol } from '../model/service.js';
+import { PROTOCOLS, type Protocol } from '../model/service.js';
 
 const MAX_PORTS = 100;
 
@@ -36,10 +36,10 @@ export class ServicePortDto {
   targetPort?: number | string;
 
   @ApiPropertyOptional({
-    enum: CARRIED,
+    enum: PROTOCOLS,
     default: 'HTTP',
     description:
-      'HTTP: HTTP/1.1 or HTTP/2, as the caller spoke. HTTP2 and GRPC: always HTTP/2. TCP and TLS are refused until sidecars carry them.',
+      'HTTP: HTTP/1.1 or HTTP/2, as the caller spoke. HTTP2 and GRPC: always HTTP/2. TCP, and TLS of the programs themselves: bytes that nobody looks into; policies judge who connects.',
   })
   @MayBeLeftOut()
   @IsIn(PROTOCOLS)

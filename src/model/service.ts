@@ -7,13 +7,10 @@ import type { Workload, WorkloadPort } from './workload.js';
 /**
  * What the programs behind a port speak.
  * HTTP: HTTP/1.1 or HTTP/2, whichever the caller spoke. HTTP2: always HTTP/2 without TLS. GRPC: goes as HTTP2 does.
- * TCP: bytes that nobody looks into. TLS: bytes whose SNI alone is read.
+ * TCP: bytes that nobody looks into. TLS: the same for what programs encrypt themselves.
  */
 export const PROTOCOLS = ['HTTP', 'HTTP2', 'GRPC', 'TCP', 'TLS'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
-
-/** Those that sidecars carry. The others are refused at the door, rather than accepted and not obeyed. */
-export const CARRIED: readonly Protocol[] = ['HTTP', 'HTTP2', 'GRPC'];
 
 /** Says whether nobody looks into what passes at such a port: no request is judged there, only who connects. */
 export const isBytes = (protocol: Protocol): boolean => protocol === 'TCP' || protocol === 'TLS';

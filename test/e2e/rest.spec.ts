@@ -366,10 +366,10 @@ describe('what is not a valid document', () => {
       { '/spec/ports/0/targetPort': 'its name' },
     ],
     [
-      'what is not carried yet',
+      'a protocol that nobody carries',
       'services/x',
-      servicePorts({ protocol: 'TCP' }),
-      { '/spec/ports/0/protocol': 'not carry' },
+      servicePorts({ protocol: 'UDP' }),
+      { '/spec/ports/0/protocol': 'HTTP, HTTP2, GRPC, TCP, TLS' },
     ],
     [
       'the one port that a workload once had',

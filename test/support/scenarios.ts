@@ -38,7 +38,10 @@ export interface Call {
   readonly it: string;
   /** `namespace/name` of the calling workload, or `outside`: a plaintext caller without a sidecar. */
   readonly from: string;
-  /** A URL that the caller's sidecar routes, or `namespace/name` of a workload that is called directly, with `:port` if it has several. */
+  /**
+   * A URL that the caller's sidecar routes, or `namespace/name` of a workload that is called directly, with `:port` if it has several.
+   * With `tcp://`, or `tcp:` before the name, it is a connection of bytes, whose other end is asked who it is.
+   */
   readonly to: string;
   readonly method?: string;
   readonly path?: string;
@@ -54,8 +57,8 @@ export interface Call {
     readonly closedBy?: readonly string[];
     /** What the audited policies would have said. */
     readonly audit?: 'allowed' | 'denied';
-    /** Nothing is answered at all. */
-    readonly connection?: 'refused';
+    /** Nothing is answered at all; or it was made, and cut off before anything was. */
+    readonly connection?: 'refused' | 'cut';
   };
 }
 
