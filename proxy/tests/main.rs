@@ -6,6 +6,8 @@ mod answers;
 mod bytes;
 mod bytes_decode;
 mod bytes_doors;
+mod bytes_foreign;
+mod bytes_xds;
 mod crowds;
 mod data_path;
 mod decode;
