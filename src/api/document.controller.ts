@@ -28,10 +28,10 @@ import { callerOf, type ApiReply, type ApiRequest } from './authentication.js';
 import { exampleDocument, readDraft, type Door } from './document-door.js';
 import { ChangeDto, resultDtos } from './document-results.dto.js';
 import { Documents } from './documents.js';
-import { ApiChangeQuery, ApiDeletionQuery, ApiListQuery, ApiPage, ApiProblems } from './openapi-decorators.js';
+import { ApiForcibleQuery, ApiListQuery, ApiPage, ApiProblems } from './openapi-decorators.js';
 import { linked } from './page.js';
 import { ApiPreconditions, entityTag, readPrecondition } from './precondition.js';
-import { readChangeQuery, readDeletionQuery, readListQuery, readNoQuery, type Query as QueryValues } from './query.js';
+import { readForcibleQuery, readListQuery, readNoQuery, type Query as QueryValues } from './query.js';
 import { Worlds } from '../world/fold.js';
 
 /** The controller of a namespaced kind. */
@@ -58,7 +58,10 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @Put(one)
     @ApiOperation({ operationId: `put${kind}`, summary: `Create or replace ${aNoun}` })
     @placeParams
-    @ApiChangeQuery()
+    @ApiForcibleQuery(
+      'Write it although workloads that stay lose by it what a policy protects: those behind a service that leads to them no' +
+        ' more. The revision says so.',
+    )
     @ApiPreconditions()
     @ApiBody({ type: dto, examples: { example: { value: exampleDocument(door) } } })
     @ApiOkResponse({ type: Change, description: 'It was replaced, or was so already.' })
@@ -84,7 +87,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
       const { created, tag, ...result } = await this.documents.put(
         { ...draft, ...(only && { only }) },
         callerOf(request),
-        readChangeQuery(query),
+        readForcibleQuery(query),
       );
       reply.code(created ? 201 : 200);
       if (tag !== undefined) reply.header('etag', entityTag(tag));
@@ -140,7 +143,9 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     @HttpCode(200)
     @ApiOperation({ operationId: `delete${kind}`, summary: `Remove ${aNoun}` })
     @placeParams
-    @ApiDeletionQuery()
+    @ApiForcibleQuery(
+      'Remove it although other objects name it; the revision says so, and what its policies protected stays protected.',
+    )
     @ApiPreconditions()
     @ApiOkResponse({ type: ChangeDto })
     @ApiProblems(
@@ -159,7 +164,7 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     ) {
       const only = readPrecondition(request.headers);
       const removal = { kind, namespace, name, ...(only && { only }) };
-      return this.documents.remove(removal, callerOf(request), readDeletionQuery(query));
+      return this.documents.remove(removal, callerOf(request), readForcibleQuery(query));
     }
   }
   Object.defineProperty(DocumentController, 'name', { value: `${kind}Controller` });

@@ -56,6 +56,14 @@ export class MetadataDto {
   @Ignored()
   protects?: Record<string, string>;
 
+  @ApiPropertyOptional({
+    type: 'integer',
+    readOnly: true,
+    description: `The revision that created it; of several splits of a service, the earliest decides. ${IGNORED}`,
+  })
+  @Ignored()
+  createdIn?: number;
+
   @ApiPropertyOptional({ readOnly: true, format: 'date-time', description: IGNORED })
   @Ignored()
   createdAt?: string;

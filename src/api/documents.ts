@@ -16,7 +16,7 @@ import { Status } from '../status/status.js';
 import { Worlds } from '../world/fold.js';
 import type { Caller } from './authentication.js';
 import { printPreview, type PreviewDto } from './preview.dto.js';
-import { writeCursor, type ChangeQuery, type DeletionQuery, type ListQuery } from './query.js';
+import { writeCursor, type ChangeQuery, type ForcibleQuery, type ListQuery } from './query.js';
 
 /** What a write came to. */
 export interface ChangeResult {
@@ -79,15 +79,16 @@ export class Documents {
   async put(
     draft: Draft,
     caller: Caller,
-    query: ChangeQuery,
+    query: ChangeQuery & Partial<ForcibleQuery>,
   ): Promise<ChangeResult & Tagged & { readonly created: boolean }> {
     const by = { author: caller.author, comment: query.comment };
+    const wish = { put: [draft], force: query.force ?? false };
     if (query.dryRun) {
-      const { mesh, ...result } = await this.foretell(by, { put: [draft] });
+      const { mesh, ...result } = await this.foretell(by, wish);
       const wished = find(mesh, draft);
       return { ...result, ...(wished && { document: shapeOf(wished) }), created: false };
     }
-    const committed = await this.changes.commit(by, { put: [draft] });
+    const committed = await this.changes.commit(by, wish);
     const receipt = await this.waited(committed, query, caller);
     await this.status.caughtUp();
     const document = find(committed.mesh, draft);
@@ -99,7 +100,7 @@ export class Documents {
   }
 
   /** Removes an object. Throws `not-found`. */
-  async remove(ref: Removal, caller: Caller, query: DeletionQuery): Promise<ChangeResult> {
+  async remove(ref: Removal, caller: Caller, query: ForcibleQuery): Promise<ChangeResult> {
     const by = { author: caller.author, comment: query.comment };
     const wish = { remove: [ref], force: query.force };
     if (query.dryRun) {

@@ -114,17 +114,11 @@ export const ApiChangeQuery = () =>
     }),
   );
 
-/** What every deletion takes. */
-export const ApiDeletionQuery = () =>
+/** What a write takes that may be refused for the sake of other objects, and what forces it comes to. */
+export const ApiForcibleQuery = (description: string) =>
   applyDecorators(
     ApiChangeQuery(),
-    ApiQuery({
-      name: 'force',
-      required: false,
-      description:
-        'Remove it although other objects name it; the revision says so, and what its policies protected stays protected.',
-      schema: { type: 'boolean' },
-    }),
+    ApiQuery({ name: 'force', required: false, description, schema: { type: 'boolean' } }),
   );
 
 /** What every list takes. */

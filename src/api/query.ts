@@ -52,13 +52,13 @@ function readChange(reader: Reader): ChangeQuery {
   return { comment, dryRun: dryRun !== undefined, ...(wait && { wait }) };
 }
 
-export interface DeletionQuery extends ChangeQuery {
-  /** Removes what other objects name, too. */
+export interface ForcibleQuery extends ChangeQuery {
+  /** Removes what other objects name, too, and takes from workloads what policies protect. */
   readonly force: boolean;
 }
 
 /** What a write takes, and `force`. */
-export function readDeletionQuery({ force, ...query }: Query): DeletionQuery {
+export function readForcibleQuery({ force, ...query }: Query): ForcibleQuery {
   if (force !== undefined && force !== 'true' && force !== 'false') {
     throw MeshError.invalid([{ parameter: 'force', detail: 'force: it must be true or false' }]);
   }

@@ -1,11 +1,11 @@
 /** That nothing which goes away, is missing or is misspelt lets anybody in who was not let in before. */
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { anyMesh } from '../../test/support/arbitrary-mesh.js';
+import { anyMesh, crowded } from '../../test/support/arbitrary-mesh.js';
 import { aPolicy, aService, aWorkload, TRUST_DOMAIN } from '../../test/support/mesh-documents.js';
 import { admissions, carryingBytes, type Attempt } from '../../test/support/verdicts.js';
 import { refOf, type Document } from '../model/document.js';
-import { documentsOf, meshOf, withChanges, type Mesh } from '../model/mesh.js';
+import { meshOf, withChanges, type Mesh } from '../model/mesh.js';
 import { planChanges, type Wish } from './plan.js';
 
 const after = (mesh: Mesh, wish: Wish): Mesh =>
@@ -24,17 +24,6 @@ const attempts: readonly Attempt[] = [undefined, ...IDENTITIES].flatMap((identit
     ),
   ),
 );
-
-/** The same objects in one namespace, where they have more to do with each other. */
-const crowded = (mesh: Mesh): Mesh =>
-  meshOf(
-    mesh.trustDomain,
-    [...documentsOf(mesh)].map((document) =>
-      document.kind === 'MeshSettings'
-        ? document
-        : { ...document, metadata: { ...document.metadata, namespace: 'shop' } },
-    ),
-  );
 
 /**
  * Without the service by whose word bytes passed at a port, requests come in there, and what its policies say of those holds: that

@@ -82,7 +82,7 @@ describe.each(databases)('changes on $name', ({ file }) => {
     ]);
   });
 
-  it('fills in what the server knows of an object, and keeps when it was created', async () => {
+  it('fills in what the server knows of an object, and keeps when and in which revision it was created', async () => {
     let now = new Date(0);
     const store = await openOn(await database(file()), () => now);
     await store.changes.commit(ada, { put: [split(1)] });
@@ -90,6 +90,7 @@ describe.each(databases)('changes on $name', ({ file }) => {
     await store.changes.commit(ada, { put: [split(2)] });
     expect(store.worlds.current.mesh.TrafficSplit.get('shop/cart')?.metadata).toMatchObject({
       revision: 2,
+      createdIn: 1,
       origin: 'rest',
       createdAt: new Date(0).toISOString(),
       updatedAt: new Date(1_000).toISOString(),

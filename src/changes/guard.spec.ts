@@ -1,7 +1,7 @@
 /** What stands against a deletion, and that none makes less protected what was protected before. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { anyMesh } from '../../test/support/arbitrary-mesh.js';
+import { anyMesh, crowded } from '../../test/support/arbitrary-mesh.js';
 import { aPolicy, aService, aSplit, TRUST_DOMAIN } from '../../test/support/mesh-documents.js';
 import { protection as protectionOf, type AuthorizationPolicy } from '../model/authorization-policy.js';
 import { printRef, refOf, type Document, type Marks, type Ref } from '../model/document.js';
@@ -23,17 +23,6 @@ function protection(mesh: Mesh): Map<string, Set<string>> {
   };
   return new Map([...mesh.Workload].map(([key, workload]) => [key, of(workload)]));
 }
-
-/** The same objects in one namespace, where they have more to do with each other. */
-const crowded = (mesh: Mesh): Mesh =>
-  meshOf(
-    mesh.trustDomain,
-    [...documentsOf(mesh)].map((document) =>
-      document.kind === 'MeshSettings'
-        ? document
-        : { ...document, metadata: { ...document.metadata, namespace: 'shop' } },
-    ),
-  );
 
 describe('a deletion', () => {
   const cart = aService('cart');

@@ -5,13 +5,14 @@ import { find, withChanges, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import { demand, type Precondition } from '../model/precondition.js';
 import type { Change } from '../model/revision.js';
+import { exposuresOf, refuseExposure } from './exposure.js';
 import { changeTo, guardsOf, protectedPolicies, refuseGuarded, rememberedBy } from './guard.js';
 
 /** What somebody wants of the mesh, whole or not at all. No object is named twice. */
 export interface Wish {
   readonly put?: readonly Draft[];
   readonly remove?: readonly Removal[];
-  /** Removes what other objects name as well. */
+  /** Removes what other objects name as well, and takes away what policies protect. */
   readonly force?: boolean;
 }
 
@@ -22,8 +23,8 @@ export interface Removal extends Ref {
 /**
  * The changes that `wish` makes to `mesh` as revision `revision` at `at`: what is removed first, then what is put. What is
  * wished and already so makes none. Throws `stale-revision` when a draft is based on a revision that is not the object's any
- * more, `precondition-failed`, `conflict` when it would overwrite what another origin owns or remove what others name, `not-found`
- * when something to be removed does not exist, `invalid` when an object is named twice.
+ * more, `precondition-failed`, `conflict` when it would overwrite what another origin owns, remove what others name or take from a
+ * workload that stays what a policy protects, `not-found` when something to be removed does not exist, `invalid` when an object is named twice.
  */
 export function planChanges(mesh: Mesh, wish: Wish, revision: number, at: string): Change[] {
   const { put = [], remove = [], force = false } = wish;
@@ -45,11 +46,16 @@ function guarded(mesh: Mesh, changes: Change[], force: boolean, stamp: (after: D
     next,
     changes.filter(({ after }) => !after),
   );
-  if (!force) refuseGuarded(guards);
+  const exposures = exposuresOf(mesh, next, changes);
+  if (!force) {
+    refuseGuarded(guards);
+    refuseExposure(exposures);
+  }
   const kept = new Map(protectedPolicies(next, changes).map((policy) => [printRef(refOf(policy)), policy]));
   const said = changes.map((change): Change => {
     const name = printRef(change.ref);
-    const [forced, policy] = [guards.get(name), kept.get(name)];
+    const exposed = exposures.get(name)?.map(({ policy }) => policy);
+    const [forced, policy] = [guards.get(name) ?? exposed, kept.get(name)];
     kept.delete(name);
     return { ...change, ...(policy && { after: policy }), ...(forced && { forced }) };
   });
@@ -97,7 +103,13 @@ function planPut(before: Document | undefined, draft: Draft, revision: number, a
   const createdAt = before?.metadata.createdAt ?? at;
   // What is held in memory is what the log gives back: a field that is there and undefined would be gone after a restart.
   const spec: unknown = JSON.parse(canonicalJson(draft.spec));
-  const own = { revision, createdAt, updatedAt: at, ...rememberedBy(before, spec) };
+  const createdIn = before ? before.metadata.createdIn : revision;
+  const own = {
+    revision,
+    ...(createdIn !== undefined && { createdIn }),
+    ...{ createdAt, updatedAt: at },
+    ...rememberedBy(before, spec),
+  };
   const metadata = { name, namespace, labels, annotations, origin, ...own };
   const after: Document = { kind, metadata, spec };
   return { ref: refOf(after), ...(before && { before }), after };

@@ -11,6 +11,8 @@ import { terminal } from './terminal.js';
 export interface ApplyOptions extends ChangeOptions {
   readonly filename: readonly string[];
   readonly namespace?: string;
+  /** Although workloads lose by it what policies protect. */
+  readonly force?: boolean;
 }
 
 /**
@@ -52,10 +54,13 @@ interface Applied {
 async function put(
   rest: Rest,
   { kind, place, body }: FoundDocument,
-  { comment, output }: ChangeOptions,
+  { comment, output, force }: Omit<ApplyOptions, 'filename'>,
 ): Promise<Applied> {
   const path = objectPath(resourceOfKind(kind), place);
-  const { status, body: answer } = await rest.request('PUT', path, { body, query: { comment } });
+  // What is one for the whole mesh takes nothing from anybody that would have to be forced.
+  const isForced = force === true && place.namespace !== '';
+  const query = { comment, ...(isForced && { force: 'true' }) };
+  const { status, body: answer } = await rest.request('PUT', path, { body, query });
   const applied = answer as Applied;
   const verb = status === 201 ? 'created' : applied.changed ? 'changed' : 'unchanged';
   if (output === 'table') terminal.out(`${printRef({ kind, place })} ${verb} (revision ${applied.revision})\n`);

@@ -12,7 +12,7 @@ import {
   readTarget,
   readTimeout,
 } from './arguments.js';
-import type { ChangeOptions } from './change-options.js';
+import type { ApplyOptions } from './apply.js';
 import type { DeleteOptions } from './delete.js';
 import type { GetOptions } from './get.js';
 import { CLIENT_DEFAULTS, CLIENT_VARIABLES, type Environment } from './client-settings.js';
@@ -147,9 +147,10 @@ function addApply(program: Command, env: Environment): void {
       'YAML or JSON file, directory of such files, or - for stdin; may be repeated',
       collect,
     )
+    .option('--force', 'although workloads lose by it what policies protect; the revision says so')
     .addOption(namespaceOption('the namespace of documents that name none'));
   withChange(command);
-  withClient(command, env, async (rest, _, options: ChangeOptions & { filename: string[]; namespace?: string }) => {
+  withClient(command, env, async (rest, _, options: ApplyOptions) => {
     const { apply } = await import('./apply.js');
     await apply(rest, options);
   });

@@ -4,6 +4,7 @@ import { TRUST_DOMAIN, aPolicy, aService, aSplit, aWorkload, anIdentity } from '
 import { refOf, type Document } from '../model/document.js';
 import { meshOf } from '../model/mesh.js';
 import { SERVICE_LABEL } from '../model/names.js';
+import type { TrafficSplit } from '../model/traffic-split.js';
 import { Compiler } from './compiler.js';
 
 /** The problems of `document` in a mesh of that and `others`, in few words. */
@@ -218,10 +219,26 @@ describe('a service', () => {
 });
 
 describe('a split', () => {
+  const createdIn = (revision: number, split: TrafficSplit): TrafficSplit => ({
+    ...split,
+    metadata: { ...split.metadata, createdIn: revision },
+  });
   const older = aSplit('a', 'cart', { cart: 1 });
   it.each<[string, Document, Document[], string[]]>([
     ['has its effect where all that it names is there', older, [cart], []],
     ['has none beside an older one', aSplit('b', 'cart', { cart: 1 }, 1), [older, cart], ['Accepted Conflicted: None']],
+    [
+      'has none beside that of an earlier revision, whatever the clock said then',
+      createdIn(8, aSplit('a', 'cart', { cart: 1 }, 1)),
+      [createdIn(7, aSplit('b', 'cart', { cart: 1 }, 2)), cart],
+      ['Accepted Conflicted: None'],
+    ],
+    [
+      'has none beside one that was there before revisions were noted',
+      createdIn(1, aSplit('a', 'cart', { cart: 1 }, 1)),
+      [aSplit('b', 'cart', { cart: 1 }, 2), cart],
+      ['Accepted Conflicted: None'],
+    ],
     ['has none without its service', older, [], ['ResolvedRefs ServiceNotFound: None']],
     [
       'has part of it where a backend is missing',

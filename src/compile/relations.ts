@@ -81,10 +81,15 @@ export class Relations {
     return this.now.Service.get(keyOf({ namespace, name }));
   }
 
-  /** The splits of a service (by its key), the one that decides first: the oldest, and of equally old ones the first by name. */
+  /**
+   * The splits of a service (by its key), the one that decides first: that of the earliest revision, whatever clocks said at the
+   * time, and of one revision the first by name. Those of which no revision is known are older.
+   */
   splitsOf(service: string): TrafficSplit[] {
     const splits = [...this.splits.get(service)].sort(byName).flatMap((key) => this.now.TrafficSplit.get(key) ?? []);
-    return splits.sort((a, b) => byName(a.metadata.createdAt, b.metadata.createdAt));
+    return splits.sort(
+      ({ metadata: a }, { metadata: b }) => (a.createdIn ?? 0) - (b.createdIn ?? 0) || byName(a.createdAt, b.createdAt),
+    );
   }
 
   /** The splits that name a service (by its key), as what they split or as a backend. */

@@ -32,6 +32,8 @@ export interface Metadata extends Marks {
   readonly origin: Origin;
   /** The revision that last changed it; 0 for a fact. */
   readonly revision: number;
+  /** The revision that created it. Absent: a fact, or it was created before servers noted that. */
+  readonly createdIn?: number;
   /** ISO 8601, UTC, milliseconds. */
   readonly createdAt: string;
   readonly updatedAt: string;

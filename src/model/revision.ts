@@ -8,7 +8,7 @@ export interface Change {
   readonly before?: Document;
   /** What stands there now; absent when the change removed it. */
   readonly after?: Document;
-  /** It was deleted by force, although these named it. */
+  /** It was deleted by force, although these named it; or changed by force, although these protect less by that. */
   readonly forced?: readonly Ref[];
 }
 

@@ -36,7 +36,11 @@ export class ObjectChangeDto {
   })
   after?: object;
 
-  @ApiPropertyOptional({ type: [RefDto], description: 'It was removed by force, although these named it.' })
+  @ApiPropertyOptional({
+    type: [RefDto],
+    description:
+      'It was removed by force, although these named it; or changed by force, although these policies protect less by that.',
+  })
   forced?: readonly RefDto[];
 }
 

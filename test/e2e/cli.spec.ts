@@ -139,6 +139,28 @@ What is listed as applied stays so (1 of 3). The one document after it was not s
   });
 });
 
+describe('apply --force', () => {
+  it('is what it takes to take from workloads what a policy protects, and is no word for settings', async () => {
+    const client = await JoinedClient.join(doorsOf(sluice), 'kept', { name: 'till-1', service: 'till' });
+    await client.report({});
+    client.close();
+    const document = (kind: string, name: string, spec: object) =>
+      JSON.stringify({ apiVersion: 'sluice.mesh/v1', kind, metadata: { name, namespace: 'kept' }, spec });
+    const till = (selector?: object) =>
+      document('Service', 'till', { ports: [{ port: 80 }], ...(selector && { selector }) });
+    const rules = [{ from: [{ namespace: 'kept' }] }];
+    const policy = document('AuthorizationPolicy', 'till', { target: { service: 'till' }, action: 'Allow', rules });
+    const apply = (documents: readonly string[], ...flags: string[]) =>
+      sluice.cli(['apply', '-f', '-', ...flags], {}, documents.join('\n---\n'));
+    expect(await apply([till(), policy])).toMatchObject({ code: 0 });
+    const refused = await apply([till({ app: 'other' })]);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('AuthorizationPolicy kept/till');
+    const settings = (await run('get', 'settings', '-o', 'json')).stdout;
+    expect(await apply([till({ app: 'other' }), settings], '--force')).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
 describe('a proxy that is lost', () => {
   it('is named, and waited for by whoever says so', async () => {
     await using other = await startSluice({ settings: { 'proxy-lease': '1s' } });

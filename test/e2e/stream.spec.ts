@@ -448,6 +448,34 @@ describe('a stream', () => {
   });
 });
 
+describe('a service that a policy is for', () => {
+  it('is not changed so that a sidecar loses that policy, unless that is forced, and then the revision says so', async () => {
+    const shop = '/v1/namespaces/shop';
+    const service = (version?: string) => ({
+      body: { spec: { selector: { app: 'till', ...(version && { version }) }, ports: [{ port: 80 }] } },
+    });
+    const target = { service: 'till' };
+    await (await joined('till-1', { labels: { app: 'till', version: 'v1' } })).report({});
+    await rest.call('PUT', `${shop}/services/till`, service());
+    await rest.call('PUT', `${shop}/authorization-policies/till`, {
+      body: { spec: { target, action: 'Allow', rules: [{ from: [{ namespace: 'shop' }] }] } },
+    });
+    const policy = { kind: 'AuthorizationPolicy', namespace: 'shop', name: 'till' };
+    const refused = await rest.call('PUT', `${shop}/services/till`, service('v2'));
+    expect(refused.status).toBe(409);
+    expect(refused.body).toMatchObject({
+      detail: expect.stringContaining('Workload shop/till-1'),
+      referencedBy: [policy],
+    });
+    const { status, body } = await rest.call('PUT', `${shop}/services/till?force=true`, service('v2'));
+    expect(status).toBe(200);
+    expect((await rest.call('GET', `/v1/revisions/${body.revision}`)).body.changes).toMatchObject([
+      { ref: { kind: 'Service', name: 'till' }, forced: [policy] },
+    ]);
+    expect((await rest.call('PUT', `${shop}/services/till`, service())).status).toBe(200);
+  });
+});
+
 describe('a clock that is wrong for a while', () => {
   afterEach(() => vi.useRealTimers());
 

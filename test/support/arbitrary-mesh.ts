@@ -122,6 +122,17 @@ export const anyMesh: fc.Arbitrary<Mesh> = fc
   .array(anyDocument, { maxLength: 25 })
   .map((documents) => meshOf('sluice.local', documents));
 
+/** The same objects in one namespace, where they have more to do with each other. */
+export const crowded = (mesh: Mesh): Mesh =>
+  meshOf(
+    mesh.trustDomain,
+    [...documentsOf(mesh)].map((document) =>
+      document.kind === 'MeshSettings'
+        ? document
+        : { ...document, metadata: { ...document.metadata, namespace: 'shop' } },
+    ),
+  );
+
 /** Objects that somebody puts, and names of objects that somebody takes out whether they are there or not. */
 export interface Edit {
   readonly put: readonly Document[];
