@@ -1,5 +1,7 @@
 //! What a caller may call a service: `cart`, `cart.shop`, `cart.shop:8080`. One form of it names the listener.
 
+use std::fmt::Write;
+
 use crate::base::spiffe::is_dns_label;
 
 /// The port of a call that names none (RFC 9110 §4.2.1).
@@ -14,14 +16,23 @@ pub fn canonical(text: &str, own_namespace: &str) -> Option<String> {
     if text.len() > LONGEST {
         return None;
     }
-    let text = text.to_ascii_lowercase();
     let (host, port) = match text.rsplit_once(':') {
         Some((host, digits)) => (host, parse_port(digits)?),
-        None => (text.as_str(), DEFAULT_PORT),
+        None => (text, DEFAULT_PORT),
     };
     let host = host.strip_suffix('.').unwrap_or(host);
     let (service, namespace) = host.split_once('.').unwrap_or((host, own_namespace));
-    (is_dns_label(service) && is_dns_label(namespace)).then(|| format!("{service}.{namespace}:{port}"))
+    let mut form = String::with_capacity(service.len() + namespace.len() + ".:65535".len());
+    form.push_str(service);
+    form.push('.');
+    form.push_str(namespace);
+    form.make_ascii_lowercase();
+    let (service, namespace) = (&form[..service.len()], &form[service.len() + 1..]);
+    if !is_dns_label(service) || !is_dns_label(namespace) {
+        return None;
+    }
+    write!(form, ":{port}").ok()?;
+    Some(form)
 }
 
 fn parse_port(digits: &str) -> Option<u16> {

@@ -1,6 +1,6 @@
 //! The door to the program: which transports it opens to, and what becomes of each request that comes in.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
     bytes::BytesDoor,
@@ -144,11 +144,11 @@ pub enum Unjudgeable {
 
 /// A request that has been judged.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Judged<'a> {
+pub struct Judged<'a, 'p> {
     /// What becomes of it.
     pub judgement: Judgement<'a>,
     /// The path that the program is to see, so that it sees what was judged.
-    pub path: String,
+    pub path: Cow<'p, str>,
 }
 
 impl<D> Listener<D> {
@@ -183,7 +183,7 @@ impl Entrance {
 
 impl Door {
     /// Judges one request.
-    pub fn judge(&self, request: Incoming<'_>) -> Result<Judged<'_>, Unjudgeable> {
+    pub fn judge<'p>(&self, request: Incoming<'p>) -> Result<Judged<'_, 'p>, Unjudgeable> {
         let Incoming { peer, remote, method, path } = request;
         if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return Err(Unjudgeable::Method);
@@ -191,10 +191,10 @@ impl Door {
         let call = |path, folded| Call { peer, remote, method, path, folded };
         // `OPTIONS *` speaks of the server as a whole (RFC 9112 §3.2.4): no rule of paths can mean it.
         if !self.normalise_paths || (path == "*" && method == "OPTIONS") {
-            return Ok(Judged { judgement: self.guard.decide(call(path, path)), path: path.to_owned() });
+            return Ok(Judged { judgement: self.guard.decide(call(path, path)), path: path.into() });
         }
         let NormalPath { forwarded, matched } = NormalPath::read(path)?;
-        let folded = fold(&matched);
+        let folded = if self.guard.reads_paths() { fold(&matched) } else { String::new() };
         Ok(Judged { judgement: self.guard.decide(call(&matched, &folded)), path: forwarded })
     }
 }

@@ -191,9 +191,11 @@ impl Permission {
 /// Rules in the order of their names: of several that mean a call, the first is the one that verdicts name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    all: Vec<Rule>,
     /// The policies that the rules are part of, sorted, each once.
     policies: Vec<Box<str>>,
+    /// Whether some rule reads paths.
+    read_paths: bool,
 }
 
 impl Rules {
@@ -203,12 +205,13 @@ impl Rules {
         let mut policies: Vec<Box<str>> = rules.iter().filter_map(|rule| rule.name.policy()).map(Into::into).collect();
         policies.sort_unstable();
         policies.dedup();
-        Self { rules, policies }
+        let read_paths = rules.iter().any(|rule| rule.permissions.iter().any(Permission::reads_path));
+        Self { all: rules, policies, read_paths }
     }
 
     /// The first rule that means `call`, if its paths are read so.
     pub fn first(&self, call: Call<'_>, reading: Reading) -> Option<&RuleName> {
-        self.rules.iter().find(|rule| rule.means(call, reading)).map(|rule| &rule.name)
+        self.all.iter().find(|rule| rule.means(call, reading)).map(|rule| &rule.name)
     }
 
     /// The policies that the rules are part of.
@@ -218,11 +221,11 @@ impl Rules {
 
     /// Every rule, in order.
     pub fn all(&self) -> &[Rule] {
-        &self.rules
+        &self.all
     }
 
     /// Whether some rule reads paths.
     pub fn read_paths(&self) -> bool {
-        self.rules.iter().any(|rule| rule.permissions.iter().any(Permission::reads_path))
+        self.read_paths
     }
 }

@@ -101,7 +101,7 @@ pub fn decide<'a>(
         _ if head.is_last_hop() => Decision::Answer(Refusal::LastHop),
         None => Decision::Answer(Refusal::NoProgram),
         Some(program) => {
-            let edits = Edits { path: (forwarded != path).then_some(forwarded), without_claims: true };
+            let edits = Edits { path: (forwarded != path).then(|| forwarded.into_owned()), without_claims: true };
             Decision::Go(Way { to: To::Program(program), idle_timeout: door.idle_timeout, edits })
         }
     };

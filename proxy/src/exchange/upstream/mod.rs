@@ -6,7 +6,12 @@ mod failure;
 mod pool;
 mod severable;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use budget::Budget;
 use pool::{Lease, Pool};
@@ -53,7 +58,7 @@ impl Default for Settings {
 
 /// Where a request goes, and what must be proved there. Connections are shared only by requests that ask for the same:
 /// a change of identities never reuses an old connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The endpoint.
     pub address: SocketAddr,
@@ -61,6 +66,13 @@ pub struct Target {
     pub security: Security,
     /// What is spoken.
     pub version: Version,
+}
+
+/// Who is there is compared, and not hashed: to one address few different proofs are asked for at a time.
+impl Hash for Target {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.address, self.version).hash(state);
+    }
 }
 
 /// Sends requests to where they are to go.
@@ -110,7 +122,7 @@ impl Upstream {
             let sent = tokio::select! {
                 sent = lease.connection.send(first) => sent,
                 () = &mut stands_still => {
-                    self.pool.suspect(target);
+                    Pool::suspect(&lease);
                     return Err(Failure::StoodStill);
                 }
             };
@@ -120,8 +132,8 @@ impl Upstream {
             };
             match failure {
                 SendFailure::Refused(_) => {}
-                SendFailure::Vanished(_) => self.pool.suspect(target),
-                _ => self.pool.forget(target, &lease),
+                SendFailure::Vanished(_) => Pool::suspect(&lease),
+                _ => Pool::forget(&lease),
             }
             let may = resends < RESENDS;
             let idempotent = replay.as_ref().is_some_and(Replay::is_idempotent);

@@ -2,7 +2,7 @@
 //! connection is used for longer than the certificates are good on which it rests.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -58,6 +58,8 @@ pub struct Lease {
     pub place: Arc<()>,
     life: Life,
     id: u64,
+    /// Where others like it are.
+    slot: Arc<Slot>,
 }
 
 /// How long a connection is used.
@@ -155,7 +157,7 @@ impl Pool {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let (born, place) = (Instant::now(), Arc::default());
         let life = Life { born, ends, proof };
-        let lease = Lease { connection, reused: false, place, life: life.clone(), id };
+        let lease = Lease { connection, reused: false, place, life: life.clone(), id, slot: slot.clone() };
         if let Some(connection) = lease.connection.share() {
             self.make_room();
             let (places, longest) = (lease.place.clone(), LONGEST_IDLE_HTTP2);
@@ -170,14 +172,14 @@ impl Pool {
         if target.version == Version::HTTP_2 || !lease.life.goes_on(&self.identity.now()) {
             return;
         }
-        let (pool, slot) = (self.clone(), self.slot(target));
+        let pool = self.clone();
         let longest = match target.security {
             Security::Plaintext => LONGEST_IDLE_PROGRAM,
             Security::MutualTls(_) => LONGEST_IDLE_SIDECAR,
         };
         tokio::spawn(async move {
             if lease.connection.ready().await && pool.make_room() {
-                let Lease { connection, life, id, .. } = lease;
+                let Lease { connection, life, id, slot, .. } = lease;
                 let (places, since) = (Arc::default(), Instant::now());
                 let mut idle = slot.idle();
                 if idle.len() < MOST_IDLE {
@@ -188,14 +190,14 @@ impl Pool {
     }
 
     /// A connection that was closed.
-    pub fn forget(&self, target: &Target, lease: &Lease) {
-        self.slot(target).idle().retain(|idle| idle.id != lease.id);
+    pub fn forget(lease: &Lease) {
+        lease.slot.idle().retain(|idle| idle.id != lease.id);
     }
 
-    /// Something was waited for in vain at `target`. Whether its other connections lead anywhere nobody knows: nothing new
-    /// is sent on them.
-    pub fn suspect(&self, target: &Target) {
-        self.slot(target).idle().clear();
+    /// Something was waited for in vain on a connection. Whether others to the same place lead anywhere nobody knows: nothing
+    /// new is sent on them.
+    pub fn suspect(lease: &Lease) {
+        lease.slot.idle().clear();
     }
 
     /// Sees to it that one more may be kept: if there are too many, the one goes that nobody has used for longest. `false`:
@@ -224,10 +226,10 @@ impl Pool {
 
     fn slot(&self, target: &Target) -> Arc<Slot> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        match targets.entry(target.clone()) {
-            Entry::Occupied(slot) => slot.get().clone(),
-            Entry::Vacant(vacant) => vacant.insert(Arc::default()).clone(),
+        if let Some(slot) = targets.get(target) {
+            return slot.clone();
         }
+        targets.entry(target.clone()).or_default().clone()
     }
 
     fn counted(&self) -> Counted {
@@ -253,7 +255,7 @@ impl Slot {
     }
 
     /// The last connection that has room: the others may grow old.
-    fn take(&self, us: &Credentials) -> Option<Lease> {
+    fn take(self: &Arc<Self>, us: &Credentials) -> Option<Lease> {
         let mut idle = self.idle();
         idle.retain(|idle| idle.connection.is_ready() && idle.is_fresh(us));
         let at = idle.iter().rposition(Idle::has_room)?;
@@ -266,10 +268,11 @@ impl Slot {
                 place: shared.places.clone(),
                 life: shared.life.clone(),
                 id: shared.id,
+                slot: self.clone(),
             });
         }
         let Idle { connection, places: place, life, id, .. } = idle.remove(at);
-        Some(Lease { connection, reused: true, place, life, id })
+        Some(Lease { connection, reused: true, place, life, id, slot: self.clone() })
     }
 }
 
