@@ -1,6 +1,7 @@
 /** What a plan would come to beyond the objects that it changes: compiled beside what is in force, told, and kept nowhere. */
 import type { Rehearsed, TouchedObject, TouchedResource } from '../compile/rehearsal.js';
 import type { TypeUrl } from '../compile/resource.js';
+import { withChanges, type Mesh } from '../model/mesh.js';
 import type { Change } from '../model/revision.js';
 import type { World } from '../model/world.js';
 import type { Changes, Plan } from './changes.js';
@@ -21,8 +22,8 @@ export interface Stage {
   rehearse(
     idea: (world: World) => readonly Change[],
   ): Promise<Rehearsed & { readonly world: World; readonly changes: readonly Change[] }>;
-  /** Those that want any of what is touched, and those of whom that is not known. */
-  concernedBy(touched: Touched): readonly TouchedProxy[];
+  /** Those whom `changes`, which lead to `mesh` and touch that much, would concern, and those of whom that is not known. */
+  concernedBy(touched: Touched, changes: readonly Change[], mesh: Mesh): readonly TouchedProxy[];
 }
 
 export interface Preview {
@@ -52,7 +53,9 @@ export class Previews {
         new Set(some.map(({ name }) => name)),
       ]),
     );
-    const proxies = [...this.stage.concernedBy(touched)].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const proxies = [...this.stage.concernedBy(touched, changes, withChanges(world.mesh, changes))].sort((a, b) =>
+      a.id < b.id ? -1 : 1,
+    );
     return { base: world.revision, changes, resources, objects, proxies };
   }
 }

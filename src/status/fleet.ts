@@ -1,36 +1,16 @@
 /** All sidecars there are: those that have a stream, and those whose enrolments say that there ought to be one. */
-import { byName, type SpiffeId } from '../model/names.js';
+import { byName } from '../model/names.js';
 import { steadyNow } from '../model/steady-time.js';
 import type { Connection, Roll } from '../stream/ads.js';
 import type { Audience } from '../stream/audience.js';
+import type { Client, Names, Remnant } from '../stream/client.js';
 import type { Session } from '../stream/session.js';
 import type { Proxy, ProxyState } from './proxy.js';
 import { isWholeAt } from './receipt.js';
+import type { Owner } from './remnants.js';
 import type { Effect } from './ring.js';
-
-/** A sidecar that has joined. */
-export interface EnrolmentView {
-  /** Names it among all that ever were. */
-  readonly enrolment: string;
-  /** `namespace/name` of its workload. */
-  readonly id: string;
-  readonly identity: SpiffeId;
-  /** In milliseconds since the epoch. */
-  readonly joinedAt: number;
-  /** When it was turned out or replaced, in milliseconds since the epoch. Whoever left by itself is not listed any more. */
-  readonly endedAt?: number;
-  /** Until when it can show its certificate, in milliseconds since the epoch; one that has ended is not listed after that. */
-  readonly certificateEndsAt: number;
-}
-
-export interface Enrolments {
-  list(): Iterable<EnrolmentView>;
-  get(enrolment: string): EnrolmentView | undefined;
-  /** The one that speaks for a workload now. */
-  holding(id: string): EnrolmentView | undefined;
-  /** Calls `listener` when one has come, ended or gone. Returns what ends that. */
-  onChange(listener: () => void): () => void;
-}
+import type { EnrolmentView, Enrolments } from './roster.js';
+import { Traces } from './traces.js';
 
 /** Whether a sidecar is there, and since when that is so, in milliseconds since the epoch. */
 export interface Attendance {
@@ -50,16 +30,8 @@ interface Named {
   readonly id: string;
 }
 
-/** What is known of a sidecar that has no stream: when it was last heard of, and the session it had then. */
-interface Trace {
-  readonly at: number;
-  /** It was heard of in another way than over a stream since it had one. */
-  readonly hasSpoken?: boolean;
-  readonly session?: Session;
-}
-
 /** What may concern a proxy. */
-export type Concern = Pick<Effect, 'names' | 'sequence' | 'isVague'>;
+export type Concern = Pick<Effect, 'names' | 'remnants' | 'sequence' | 'isVague'>;
 
 /** A timer for longer than this would end at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -67,10 +39,10 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class Fleet implements Roll {
   private readonly connections = new Map<string, Presence>();
   private readonly bySession = new Map<Session, string>();
-  private readonly traces = new Map<string, Trace>();
+  private readonly traces = new Traces();
   private readonly listeners = new Set<() => void>();
   private readonly startedAt: number;
-  /** Those that may not have said yet what they want. */
+  /** Those that may not have said yet what they want, or hold what nobody knows. */
   private readonly strangers = new Set<string>();
   private everybody: readonly Named[] | undefined;
   private absentees: readonly string[] | undefined;
@@ -85,7 +57,7 @@ export class Fleet implements Roll {
   ) {
     this.startedAt = clock();
     enrolments.onChange(() => {
-      this.forgetTraces();
+      this.traces.keepOnly((enrolment) => this.enrolments.get(enrolment) !== undefined);
       this.changed();
     });
     this.changed();
@@ -101,10 +73,12 @@ export class Fleet implements Roll {
     const { enrolment, session } = connection;
     const before = this.connections.get(enrolment);
     if (before) this.bySession.delete(before.session);
+    const client = before?.session.client;
+    session.client.before = (client?.isIntroduced ? client : client?.before) ?? this.traces.get(enrolment)?.earlier;
     const since = this.clock();
     this.connections.set(enrolment, { ...connection, since, sinceText: new Date(since).toISOString() });
     this.bySession.set(session, enrolment);
-    this.traces.delete(enrolment);
+    this.traces.forget(enrolment);
     this.strangers.add(enrolment);
     this.changed();
     return before;
@@ -115,7 +89,7 @@ export class Fleet implements Roll {
     this.bySession.delete(session);
     if (this.connections.get(enrolment)?.session !== session) return;
     this.connections.delete(enrolment);
-    this.traces.set(enrolment, { at: this.clock(), ...(session.client.isIntroduced && { session }) });
+    this.traces.left(enrolment, this.clock(), session.client);
     this.changed();
   }
 
@@ -126,10 +100,7 @@ export class Fleet implements Roll {
   heard(id: string): void {
     const enrolment = this.enrolments.holding(id)?.enrolment;
     if (enrolment === undefined || this.connections.has(enrolment)) return;
-    const trace = this.traces.get(enrolment);
-    if (trace?.hasSpoken) return;
-    this.traces.set(enrolment, { ...trace, at: this.clock(), hasSpoken: true });
-    this.changed();
+    if (this.traces.heard(enrolment, this.clock())) this.changed();
   }
 
   /** How it stands with the sidecar of a workload. */
@@ -179,21 +150,54 @@ export class Fleet implements Roll {
     return view && this.absent(view);
   }
 
-  /** Those that want any of what a revision changed, and those of whom it is not known. */
+  /** Takes in that `gone` went out of the world at `sequence`, for those who are not told. */
+  missed(gone: Names, sequence: number): void {
+    if (gone.size === 0) return;
+    this.traces.missed(gone, sequence);
+    for (const enrolment of this.strangers)
+      this.connections.get(enrolment)?.session.client.before?.miss(gone, sequence);
+  }
+
+  /** The names of what somebody holds that is `of` a client, as far as it `counts`. */
+  remnants(of: (client: Client) => Iterable<Remnant>, counts: (remnant: Remnant, owner: Owner) => boolean): Names {
+    const names = new Map<Remnant['type'], Set<string>>();
+    for (const [enrolment, client] of this.clients()) {
+      let owner: Owner | undefined;
+      for (const remnant of of(client)) {
+        owner ??= this.ownerOf(enrolment);
+        if (!counts(remnant, owner)) continue;
+        const { type, name } = remnant;
+        names.set(type, (names.get(type) ?? new Set()).add(name));
+      }
+    }
+    return names;
+  }
+
+  /**
+   * Those that want any of what a revision changed, those that hold what it would have changed if that were still there, and those
+   * of whom it is not known.
+   */
   concernedBy(effect: Concern, audience: Audience<Session>): Proxy[] {
-    const { names, sequence, isVague } = effect;
-    const isBehind = ({ serves }: Session): boolean => isVague && !isWholeAt(sequence, serves);
+    const { names, remnants, sequence, isVague } = effect;
+    const isBehind = ({ proven }: Client): boolean => isVague && !isWholeAt(sequence, proven);
     const sessions = this.sessionsConcernedBy(effect, audience);
     const concerned = new Set([...sessions].flatMap((session) => this.bySession.get(session) ?? []));
     for (const enrolment of this.away) {
-      const session = this.lastOf(enrolment);
-      if (!session || isBehind(session) || session.client.wantsAny(names)) concerned.add(enrolment);
+      const client = this.traces.get(enrolment)?.client;
+      if (
+        !client ||
+        client.isInDoubt ||
+        isBehind(client) ||
+        client.wantsAny(names) ||
+        client.isBehindOn(remnants, sequence)
+      )
+        concerned.add(enrolment);
     }
     return [...concerned].flatMap((enrolment) => this.get(enrolment) ?? []);
   }
 
   /** Those of `concernedBy` that have a stream. */
-  sessionsConcernedBy({ names, sequence, isVague }: Concern, audience: Audience<Session>): Set<Session> {
+  sessionsConcernedBy({ names, remnants, sequence, isVague }: Concern, audience: Audience<Session>): Set<Session> {
     const sessions = new Set<Session>();
     if (isVague)
       for (const { session } of this.connections.values())
@@ -205,10 +209,15 @@ export class Fleet implements Roll {
         }
       }
     }
+    for (const some of remnants.values()) {
+      for (const name of some)
+        for (const session of audience.of(name))
+          if (session.client.isBehindOn(remnants, sequence)) sessions.add(session);
+    }
     for (const session of audience.ofAll) if (session.client.wantsAny(names)) sessions.add(session);
     for (const enrolment of this.strangers) {
       const session = this.connections.get(enrolment)?.session;
-      if (session?.client.isIntroduced === false) sessions.add(session);
+      if (session && (!session.client.isIntroduced || session.client.isInDoubt)) sessions.add(session);
       else this.strangers.delete(enrolment);
     }
     return sessions;
@@ -219,8 +228,16 @@ export class Fleet implements Roll {
     this.listeners.clear();
   }
 
-  private lastOf(enrolment: string): Session | undefined {
-    return this.traces.get(enrolment)?.session;
+  private *clients(): Generator<readonly [enrolment: string, client: Client]> {
+    for (const [enrolment, { session }] of this.connections) yield [enrolment, session.client.before ?? session.client];
+    yield* this.traces.clients();
+  }
+
+  /** Whose sidecar an enrolment is. */
+  private ownerOf(enrolment: string): Owner {
+    const { id = '', labels = {} } = this.enrolments.get(enrolment) ?? {};
+    const [namespace = '', name = ''] = id.split('/');
+    return { namespace, name, labels };
   }
 
   /** Everybody that there ought to be, in order of id: not those that were turned out. */
@@ -240,10 +257,6 @@ export class Fleet implements Roll {
     return (this.absentees = all.filter((enrolment) => !this.connections.has(enrolment)));
   }
 
-  private forgetTraces(): void {
-    for (const enrolment of this.traces.keys()) if (!this.enrolments.get(enrolment)) this.traces.delete(enrolment);
-  }
-
   /** When the sidecar was last heard of. A server that has just started has seen nobody yet: everybody has a lease to come back. */
   private lastHeard({ enrolment, joinedAt }: EnrolmentView): number {
     // It may have joined by a clock that was wrong then.
@@ -253,8 +266,8 @@ export class Fleet implements Roll {
   private absent(view: EnrolmentView): Proxy {
     const { enrolment, id, identity, endedAt } = view;
     const at = endedAt ?? this.lastHeard(view);
-    const session = this.lastOf(enrolment);
-    const serves = session?.serves;
+    const client = this.traces.get(enrolment)?.client;
+    const serves = client?.proven;
     return {
       enrolment,
       id,
@@ -262,7 +275,7 @@ export class Fleet implements Roll {
       state: endedAt === undefined && this.clock() - at < this.leaseMs ? 'disconnected' : 'lost',
       since: new Date(at).toISOString(),
       ...(serves !== undefined && { serves }),
-      ...(session && { client: session.client }),
+      ...(client && { client }),
     };
   }
 

@@ -1,4 +1,4 @@
-/** What revisions put in place that were made before this server started, or too long ago for the ring. */
+/** What revisions wrote that were made before this server started, or too long ago for the ring. */
 import { refOf, type Ref } from '../model/document.js';
 import { documentsOf, type Mesh } from '../model/mesh.js';
 import { notKept, type Revision } from '../model/revision.js';
@@ -9,14 +9,26 @@ export interface KeptRevisions {
   revision(number: number): Promise<Revision | undefined>;
 }
 
+/** The objects of a revision. */
+export interface Written {
+  /** Those that it put in place. */
+  readonly put: readonly Ref[];
+  /** Those that it removed. */
+  readonly removed: readonly Ref[];
+}
+
 /**
- * The objects that `revision` put in place. Of one that is not kept any more, those that stand as it left them: whoever applies
- * again what has been so for long waits for that revision. Throws `gone` when none does.
+ * What `revision` wrote. Of one that is not kept any more, the objects that stand as it left them: whoever applies again what has
+ * been so for long waits for that revision. Throws `gone` when none does.
  */
-export async function putBy(revision: number, log: KeptRevisions, mesh: () => Mesh): Promise<readonly Ref[]> {
+export async function writtenBy(revision: number, log: KeptRevisions, mesh: () => Mesh): Promise<Written> {
   const kept = await log.revision(revision);
-  if (kept) return kept.changes.flatMap(({ ref, after }) => (after ? ref : []));
+  if (kept) {
+    const refs = (stands: boolean) =>
+      kept.changes.flatMap(({ ref, after }) => ((after !== undefined) === stands ? ref : []));
+    return { put: refs(true), removed: refs(false) };
+  }
   const standing = [...documentsOf(mesh())].filter(({ metadata }) => metadata.revision === revision);
   if (standing.length === 0) throw notKept(revision, log.floor);
-  return standing.map(refOf);
+  return { put: standing.map(refOf), removed: [] };
 }

@@ -70,13 +70,15 @@ interface Evidence {
 
 /** How a proxy stands to what a revision changed. */
 export function standingOf({ client, serves }: Evidence, effect: Effect): Standing {
-  const { names, sequence, isVague } = effect;
-  if (!client?.isIntroduced || (isVague && !isWholeAt(sequence, serves))) return 'pending';
+  const { names, remnants, sequence, isVague } = effect;
+  if (!client?.isIntroduced || client.isInDoubt || (isVague && !isWholeAt(sequence, serves))) return 'pending';
   let standing: Standing = 'serving';
-  for (const [type, some] of names) {
-    const proof = standingIn(client, type, some, sequence);
-    if (typeof proof === 'object') return proof;
-    if (proof === 'pending') standing = 'pending';
+  for (const some of [names, remnants]) {
+    for (const [type, ofType] of some) {
+      const proof = standingIn(client, type, ofType, sequence);
+      if (typeof proof === 'object') return proof;
+      if (proof === 'pending') standing = 'pending';
+    }
   }
   return standing;
 }
@@ -173,7 +175,12 @@ function laggard({ id, serves, state, since }: Proxy, standing: Standing, about:
     return { ...known, reason: 'disconnected', detail };
   }
   if (typeof standing === 'object') {
-    return { ...known, reason: 'refused', detail: `it refused ${standing.name}: ${standing.reason}` };
+    const { name, version, reason } = standing;
+    return {
+      ...known,
+      reason: 'refused',
+      detail: `it refused ${version === '' ? 'to give up ' : ''}${name}: ${reason}`,
+    };
   }
   return { ...known, reason: 'pending', detail: 'it has not confirmed it yet' };
 }
@@ -185,12 +192,13 @@ interface Counts {
   readonly unnamed: number;
 }
 
-function why({ revision, names }: Effect, { affected, serving, missing, unnamed }: Counts): string {
+function why({ revision, names, isVague }: Effect, { affected, serving, missing, unnamed }: Counts): string {
   const lost = missing > 0 ? `; ${missing} more ${missing > 1 ? 'are' : 'is'} lost and may not` : '';
   const more = unnamed > 0 ? `; ${unnamed} of the others are not named here` : '';
   const what = revision === 0 ? 'was reported last' : `revision ${revision} changed`;
   if (affected > 0) return `${serving} of ${affected} proxies hold what ${what}${lost}${more}`;
   const isEmpty = [...names.values()].every(({ size }) => size === 0);
+  if (isVague && isEmpty) return `nobody is known to hold anything older than what ${what}${lost}`;
   return isEmpty ? `of what ${what}, proxies are told nothing${lost}` : `no proxy wants what ${what}${lost}`;
 }
 

@@ -4,6 +4,7 @@ import { printRef, type Ref } from '../model/document.js';
 import { MeshError } from '../model/mesh-error.js';
 import type { Engine } from '../stream/engine.js';
 import type { Fleet } from './fleet.js';
+import type { Written } from './history.js';
 import {
   isHopeless,
   isMet,
@@ -17,6 +18,7 @@ import {
   type Target,
 } from './receipt.js';
 import type { Effect, Ring } from './ring.js';
+import { isMadeOf } from './remnants.js';
 import { WaitingRoom } from './waiting-room.js';
 import { Watch } from './watch.js';
 
@@ -31,17 +33,23 @@ export interface Wish {
   readonly lost: LostMode;
 }
 
+/** What is known of a revision that the ring does not know any more. */
+interface Remembered extends Written {
+  /** The first sequence that was known to hold it when it was first asked for: whoever waits, waits for no later one. */
+  readonly sequence: number;
+}
+
 export class Receipts {
-  private readonly remembered = new Map<number, Effect['put']>();
+  private readonly remembered = new Map<number, Remembered>();
   private readonly watch: Watch;
   private readonly room = new WaitingRoom(ROOM);
 
-  /** @param history what the revision of that number put in place; it throws `gone` when nobody knows any more */
+  /** @param history what the revision of that number wrote; it throws `gone` when nobody knows any more */
   constructor(
     private readonly engine: Engine,
     private readonly ring: Ring,
     private readonly fleet: Fleet,
-    private readonly history: (revision: number) => Promise<readonly Ref[]>,
+    private readonly history: (revision: number) => Promise<Written>,
     elapsed: () => number = () => performance.now(),
   ) {
     this.watch = new Watch(engine, fleet, elapsed);
@@ -54,13 +62,15 @@ export class Receipts {
 
   /** The receipt of `revision` as it stands. Throws `gone` when nothing is known of it any more. */
   async now(revision: number, lost: LostMode = 'ignore'): Promise<Receipt> {
-    return this.stand(revision, await this.effectOf(revision), lost).receipt;
+    await this.recall(revision);
+    return this.stand(revision, this.effectOf(revision), lost).receipt;
   }
 
   /** The receipt of the revision that put `ref` in place, as it stands. */
   ofObject(ref: Ref, revision: number): Receipt {
     if (revision === 0) return this.stand(0, this.newestOf(ref), 'ignore').receipt;
-    return this.stand(revision, this.ring.of(revision) ?? this.vague(revision, [ref]), 'ignore').receipt;
+    const effect = this.ring.of(revision) ?? this.vague(revision, this.asOfNow(revision, { put: [ref], removed: [] }));
+    return this.stand(revision, effect, 'ignore').receipt;
   }
 
   /**
@@ -71,7 +81,8 @@ export class Receipts {
    */
   async wait(revision: number, wish: Wish, timeoutMs: number, signal?: AbortSignal, author = ''): Promise<Receipt> {
     const { target } = wish;
-    const { account, crowded } = await this.settled(revision, wish, { timeoutMs, signal, author });
+    const forget = this.ring.remember(revision);
+    const { account, crowded } = await this.settled(revision, wish, { timeoutMs, signal, author }).finally(forget);
     const { receipt } = account;
     if (isMet(receipt, target)) return receipt;
     const hopeless = isHopeless(account, target);
@@ -90,8 +101,8 @@ export class Receipts {
     { target, lost }: Wish,
     { timeoutMs, signal, author }: { timeoutMs: number; signal: AbortSignal | undefined; author: string },
   ): Promise<{ readonly account: Account; readonly crowded?: string }> {
-    const earlier = await this.effectOf(revision);
-    const look = (): Account => this.stand(revision, this.ring.of(revision) ?? earlier, lost);
+    await this.recall(revision);
+    const look = (): Account => this.stand(revision, this.effectOf(revision), lost);
     const isOver = (account: Account): boolean => isMet(account.receipt, target) || isHopeless(account, target);
     const first = look();
     if (isOver(first) || timeoutMs === 0 || signal?.aborted) return { account: first };
@@ -110,7 +121,7 @@ export class Receipts {
         const timer = setTimeout(giveUp, timeoutMs);
         signal?.addEventListener('abort', giveUp);
         const stop = this.watch.add({
-          effect: () => this.ring.of(revision) ?? earlier,
+          effect: () => this.effectOf(revision),
           look: () => {
             const account = look();
             if (isOver(account)) end(account);
@@ -131,10 +142,10 @@ export class Receipts {
     return receiptOf(concerned, { revision, effect, noEffect, lost, revisionAt });
   }
 
-  /** What `revision` changed; undefined while it has not been published. */
-  private async effectOf(revision: number): Promise<Effect | undefined> {
-    if (!this.ring.of(revision) && revision <= this.ring.head) await this.remember(revision);
-    return this.ring.of(revision) ?? this.vague(revision, this.remembered.get(revision) ?? []);
+  /** What `revision` changed, as far as it is known; undefined while it has not been published. */
+  private effectOf(revision: number): Effect | undefined {
+    const remembered = this.remembered.get(revision);
+    return this.ring.of(revision) ?? (remembered && this.vague(revision, remembered));
   }
 
   /** A fact is no revision: of what it is a cause of, the newest is to be in force. */
@@ -143,20 +154,33 @@ export class Receipts {
     let sequence = this.ring.beginning;
     for (const [type, some] of names)
       for (const name of some) sequence = Math.max(sequence, this.engine.table.get(type, name)?.since ?? 0);
-    return { revision: 0, sequence, names, put: [ref], isVague: false };
+    return { revision: 0, sequence, names, remnants: new Map(), put: [ref], isVague: false };
   }
 
-  private async remember(revision: number): Promise<void> {
-    if (this.remembered.has(revision)) return;
-    this.remembered.set(revision, await this.history(revision));
+  /** Has at hand what the ring has forgotten. */
+  private async recall(revision: number): Promise<void> {
+    if (this.ring.of(revision) || revision > this.ring.head || this.remembered.has(revision)) return;
+    this.remembered.set(revision, this.asOfNow(revision, await this.history(revision)));
     const [oldest] = this.remembered.keys();
     if (this.remembered.size > MAX_REMEMBERED && oldest !== undefined) this.remembered.delete(oldest);
   }
 
-  /** What is left of a revision that the ring does not know any more: the resources that what it put in place is a cause of. */
-  private vague(revision: number, put: readonly Ref[]): Effect | undefined {
+  private asOfNow(revision: number, written: Written): Remembered {
+    return { ...written, sequence: this.ring.heldSince(revision) };
+  }
+
+  /**
+   * What is left of a revision that the ring does not know any more: the resources that what it wrote is a cause of, and what was
+   * made of that and is in force somewhere although there is something else by now, or nothing.
+   */
+  private vague(revision: number, { sequence, put, removed }: Remembered): Effect | undefined {
     if (revision > this.ring.head) return undefined;
-    return { revision, sequence: this.ring.heldSince(revision), names: this.namesOf(put), put, isVague: true };
+    const written = [...put, ...removed];
+    const remnants = this.fleet.remnants(
+      (client) => client.outdated(),
+      (remnant) => isMadeOf(remnant, written),
+    );
+    return { revision, sequence, names: this.namesOf(written), remnants, put, isVague: true };
   }
 
   private namesOf(refs: readonly Ref[]): Effect['names'] {

@@ -1,5 +1,7 @@
 /** What the last revisions changed: which state of the world holds each, and the names of the resources that came of it. */
 import type { Ref } from '../model/document.js';
+import type { Mesh } from '../model/mesh.js';
+import type { Change } from '../model/revision.js';
 import type { Published } from '../stream/engine.js';
 import type { Names } from '../stream/client.js';
 
@@ -9,6 +11,8 @@ export interface Effect {
   /** The first state of the world that holds it, or a later one when that is not known any more. */
   readonly sequence: number;
   readonly names: Names;
+  /** What somebody held then of what there was no more, and what the revision would have changed if there were. */
+  readonly remnants: Names;
   /** The objects that it put in place. */
   readonly put: readonly Ref[];
   /**
@@ -24,19 +28,29 @@ const MAX_NAMES = 500_000;
 
 export class Ring {
   private readonly effects = new Map<number, Effect>();
+  /** Who waits for a revision, and what that changed, once it would be forgotten otherwise. */
+  private readonly awaited = new Map<number, { waiters: number; effect?: Effect }>();
   private count = 0;
   private first: { readonly revision: number; readonly sequence: number } | undefined;
   /** Revisions and the sequences that hold them, both ascending, for the way back. */
   private newest: { readonly revision: number; readonly sequence: number } | undefined;
 
-  /** @param most how many revisions it remembers */
-  constructor(private readonly most = MAX_REVISIONS) {}
+  /**
+   * @param most how many revisions it remembers
+   * @param remnants what somebody holds now of what there is no more, `goneNow` included, and what `changes`, which led to `mesh`,
+   *   would have changed
+   */
+  constructor(
+    private readonly most = MAX_REVISIONS,
+    private readonly remnants: (changes: readonly Change[], mesh: Mesh, goneNow: Names) => Names = () => new Map(),
+  ) {}
 
-  record({ steps, publication: { sequence, changed, parts } }: Published): void {
+  record({ steps, publication: { sequence, changed, parts }, gone }: Published): void {
     for (const [at, { revisions, world }] of steps.entries()) {
       for (const { number, changes } of revisions) {
         const put = changes.flatMap(({ ref, after }) => (after ? ref : []));
-        this.add({ revision: number, sequence, names: parts[at] ?? changed, put, isVague: false });
+        const remnants = this.remnants(changes, world.mesh, gone);
+        this.add({ revision: number, sequence, names: parts[at] ?? changed, remnants, put, isVague: false });
       }
       this.first ??= { revision: world.revision, sequence };
       this.newest = { revision: world.revision, sequence };
@@ -44,7 +58,18 @@ export class Ring {
   }
 
   of(revision: number): Effect | undefined {
-    return this.effects.get(revision);
+    return this.effects.get(revision) ?? this.awaited.get(revision)?.effect;
+  }
+
+  /** Goes on remembering `revision`, whether it is published already or not, until what is returned is called. */
+  remember(revision: number): () => void {
+    const awaited = this.awaited.get(revision) ?? { waiters: 0 };
+    awaited.waiters += 1;
+    this.awaited.set(revision, awaited);
+    return () => {
+      awaited.waiters -= 1;
+      if (awaited.waiters === 0) this.awaited.delete(revision);
+    };
   }
 
   /** The newest revision that has been published; 0: none yet. */
@@ -86,11 +111,13 @@ export class Ring {
   private add(effect: Effect): void {
     this.effects.set(effect.revision, effect);
     this.count += sizeOf(effect.names);
-    for (const [revision, { names }] of this.effects) {
+    for (const [revision, forgotten] of this.effects) {
       if (this.effects.size <= this.most && this.count <= MAX_NAMES) break;
       if (revision === effect.revision) break;
       this.effects.delete(revision);
-      this.count -= sizeOf(names);
+      this.count -= sizeOf(forgotten.names);
+      const awaited = this.awaited.get(revision);
+      if (awaited) awaited.effect = forgotten;
     }
   }
 }

@@ -9,10 +9,12 @@ import { Engine } from '../stream/engine.js';
 import { EngineModule } from '../stream/engine.module.js';
 import { Worlds } from '../world/fold.js';
 import { WorldModule } from '../world/world.module.js';
-import { Fleet, type EnrolmentView, type Enrolments } from './fleet.js';
-import { putBy } from './history.js';
+import { Fleet } from './fleet.js';
+import { writtenBy } from './history.js';
 import { Receipts } from './receipts.js';
+import { isChangedBy } from './remnants.js';
 import { Ring } from './ring.js';
+import type { EnrolmentView, Enrolments } from './roster.js';
 import { Silence } from './silence.js';
 import { Status } from './status.js';
 
@@ -22,10 +24,18 @@ import { Status } from './status.js';
     Silence,
     {
       provide: Ring,
-      inject: [Engine],
-      useFactory: (engine: Engine) => {
-        const ring = new Ring();
-        engine.onPublished((published) => ring.record(published));
+      inject: [Engine, Fleet],
+      useFactory: (engine: Engine, fleet: Fleet) => {
+        const ring = new Ring(undefined, (changes, mesh, goneNow) =>
+          fleet.remnants(
+            (client) => client.remnants(goneNow),
+            (remnant, owner) => isChangedBy(remnant, owner, changes, mesh),
+          ),
+        );
+        engine.onPublished((published) => {
+          ring.record(published);
+          fleet.missed(published.gone, published.publication.sequence);
+        });
         return ring;
       },
     },
@@ -38,7 +48,7 @@ import { Status } from './status.js';
       provide: Receipts,
       inject: [Engine, Ring, Fleet, SqlRevisionLog, Worlds],
       useFactory: (engine: Engine, ring: Ring, fleet: Fleet, log: SqlRevisionLog, worlds: Worlds) =>
-        new Receipts(engine, ring, fleet, (revision) => putBy(revision, log, () => worlds.current.mesh)),
+        new Receipts(engine, ring, fleet, (revision) => writtenBy(revision, log, () => worlds.current.mesh)),
     },
     {
       provide: Status,
@@ -69,6 +79,7 @@ function everybody(store: EnrolmentStore): Enrolments {
       enrolment: one.id,
       id: keyOf(one),
       identity: one.identity,
+      labels: one.labels,
       joinedAt: Date.parse(one.joinedAt),
       certificateEndsAt: Date.parse(one.certificateEndsAt),
       ...(one.endedAt !== undefined && { endedAt: Date.parse(one.endedAt) }),

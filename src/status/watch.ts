@@ -59,8 +59,9 @@ export class Watch {
     this.stops = [
       engine.onProgress((session) => this.progressed(session)),
       engine.onPublished(({ publication: { changed } }) => {
+        // What is left of a revision that is forgotten is what was made of the same objects, as they stand.
         const mayStandOtherwise = (behind: Behind | undefined): boolean =>
-          !behind || (behind.hasAbsent && haveCommon(behind.effect.names, changed));
+          !behind || behind.effect.isVague || (behind.hasAbsent && haveCommon(behind.effect.names, changed));
         this.lookSoon([...this.waiters].flatMap(([waiter, behind]) => (mayStandOtherwise(behind) ? waiter : [])));
       }),
       fleet.onChange(() => {

@@ -2,12 +2,21 @@
 import type { Publication } from '../compile/compiler.js';
 import { NEXT, TYPE_ORDER, USERS, type TypeUrl } from '../compile/resource.js';
 import type { ResourceTable } from '../compile/table.js';
+import type { Ref } from '../model/document.js';
 import type { Refusal } from './delta.js';
 import type { Held } from './subscription.js';
 import { TypeState } from './type-state.js';
 
 /** Names of resources by type. */
 export type Names = Publication['changed'];
+
+/** Something that a client holds, or may hold, of what there is no more. */
+export interface Remnant {
+  readonly type: TypeUrl;
+  readonly name: string;
+  /** What it was made of; absent when that is not known. */
+  readonly causes?: readonly Ref[] | undefined;
+}
 
 /**
  * Whether what became of a name is in force at the client. unwanted: it does not want to know. pending: it has not
@@ -22,6 +31,9 @@ export class Client {
 
   /** The newest sequence that the client has been known to have whole, apart from what it refuses. */
   proven: number | undefined;
+
+  /** What is known from its stream before, until it has said what it wants on this one. */
+  before: Client | undefined;
 
   /**
    * @param announced types that the client asks for before it can be said to have anything: until it has, an absent
@@ -51,16 +63,66 @@ export class Client {
     return this.inOrder.some(([, { hasNews }]) => hasNews);
   }
 
-  /** What the client would not take of what there is, and does without. */
+  /** What the client would not take of what there is, and does without; and what it would not give up of what there is no more. */
   get refusals(): readonly Refusal[] {
     const all = [...this.types.values()].flatMap(({ refused }) => [...refused.values()]);
-    return all.filter(({ type, name }) => this.table.get(type, name) !== undefined);
+    return all.filter(({ type, name, version }) => (this.table.get(type, name) === undefined) === (version === ''));
   }
 
   /** The names of what the client holds, by type. */
   get holds(): ReadonlyMap<TypeUrl, readonly string[]> {
     const held = ({ subscription }: TypeState) => [...subscription.names()].filter((name) => subscription.held(name));
     return new Map([...this.types].map(([type, state]) => [type, held(state).sort()]));
+  }
+
+  /** What is known from the stream before of a version that the client holds from then. */
+  recalled(type: TypeUrl, name: string, version: string): Held | undefined {
+    const { subscription, inFlight } = this.before?.stateOf(type) ?? {};
+    return [subscription?.held(name), inFlight?.carries.get(name)].find((held) => held?.version === version);
+  }
+
+  /** What the client holds, or may hold, of what there is no more; `goneNow` it may not have been told of. */
+  *remnants(goneNow?: Names): Generator<Remnant, void> {
+    for (const [type, state] of this.inOrder) {
+      for (const name of state.gone.keys()) if (!this.table.get(type, name)) yield* this.remnantsOf(type, name);
+    }
+    for (const [type, names] of goneNow ?? []) {
+      for (const name of this.wanted(type, names)) yield* this.remnantsOf(type, name);
+    }
+  }
+
+  private *remnantsOf(type: TypeUrl, name: string): Generator<Remnant, void> {
+    for (const { causes } of this.stateOf(type).versions(name)) yield { type, name, causes };
+  }
+
+  /** Says whether the client holds what there is no more, and of which it is not known what it was. */
+  get isInDoubt(): boolean {
+    for (const { type, name, causes } of this.remnants())
+      if (causes === undefined && !this.stateOf(type).isClungTo(name)) return true;
+    return false;
+  }
+
+  /** The same, and what it goes on with because it would not take what came after it. */
+  *outdated(): Generator<Remnant, void> {
+    yield* this.remnants();
+    for (const [type, state] of this.inOrder) {
+      for (const [{ name }, { causes }] of state.outdated()) yield { type, name, causes };
+    }
+  }
+
+  /** Says whether anything that is older than what became of one of `names` at `sequence` is in force at the client. */
+  isBehindOn(names: Names, sequence: number): boolean {
+    return [...names].some(([type, some]) =>
+      [...this.wanted(type, some)].some((name) => this.proof(type, name, sequence) !== 'held'),
+    );
+  }
+
+  /** Notes what of `names`, which went out of the world at `sequence`, the client may hold that is not told of it. */
+  miss(names: Names, sequence: number): void {
+    for (const [type, some] of names) {
+      const state = this.stateOf(type);
+      for (const name of this.wanted(type, some)) if (state.mayHold(name)) state.lose(name, sequence);
+    }
   }
 
   /** Those of `names` that the client wants, at the cost of the fewer. */
@@ -100,16 +162,17 @@ export class Client {
     const isSafe = !inFlight?.carries.has(name) || (flying ? isNewEnough(flying) : isLater(current));
     if (held && isNewEnough(held) && isSafe) return 'held';
     const refusal = refused.get(name);
-    if (refusal && (sequence <= refusal.since || refusal.version === current?.version)) return refusal;
+    if (refusal && (sequence <= refusal.since || refusal.version === (current?.version ?? ''))) return refusal;
     const kept = sequence >= (gone.get(name) ?? Infinity) ? this.keptBy(type, name) : undefined;
     if (kept) return kept;
-    if (held && sequence <= (this.proven ?? 0)) return 'held';
+    // It has had that whole, short of what it would not take.
+    if (held && sequence <= (this.proven ?? 0)) return refusal ?? 'held';
     return !held && isLater(flying) && isLater(current) ? 'held' : 'pending';
   }
 
-  /** Says whether `name`, which exists no more, may be taken away: not before it is known what the client wants. */
+  /** Says whether `name`, which exists no more, may be taken away: not before it is known what the client wants, and once. */
   mayRemove(type: TypeUrl, name: string): boolean {
-    return this.isIntroduced && !this.keptBy(type, name);
+    return this.isIntroduced && !this.stateOf(type).isClungTo(name) && !this.keptBy(type, name);
   }
 
   /** The refusal because of which `name` is kept, which exists no more: something older is in force there, and may use it. */

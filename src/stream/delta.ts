@@ -26,12 +26,13 @@ export interface DeltaResponse {
   readonly removed: readonly string[];
 }
 
-/** A resource that the client would not take. What it had before, if anything, is still in force there. */
+/** What became of a name and the client would not take. What it had before, if anything, is still in force there. */
 export interface Refusal {
   readonly type: TypeUrl;
   readonly name: string;
+  /** Empty: that it is gone. */
   readonly version: string;
-  /** The sequence at which that version came into the world. */
+  /** The sequence at which that came into the world. */
   readonly since: number;
   readonly reason: string;
   /** Milliseconds since the epoch. */

@@ -33,6 +33,8 @@ export interface Published {
   /** Each has its part in the publication. */
   readonly steps: readonly WorldStep[];
   readonly publication: Publication;
+  /** The names of what went out of the world with it, or with one before that sessions have not been told of either. */
+  readonly gone: Publication['changed'];
 }
 
 /** Carries what a session has to say of a change. A session may fail to say it: that is its own affair and no other's. */
@@ -238,7 +240,7 @@ export class Engine implements Shared {
       this.failed = [];
       this.fault = undefined;
       this.world = last.world;
-      this.published({ steps, publication });
+      this.published(steps, publication);
     } catch (error) {
       this.failed = [{ ...last, changes: [], revisions: steps.flatMap(({ revisions }) => revisions) }];
       this.fault = `the mesh as of revision ${last.world.revision} could not be compiled; what was published before it stays in force`;
@@ -248,9 +250,21 @@ export class Engine implements Shared {
     for (const listener of this.doneTo) listener();
   }
 
-  private published(published: Published): void {
-    this.untold.push(published.publication);
+  private published(steps: readonly WorldStep[], publication: Publication): void {
+    this.untold.push(publication);
+    const published = { steps, publication, gone: this.gone };
     for (const listener of this.publishedTo) listener(published);
+  }
+
+  private get gone(): Published['gone'] {
+    const gone = new Map<TypeUrl, Set<string>>();
+    for (const { changed } of this.untold) {
+      for (const [type, names] of changed) {
+        for (const name of names)
+          if (!this.table.get(type, name)) gone.set(type, (gone.get(type) ?? new Set()).add(name));
+      }
+    }
+    return gone;
   }
 
   private *tellAll(): Generator<void> {
@@ -303,7 +317,7 @@ export class Engine implements Shared {
       return proven;
     });
     if (!publication) return;
-    this.published({ steps: [], publication });
+    this.published([], publication);
     if (!this.gathering) this.turn();
   }
 }

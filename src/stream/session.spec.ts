@@ -1020,6 +1020,125 @@ const rows: Row[] = [
       proof R:r@2 refused:R:r`,
   },
   {
+    it: 'takes what a client would not give up for what it still has, and asks for it no more on this stream',
+    talk: `
+      world C:a=1 C:b=1
+      > C +a +b
+      < C a@1 b@1
+      > C ack
+      < nothing
+      world C:b=1
+      < C -a
+      > C nack
+      < nothing
+      refuses C:a@
+      proof C:a@1 held
+      proof C:a@2 refused:C:a
+      serves 2
+      world C:b=2
+      < C b@2
+      > C ack
+      < nothing
+      proof C:a@3 refused:C:a
+      proof C:b@3 held
+      serves 3`,
+  },
+  {
+    it: 'heeds the names that come with a refusal to give up, and tells of the others that they are gone',
+    talk: `
+      world C:a=1 C:b=1
+      > C +a +b
+      < C a@1 b@1
+      > C ack
+      < nothing
+      world
+      < C -a -b
+      > C nack b
+      < nothing
+      refuses C:b@
+      proof C:a@2 held
+      proof C:b@2 refused:C:b`,
+  },
+  {
+    it: 'sends what is there again to a client that would not give it up, even if it is the same',
+    talk: `
+      world C:a=1
+      > C +a
+      < C a@1
+      > C ack
+      < nothing
+      world
+      < C -a
+      > C nack
+      < nothing
+      world C:a=1
+      < C a@1
+      refuses nothing
+      proof C:a@3 pending
+      > C ack
+      < nothing
+      refuses nothing
+      proof C:a@3 held
+      world
+      < C -a
+      > C ack
+      < nothing
+      proof C:a@4 held`,
+  },
+  {
+    it: 'blames no refusal to give up on what was there again by the time it came',
+    talk: `
+      world C:a=1
+      > C +a
+      < C a@1
+      > C ack
+      < nothing
+      world
+      < C -a
+      world C:a=2
+      < nothing
+      > C nack
+      < C a@2
+      refuses nothing
+      > C ack
+      < nothing
+      proof C:a@3 held
+      serves 3`,
+  },
+  {
+    it: 'keeps what something leads to that the client would not give up',
+    talk: `
+      world C:a=1 R:r=toA
+      > C +a
+      < C a@1
+      > C ack
+      < nothing
+      > R +r
+      < R r@toA
+      > R ack
+      < nothing
+      world C:a=1
+      < R -r
+      > R nack
+      < nothing
+      world
+      < nothing
+      proof R:r@2 refused:R:r
+      proof C:a@3 refused:R:r
+      serves 3`,
+  },
+  {
+    it: 'takes a refusal of the word that there is nothing for no refusal: there is nothing to keep',
+    talk: `
+      world
+      > C +a
+      < C -a
+      > C nack
+      < nothing
+      refuses nothing
+      proof C:a@1 held`,
+  },
+  {
     it: 'takes away what a route that stays in force for a refusal does not lead to, and blames that on nobody',
     talk: `
       world C:a=1 C:b=1 E:b=1 R:r=toA

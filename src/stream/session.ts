@@ -21,7 +21,7 @@ import { Client } from './client.js';
 import { SessionViolation, type DeltaRequest, type DeltaResponse } from './delta.js';
 import { MAX_VERSION_LENGTH, brief, expectFew, expectShort } from './limits.js';
 import { NEEDS, additionsOf, removalsOf } from './round.js';
-
+import type { Held } from './subscription.js';
 import { fitting, type Queue, type TypeState } from './type-state.js';
 
 /** What all sessions share. */
@@ -80,7 +80,7 @@ export class Session {
         const current = this.shared.table.get(type, name);
         if (current && state.hasAlready(current)) continue;
         state.note(name, 'changed');
-        if (!current && state.subscription.held(name)) state.lose(name, sequence);
+        if (!current && state.mayHold(name)) state.lose(name, sequence);
       }
     }
   }
@@ -131,9 +131,11 @@ export class Session {
     this.client.proven = this.serves;
     this.isOpen = false;
     this.shared.audience.leaveAll(this);
+    const { table } = this.shared;
     for (const [type, state] of this.client.types) {
-      const shed = state.shed((name) => this.shared.table.get(type, name) !== undefined);
+      const shed = state.shed((name) => table.get(type, name) !== undefined);
       for (const name of shed) this.shared.audience.leave(name, this);
+      state.lighten();
     }
     for (const { subscription } of this.client.types.values()) {
       for (const name of subscription.names()) this.shared.audience.leave(name, this);
@@ -152,31 +154,37 @@ export class Session {
     for (const [name, resource] of inFlight.carries) {
       const reason = all ?? reasons.get(name);
       if (!subscription.covers(name)) continue;
-      if (!resource) this.release(state, name);
-      else if (reason === undefined) this.hold(type, state, resource);
-      else state.refused.set(name, { type, name, version: resource.version, since: resource.since, reason, at });
+      if (reason !== undefined && (resource || subscription.held(name))) {
+        const { version, since } = resource ?? { version: '', since: state.gone.get(name) };
+        // What is there again by now is on its way.
+        if (since !== undefined) state.refused.set(name, { type, name, version, since, reason, at });
+      } else if (resource) this.hold(type, state, name, resource);
+      else this.release(state, name);
       if (!resource || this.shared.table.get(type, name)) continue;
       if (subscription.held(name)) state.lose(name, this.shared.table.sequence);
-      else state.note(name, 'owed');
+      else {
+        state.gone.delete(name);
+        state.note(name, 'owed');
+      }
     }
   }
 
-  private release({ subscription, gone, refused }: TypeState, name: string): void {
-    subscription.release(name);
-    gone.delete(name);
-    refused.delete(name);
+  private release(state: TypeState, name: string): void {
+    state.subscription.release(name);
+    state.refused.delete(name);
+    if (!state.mayHold(name)) state.gone.delete(name);
   }
 
   /** Notes what is in force. What was refused may have been so because this was missing or refused itself. */
-  private hold(type: TypeUrl, state: TypeState, resource: Resource): void {
-    const before = state.subscription.held(resource.name);
-    const wasRefused = state.refused.delete(resource.name);
-    state.subscription.hold(resource.name, resource);
+  private hold(type: TypeUrl, state: TypeState, name: string, resource: Held): void {
+    const before = state.subscription.held(name);
+    const wasRefused = state.refused.delete(name);
+    state.subscription.hold(name, resource);
     const isChanged = type === TYPES.cluster && before?.version !== resource.version;
     if (before && !wasRefused && !isChanged) return;
     for (const user of USERS[type]) {
       const users = this.client.stateOf(user);
-      for (const name of users.refused.keys()) users.note(name, 'owed');
+      for (const refused of users.refused.keys()) users.note(refused, 'owed');
     }
   }
 
@@ -203,6 +211,7 @@ export class Session {
       audience.leaveAll(this);
     }
     if (first) this.remember(type, state, request.initialVersions);
+    if (this.client.isIntroduced) this.client.before = undefined;
     if (this.hasStaleNews) this.client.proven = undefined;
   }
 
@@ -215,7 +224,8 @@ export class Session {
       const version = said.length > MAX_VERSION_LENGTH ? '' : said;
       const current = table.get(type, name);
       state.news.delete(name);
-      state.subscription.hold(name, current?.version === version ? current : { version, since: 0 });
+      const earlier = this.client.recalled(type, name, version) ?? { version, since: 0 };
+      state.subscription.hold(name, current?.version === version ? current : earlier);
       if (current?.version !== version) this.hasStaleNews = true;
       if (!current) state.lose(name, table.sequence);
       else if (current.version !== version) state.note(name, 'changed');
@@ -319,7 +329,7 @@ export class Session {
     this.nonces += 1;
     const nonce = String(this.nonces);
     const response = { type, nonce, sequence: this.shared.table.sequence, resources, removed };
-    const carries = new Map<string, Resource | undefined>(resources.map((resource) => [resource.name, resource]));
+    const carries = new Map<string, Held | undefined>(resources.map((resource) => [resource.name, resource]));
     for (const name of removed) carries.set(name, undefined);
     state.inFlight = { response, since, carries, ofRound };
     state.owesAnswer = false;

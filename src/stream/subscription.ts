@@ -1,4 +1,5 @@
 /** What one client wants of one type, and what it holds of that: one entry a name, for there are thousands of clients. */
+import type { Ref } from '../model/document.js';
 
 export const WILDCARD = '*';
 
@@ -9,7 +10,20 @@ export interface Held {
   readonly since: number;
   /** See Resource; absent when that is not known: then it may lead anywhere. */
   readonly leadsTo?: readonly string[];
+  /** See Resource; absent when that is not known. */
+  readonly causes?: readonly Ref[];
 }
+
+/** What is known of what somebody holds, without the thing itself: for whoever is away, and may be so for long. */
+export function inShort(held: Held): Held {
+  const { version, since, leadsTo, causes } = held;
+  const short = shortened.get(held) ?? { version, since, ...(leadsTo && { leadsTo }), ...(causes && { causes }) };
+  shortened.set(held, short);
+  return short;
+}
+
+/** All who hold the same share it. */
+const shortened = new WeakMap<Held, Held>();
 
 /** What a request asks for, by the delta rules of xDS. */
 export interface Asking {
@@ -108,6 +122,11 @@ export class Subscription {
       this.take(name);
     }
     return shed;
+  }
+
+  /** Goes on knowing what is held, and lets go of it. */
+  lighten(): void {
+    for (const [name, held] of this.entries) if (held) this.entries.set(name, inShort(held));
   }
 
   /** Says whether `name` was asked for by itself. */

@@ -2,7 +2,7 @@
 import type { Resource } from '../compile/resource.js';
 import type { DeltaResponse, Refusal } from './delta.js';
 import { MAX_REMEMBERED_LENGTH, RESPONSE_LIMIT } from './limits.js';
-import { Subscription, type Held } from './subscription.js';
+import { Subscription, inShort, type Held } from './subscription.js';
 
 /** Why a name is looked at: something about it changed, or an answer is owed even if nothing did. */
 export type News = 'changed' | 'owed';
@@ -13,7 +13,7 @@ export interface InFlight {
   /** When it was sent, in the clock of the caller. */
   readonly since: number;
   /** What it carries, by name; a name that it takes away stands for nothing. */
-  readonly carries: Map<string, Resource | undefined>;
+  readonly carries: Map<string, Held | undefined>;
   /** Says that the round is not over before this is answered. */
   readonly ofRound: boolean;
 }
@@ -30,7 +30,7 @@ export class TypeState {
   readonly subscription = new Subscription();
   /** Names that there may be something to say of. */
   readonly news = new Map<string, News>();
-  /** Names that the client holds and that went out of the world, with the sequence at which they did. */
+  /** Names that the client holds, or may as they are on their way, and that went out of the world, with the sequence at which they did. */
   readonly gone = new Map<string, number>();
   readonly refused = new Map<string, Refusal>();
   /** What of the round has not been sent yet. */
@@ -47,15 +47,41 @@ export class TypeState {
     if (news === 'owed' || !this.news.has(name)) this.news.set(name, news);
   }
 
+  /** What the client holds of `name`, and what it may hold or come to: that which is on its way, or about to be. */
+  *versions(name: string): Generator<Held, void> {
+    const queued = this.queue?.resources.find((resource) => resource.name === name);
+    for (const version of [this.subscription.held(name), this.inFlight?.carries.get(name), queued])
+      if (version) yield version;
+  }
+
+  mayHold(name: string): boolean {
+    return this.versions(name).next().value !== undefined;
+  }
+
   /** Notes that what the client holds went out of the world. It may have come back and gone again before it could be told. */
   lose(name: string, sequence: number): void {
     if (!this.gone.has(name)) this.gone.set(name, sequence);
+  }
+
+  /** Says whether the client would not give up `name`, which is gone. */
+  isClungTo(name: string): boolean {
+    return this.refused.get(name)?.version === '';
   }
 
   forget(name: string): void {
     this.news.delete(name);
     this.gone.delete(name);
     this.refused.delete(name);
+  }
+
+  /** Goes on knowing what its client holds, or may hold, and lets go of that itself. */
+  lighten(): void {
+    this.queue = undefined;
+    this.subscription.lighten();
+    if (!this.inFlight) return;
+    const { response, carries } = this.inFlight;
+    const short = new Map([...carries].map(([name, held]) => [name, held && inShort(held)]));
+    this.inFlight = { ...this.inFlight, response: { ...response, resources: [] }, carries: short };
   }
 
   /** Of a client that asks for a great many names, forgets those that are not known, and gives them. */

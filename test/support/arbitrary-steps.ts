@@ -46,6 +46,9 @@ const fact = editOf(FACTS);
 /** Which versions a sidecar finds hard to swallow, by how they end. */
 const TASTES = [/^$/, /^$/, /[0-3]$/, /[4-9]$/];
 
+/** What a sidecar would not give up, if it is to. */
+const CLINGING = [/^$/, /^$/, /^$/, /^inbound/, /^cart/];
+
 const TARGETS: readonly Target[] = [
   ...[100, 100, 100, 50].map((percent) => ({ percent })),
   { proxies: 1 },
@@ -93,7 +96,7 @@ const KINDS = {
   evict: [0.3, who],
   /** Joins anew, and its old self is turned out. */
   replace: [0.5, who],
-  taste: [2, fc.record({ who, refuses: fc.constantFrom(...TASTES) })],
+  taste: [2, fc.record({ who, refuses: fc.constantFrom(...TASTES), clings: fc.constantFrom(...CLINGING) })],
   wait: [5, wait],
   slice: [8, fc.constant(true)],
   rest: [1, fc.constant(true)],

@@ -1,6 +1,6 @@
 /** Holds what the control plane says of its sidecars against what each of them really has, and counts when it did so. */
 import { expect } from 'vitest';
-import { TYPE_ORDER, type TypeUrl } from '../../src/compile/resource.js';
+import type { TypeUrl } from '../../src/compile/resource.js';
 import type { Receipt } from '../../src/status/receipt.js';
 import { mayHave } from '../../src/stream/scope.js';
 import { LEASE_MS, type ModelPlane } from './model-plane.js';
@@ -17,6 +17,7 @@ export const CIRCUMSTANCES = [
   'not introduced',
   'refused',
   'forgotten',
+  'gone from the world',
 ] as const;
 export type Circumstance = (typeof CIRCUMSTANCES)[number];
 
@@ -42,20 +43,19 @@ export class Judge {
     const concerned = sidecars.filter((sidecar) => mayBeConcerned(plane, sidecar, revision)).length;
     if (affected > concerned) expect.fail(`revision ${revision} affects ${concerned}, and not ${affected}`);
     for (const { proxy, reason, detail } of laggards) {
-      const refused = /^it refused (.+): it is not to its taste$/.exec(detail)?.[1];
+      const refused = /^it refused (?:to give up )?(.+): it is not to its taste$/.exec(detail)?.[1];
       if (reason === 'refused' && (refused === undefined || !plane.concerns(revision, refused)))
         expect.fail(`revision ${revision} changed nothing that ${proxy} refuses: ${detail}`);
     }
     // Of those that have not said what they want, or are away, it may not be known.
-    const mayCount = (one: Sidecar): boolean => !one.isIntroduced || this.wantsAnyOf(plane, one, revision);
+    const mayCount = (one: Sidecar): boolean =>
+      !one.isIntroduced || this.wantsAnyOf(plane, one, revision) || plane.mayLeaveBehind(revision, one);
     const counted = serving + laggards.length + lost.length;
     if (plane.ring.of(revision) && counted > sidecars.filter(mayCount).length)
       expect.fail(`revision ${revision}: ${counted} are counted or named, and fewer want it`);
     const left = [...laggards, ...lost].map(({ proxy }) => proxy);
     for (const sidecar of sidecars) {
       const lack = this.lackOf(plane, sidecar, revision);
-      // Of a revision that is forgotten it is not known whether it is what is refused.
-      if (!plane.ring.of(revision) && TYPE_ORDER.some((type) => sidecar.refusedOf(type).size > 0)) continue;
       // Several may bear one name, one after the other.
       const named = lack === undefined ? -1 : left.indexOf(sidecar.id);
       if (named >= 0) left.splice(named, 1);
@@ -74,16 +74,20 @@ export class Judge {
     let lack: string | undefined;
     const sequence = plane.sequenceOf(revision);
     if (sequence === undefined) return undefined;
-    for (const [type, names] of plane.namesOf(revision)) {
+    const remnants = plane.remnantsOf(revision, sidecar).map(([type, name]) => [type, new Set([name])] as const);
+    for (const [type, names] of [...plane.changedBy(revision), ...remnants]) {
       for (const name of names) {
         if (!sidecar.wantedOf(type).has(name) || !mayHave(sidecar.id, name)) continue;
         const held = sidecar.heldOf(type).get(name);
         const isForgotten = !plane.ring.of(revision);
         // Of what is forgotten it is known at best that nothing older is in force: of what was just asked for, nothing is.
-        const has = plane.isInForce(type, name, held, sequence) || (isForgotten && held === undefined);
+        const isUnknown = held === undefined || !plane.isTraceable(revision, type, name, held);
+        const has = plane.isInForce(type, name, held, sequence) || (isForgotten && isUnknown);
         const circumstance = circumstanceOf(sidecar, type, name);
-        for (const one of isForgotten ? [circumstance, 'forgotten' as const] : [circumstance])
-          this.looks[one][has ? 'has' : 'lacks'] += 1;
+        const circumstances: Circumstance[] = [circumstance];
+        if (isForgotten) circumstances.push('forgotten');
+        if (!plane.engine.table.get(type, name)) circumstances.push('gone from the world');
+        for (const one of circumstances) this.looks[one][has ? 'has' : 'lacks'] += 1;
         if (!has) lack ??= `holds ${held ?? 'nothing'} of ${type} ${name}`;
       }
     }
@@ -95,7 +99,7 @@ export class Judge {
 function mayBeConcerned(plane: ModelPlane, sidecar: Sidecar, revision: number): boolean {
   const effect = plane.ring.of(revision);
   if (!effect || !sidecar.isIntroduced) return true;
-  return [...effect.names].some(([type, names]) =>
+  return [...effect.names, ...effect.remnants].some(([type, names]) =>
     [...names].some((name) => sidecar.wantedOf(type).has(name) && mayHave(sidecar.id, name)),
   );
 }

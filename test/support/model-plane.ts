@@ -1,12 +1,18 @@
 /** A control plane without sockets and database: sources, world, compiler, sessions, fleet and receipts as they are, and sidecars that are played. */
 import { Compiler } from '../../src/compile/compiler.js';
-import { TYPE_ORDER, type TypeUrl } from '../../src/compile/resource.js';
-import { printRef, type Document } from '../../src/model/document.js';
+import { guards, isInbound } from '../../src/compile/resource-names.js';
+import { TYPES, TYPE_ORDER, type TypeUrl } from '../../src/compile/resource.js';
+import { keyOf, printRef, type Document } from '../../src/model/document.js';
+import { withChanges } from '../../src/model/mesh.js';
+import type { Labels } from '../../src/model/names.js';
 import type { Change, Revision } from '../../src/model/revision.js';
-import { Fleet, type EnrolmentView, type Enrolments } from '../../src/status/fleet.js';
-import { putBy } from '../../src/status/history.js';
+import type { WorldStep } from '../../src/model/world.js';
+import { Fleet } from '../../src/status/fleet.js';
+import { writtenBy } from '../../src/status/history.js';
 import { Receipts } from '../../src/status/receipts.js';
+import { isChangedBy } from '../../src/status/remnants.js';
 import { Ring } from '../../src/status/ring.js';
+import type { EnrolmentView, Enrolments } from '../../src/status/roster.js';
 import type { Names } from '../../src/stream/client.js';
 import type { RevisionLog } from '../../src/store/revision-log.js';
 import { Engine } from '../../src/stream/engine.js';
@@ -37,6 +43,7 @@ class ModelSource implements Source {
 
 class Roster implements Enrolments {
   private readonly views = new Map<string, EnrolmentView>();
+  private readonly labels = new Map<string, Labels>();
   private readonly listeners = new Set<() => void>();
 
   list = (): Iterable<EnrolmentView> => this.views.values();
@@ -50,8 +57,14 @@ class Roster implements Enrolments {
   }
 
   put(view: EnrolmentView): void {
-    this.views.set(view.enrolment, view);
+    this.views.set(view.enrolment, { ...view, labels: this.labels.get(view.id) ?? {} });
     for (const listener of this.listeners) listener();
+  }
+
+  /** All who speak for a workload were let in with the labels that it has. */
+  label(id: string, labels: Labels): void {
+    this.labels.set(id, labels);
+    for (const view of this.views.values()) if (view.id === id) this.put(view);
   }
 }
 
@@ -79,10 +92,16 @@ export class ModelPlane {
   /** Is shown every change by itself, as it comes. */
   private readonly apart = new Compiler('sluice', TRUST_DOMAIN);
   private readonly names = new Map<number, Names>();
+  /** Workloads that are gone, as sidecars may still guard them; what is compiled as if they were not; what of that each revision changed. */
+  private readonly ghosts = new Map<string, Document>();
+  private haunted: Compiler | undefined;
+  private readonly ghostly = new Map<number, ReadonlySet<string>>();
   /** The sequences that took in several changes at once. */
   private readonly together = new Set<number>();
   /** By name, the objects that anything of that name was ever made of, printed. */
   private readonly causes = new Map<string, Set<string>>();
+  /** The objects that a version of a name was made of when it came, printed. */
+  private readonly makings = new Map<string, readonly string[]>();
   private readonly sidecars = new Map<Session, Sidecar>();
   private joined = 0;
 
@@ -91,7 +110,12 @@ export class ModelPlane {
    * @param remembered how many revisions the ring remembers
    */
   constructor(isHurried = false, remembered?: number) {
-    this.ring = new Ring(remembered);
+    this.ring = new Ring(remembered, (changes, mesh, goneNow) =>
+      this.fleet.remnants(
+        (client) => client.remnants(goneNow),
+        (remnant, owner) => isChangedBy(remnant, owner, changes, mesh),
+      ),
+    );
     this.worlds = new Worlds(TRUST_DOMAIN, [this.wishes, this.facts]);
     const fail = (error: unknown): never => {
       throw error;
@@ -102,6 +126,7 @@ export class ModelPlane {
     this.engine = new Engine(new Compiler('sluice', TRUST_DOMAIN), fail, clock, isHurried ? 1 : undefined);
     this.engine.onPublished((published) => this.ring.record(published));
     this.engine.onPublished((published) => this.chronicle.record(published));
+    this.engine.onPublished(({ gone, publication: { sequence } }) => this.fleet.missed(gone, sequence));
     this.engine.onPublished(({ steps: { length }, publication: { sequence, changed } }) => {
       if (length > 1) this.together.add(sequence);
       for (const [type, names] of changed) for (const name of names) this.remember(type, name, sequence);
@@ -125,7 +150,7 @@ export class ModelPlane {
       floor: 1,
       revision: async (number: number) => this.revisions.find((revision) => revision.number === number),
     };
-    const history = (number: number) => putBy(number, log, () => this.worlds.current.mesh);
+    const history = (number: number) => writtenBy(number, log, () => this.worlds.current.mesh);
     this.receipts = new Receipts(this.engine, this.ring, this.fleet, history, clock.elapsed);
     this.apart.rebuild(this.worlds.current);
     this.worlds.onStep(({ world, changes, revisions }) => {
@@ -133,6 +158,7 @@ export class ModelPlane {
       const { changed } = this.apart.update(world, changes);
       for (const { number } of revisions) this.names.set(number, changed);
     });
+    this.worlds.onStep((step) => this.haunt(step));
     this.worlds.onStep((step) => this.engine.publish(step));
     this.engine.start(this.worlds.current);
   }
@@ -165,6 +191,7 @@ export class ModelPlane {
           after: { ...change.after, metadata: { ...change.after.metadata, origin: 'sidecar', revision: 0 } },
         }),
       }));
+    for (const { after } of changes) if (after) this.roster.label(keyOf(after.metadata), after.metadata.labels);
     this.facts.tell({ changes });
   }
 
@@ -187,11 +214,90 @@ export class ModelPlane {
     this.sidecars.set(session, sidecar);
   }
 
-  /** What a revision changed: by itself, unless others were taken in with it, which may have undone it before it was seen. */
+  /** What is said to be what a revision changed: by itself, unless others were taken in with it, and may have their share in it. */
   namesOf(revision: number): Names {
     const seen = this.chronicle.of(revision);
     const isAlone = seen && !this.together.has(seen.sequence);
-    return (isAlone ? this.names.get(revision) : seen?.names) ?? new Map<TypeUrl, Set<string>>();
+    const names = (isAlone ? this.names.get(revision) : seen?.names) ?? new Map<TypeUrl, Set<string>>();
+    const ghostly = this.ghostly.get(revision);
+    if (!ghostly) return names;
+    return new Map([...names, [TYPES.listener, new Set([...(names.get(TYPES.listener) ?? []), ...ghostly])]]);
+  }
+
+  /** What a revision surely changed: others that were taken in with it may have undone it before it was seen. */
+  changedBy(revision: number): Names {
+    const own = this.names.get(revision);
+    const isSure = (type: TypeUrl, name: string): boolean =>
+      own?.get(type)?.has(name) === true ||
+      (this.ghostly.get(revision)?.has(name) === true && !this.wasThere(revision, type, name));
+    return new Map(
+      [...this.namesOf(revision)].map(([type, names]) => [
+        type,
+        new Set([...names].filter((name) => isSure(type, name))),
+      ]),
+    );
+  }
+
+  /** What a sidecar has that was gone when `revision` came, and was made of something that this wrote. */
+  remnantsOf(revision: number, sidecar: Sidecar): readonly (readonly [TypeUrl, string])[] {
+    const written = this.revisions[revision - 1]?.changes.map(({ ref }) => printRef(ref)) ?? [];
+    return TYPE_ORDER.flatMap((type) =>
+      [...sidecar.heldOf(type)].flatMap(([name, version]) => {
+        const isMade = this.makings.get(`${type} ${name} ${version}`)?.some((ref) => written.includes(ref));
+        return isMade && !this.wasThere(revision, type, name) ? [[type, name] as const] : [];
+      }),
+    );
+  }
+
+  /** Whether a version of a name, or what there is of it now, was made of something that `revision` wrote: more is not known of one that is forgotten. */
+  isTraceable(revision: number, type: TypeUrl, name: string, version: string | undefined): boolean {
+    const written = this.revisions[revision - 1]?.changes.map(({ ref }) => printRef(ref)) ?? [];
+    const now = this.engine.table.get(type, name)?.causes.map(printRef) ?? [];
+    const then = this.makings.get(`${type} ${name} ${version}`) ?? [];
+    return written.some((ref) => now.includes(ref) || then.includes(ref));
+  }
+
+  /** Whether a sidecar wants anything that there was not when `revision` came, and that was ever made of something that this wrote. */
+  mayLeaveBehind(revision: number, { wantedOf }: Sidecar): boolean {
+    const refs = this.revisions[revision - 1]?.changes.map(({ ref }) => ref) ?? [];
+    // Of policies for services that come and go it is not worked out whom they mean.
+    const isAboutGuards = refs.some(({ kind }) => kind !== 'TrafficSplit' && kind !== 'Workload');
+    const may = (name: string): boolean =>
+      (isAboutGuards && isInbound(name)) || refs.some((ref) => this.causes.get(name)?.has(printRef(ref)));
+    return TYPE_ORDER.some((type) =>
+      [...wantedOf(type)].some((name) => !this.wasThere(revision, type, name) && may(name)),
+    );
+  }
+
+  /** Whether there was anything of a name in the state of the world that was the first to hold `revision`. */
+  private wasThere(revision: number, type: TypeUrl, name: string): boolean {
+    const sequence = this.sequenceOf(revision) ?? 0;
+    return this.past.get(`${type} ${name}`)?.findLast(({ since }) => since <= sequence)?.version !== undefined;
+  }
+
+  /** Notes what the revisions of a step would have changed of the guards of workloads that are gone. */
+  private haunt({ world, changes, revisions }: WorldStep): void {
+    const { ghosts } = this;
+    for (const { ref, before, after } of changes) {
+      if (ref.kind !== 'Workload') continue;
+      if (after) ghosts.delete(keyOf(ref));
+      else if (before?.metadata.origin === 'sidecar') ghosts.set(keyOf(ref), before);
+    }
+    if (ghosts.size === 0) return void (this.haunted = undefined);
+    const mesh = withChanges(
+      world.mesh,
+      [...ghosts.values()].map((after) => ({ ref: { kind: after.kind, ...placeOf(after) }, after })),
+    );
+    const { haunted } = this;
+    if (!haunted) {
+      this.haunted = new Compiler('sluice', TRUST_DOMAIN);
+      this.haunted.rebuild({ sequence: world.sequence, mesh });
+      return;
+    }
+    const { changed } = haunted.update({ sequence: world.sequence, mesh }, changes);
+    const isGhost = (name: string): boolean => [...ghosts.keys()].some((key) => guards(name, key));
+    const names = [...(changed.get(TYPES.listener) ?? [])].filter(isGhost);
+    if (names.length > 0) for (const { number } of revisions) this.ghostly.set(number, new Set(names));
   }
 
   /** Says whether `name` may be what a revision changed: it has ever been made of something that the revision wrote. */
@@ -201,6 +307,7 @@ export class ModelPlane {
     // Services are read for workloads and splits, and workloads for policies and services, whether that makes a difference or not.
     const isRead = changes.some(({ ref: { kind, namespace }, before, after }) => {
       if (kind === 'Workload') return name.includes(`.${namespace}:`);
+      if (kind === 'MeshSettings') return isInbound(name);
       if (kind !== 'TrafficSplit') return name.startsWith(`inbound/${namespace}/`);
       const services = [before, after].map((one) => (one?.spec as { service?: string } | undefined)?.service);
       return services.some((service) => service !== undefined && name.startsWith(`${service}.${namespace}:`));
@@ -247,11 +354,14 @@ export class ModelPlane {
     const resource = this.engine.table.get(type, name);
     past.push({ since, version: resource?.version });
     this.past.set(key, past);
+    if (resource) this.makings.set(`${key} ${resource.version}`, resource.causes.map(printRef));
     const causes = this.causes.get(name) ?? new Set();
     for (const ref of resource?.causes ?? []) causes.add(printRef(ref));
     this.causes.set(name, causes);
   }
 }
+
+const placeOf = ({ metadata: { namespace, name } }: Document) => ({ namespace, name });
 
 const numbered = (document: Document, revision: number): Document => ({
   ...document,

@@ -1,7 +1,7 @@
 /** A sidecar that is played: it does what it is told when the test says so, and answers when the test says so. */
 import { TYPE_ORDER, type Resource, type TypeUrl } from '../../src/compile/resource.js';
 import { spiffeId, type SpiffeId } from '../../src/model/names.js';
-import type { EnrolmentView } from '../../src/status/fleet.js';
+import type { EnrolmentView } from '../../src/status/roster.js';
 import type { DeltaResponse } from '../../src/stream/delta.js';
 import type { Session } from '../../src/stream/session.js';
 import type { ModelPlane } from './model-plane.js';
@@ -23,9 +23,11 @@ export class Sidecar {
   seenAt = Date.now();
   /** What it finds hard to swallow, as long as it does not hold that already. */
   refuses: (resource: Pick<Resource, 'name' | 'version'>) => boolean = () => false;
+  /** What it would not give up. */
+  clingsTo: (name: string) => boolean = () => false;
   private readonly held = byType(() => new Map<string, string>());
   private readonly wanted = byType(() => new Set<string>());
-  /** The versions that it refused last. */
+  /** The versions that it refused last; empty: that there is none. */
   private readonly refused = byType(() => new Map<string, string>());
   /** What it refused and keeps at hand, as clients may that find it unfit only for now. */
   private readonly warming = byType(() => new Map<string, string>());
@@ -47,7 +49,7 @@ export class Sidecar {
 
   view(): EnrolmentView {
     const { enrolment, id, identity, joinedAt } = this;
-    return { enrolment, id, identity, joinedAt, certificateEndsAt: joinedAt + DAY_MS };
+    return { enrolment, id, identity, labels: {}, joinedAt, certificateEndsAt: joinedAt + DAY_MS };
   }
 
   /** Opens its stream, and says what it wants and holds of every type. */
@@ -115,10 +117,8 @@ export class Sidecar {
     const isHard = (resource: Resource) =>
       this.heldOf(type).get(resource.name) !== resource.version && this.refuses(resource);
     const refused = wanted.filter(isHard);
-    this.swapped.set(
-      response,
-      refused.map(({ name }) => name),
-    );
+    const kept = removed.filter((name) => this.heldOf(type).has(name) && this.clingsTo(name));
+    this.swapped.set(response, [...refused.map(({ name }) => name), ...kept]);
     for (const { name, version } of wanted) {
       this.refusedOf(type).delete(name);
       this.warming.get(type)?.delete(name);
@@ -128,7 +128,8 @@ export class Sidecar {
       this.refusedOf(type).set(name, version);
       this.warming.get(type)?.set(name, version);
     }
-    for (const name of removed) {
+    for (const name of kept) this.refusedOf(type).set(name, '');
+    for (const name of removed.filter((one) => !kept.includes(one))) {
       this.heldOf(type).delete(name);
       this.refusedOf(type).delete(name);
     }
