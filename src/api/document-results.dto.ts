@@ -24,6 +24,13 @@ export class LostDto implements Lost {
   @ApiProperty({ description: '`namespace/name` of its workload.', example: 'shop/cart-v1' })
   proxy!: string;
 
+  @ApiProperty({
+    description:
+      'Its sidecar, as `GET /v1/enrolments` lists it: others may have joined for the same workload before it, and since.',
+    example: '0f3a5c7e9b1d2468',
+  })
+  enrolment!: string;
+
   @ApiProperty({ format: 'date-time', description: 'Since when nothing has been heard of it.' })
   since!: string;
 }

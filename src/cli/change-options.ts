@@ -102,7 +102,8 @@ export const printReceipt = (receipt: Receipt): string =>
 /** What somebody who waited must not overlook. A server of an older version does not say it. */
 const remarks = ({ lost = [], noEffect = [] }: Partial<Receipt>): string[] => [
   ...lost.map(
-    ({ proxy, since }) => `${proxy} is lost: nothing was heard of it since ${since}, and it may go on with what it had`,
+    ({ proxy, enrolment, since }) =>
+      `${proxy}${enrolment === undefined ? '' : ` (enrolment ${enrolment})`} is lost: nothing was heard of it since ${since}, and it may go on with what it had`,
   ),
   ...noEffect.map(
     ({ ref, reason, message }) => `${printRef(ref)} does nothing as the mesh stands (${reason}): ${message}`,

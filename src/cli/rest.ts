@@ -23,7 +23,7 @@ export interface Receipt {
   readonly affected: number;
   readonly serving: number;
   readonly laggards: readonly { readonly proxy: string; readonly reason: string; readonly detail: string }[];
-  readonly lost: readonly { readonly proxy: string; readonly since: string }[];
+  readonly lost: readonly { readonly proxy: string; readonly enrolment?: string; readonly since: string }[];
   readonly why: string;
   readonly noEffect?: readonly { readonly ref: Ref; readonly reason: string; readonly message: string }[];
 }

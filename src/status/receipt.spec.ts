@@ -159,7 +159,7 @@ describe('a receipt', () => {
     expect(await held.plane.receipts.now(revision)).toMatchObject({
       affected: 0,
       laggards: [],
-      lost: [{ proxy: 'shop/web' }],
+      lost: [{ proxy: 'shop/web', enrolment: web.enrolment }],
     });
     expect(await held.plane.receipts.now(revision, 'count')).toMatchObject({
       affected: 1,

@@ -19,6 +19,8 @@ export interface Laggard {
 /** A proxy that has not been heard of for longer than its lease, and may still do what it did then. */
 export interface Lost {
   readonly proxy: string;
+  /** Its sidecar: others may have joined for the same workload before it, and since. */
+  readonly enrolment: string;
   /** Since when nothing has been heard of it; ISO 8601. */
   readonly since: string;
 }
@@ -128,7 +130,7 @@ export function receiptOf(concerned: readonly Proxy[], about: Circumstances): Ac
     hasAbsent ||= proxy.state !== 'connected' && standing !== 'serving';
     if (proxy.state === 'lost' && standing !== 'serving') {
       missing += 1;
-      if (lost.length < NAMED) lost.push({ proxy: proxy.id, since: proxy.since });
+      if (lost.length < NAMED) lost.push({ proxy: proxy.id, enrolment: proxy.enrolment, since: proxy.since });
       continue;
     }
     affected += 1;

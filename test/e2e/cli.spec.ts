@@ -171,7 +171,10 @@ describe('a proxy that is lost', () => {
     await other.server.until('it is lost', isLost);
     const apply = (name: string, ...flags: string[]) =>
       other.cli(['apply', '-f', '-', '--wait', '100%', '--timeout', '50ms', ...flags], {}, service(name));
-    expect(await apply('one')).toMatchObject({ code: 0, stderr: expect.stringContaining('shop/gone is lost') });
+    expect(await apply('one')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`shop/gone (enrolment ${client.enrolment}) is lost`),
+    });
     expect(await apply('two', '--lost', 'count')).toMatchObject({ code: 79 });
     const wait = ['wait', '--timeout', '50ms'];
     expect(await other.cli([...wait, '--lost', 'ignore'])).toMatchObject({ code: 0 });
