@@ -131,14 +131,11 @@ export class Session {
     this.client.proven = this.serves;
     this.isOpen = false;
     this.shared.audience.leaveAll(this);
-    const { table } = this.shared;
+    const { table, audience } = this.shared;
     for (const [type, state] of this.client.types) {
       const shed = state.shed((name) => table.get(type, name) !== undefined);
-      for (const name of shed) this.shared.audience.leave(name, this);
+      for (const name of [...shed, ...state.subscription.names()]) audience.leave(name, this);
       state.lighten();
-    }
-    for (const { subscription } of this.client.types.values()) {
-      for (const name of subscription.names()) this.shared.audience.leave(name, this);
     }
   }
 
