@@ -1,12 +1,17 @@
 //! What is refused of listeners and clusters that carry bytes: everything that would not be done exactly so.
 
 use envoy_types::pb::envoy::{
-    config::{listener::v3::Listener, rbac::v3::rbac::Action},
+    config::{
+        listener::v3::{Listener, ListenerFilter, listener_filter::ConfigType},
+        rbac::v3::rbac::Action,
+    },
+    extensions::filters::listener::tls_inspector::v3::TlsInspector,
     extensions::filters::network::{
         rbac::v3::Rbac,
         tcp_proxy::v3::tcp_proxy::{ClusterSpecifier, WeightedCluster, weighted_cluster::ClusterWeight},
     },
 };
+use prost::Message;
 use sluice_proxy::{
     config::{cluster::Protocol, inbound::Entrance, route::Leads},
     control::xds::{
@@ -19,7 +24,7 @@ use crate::support::{
     bytes::{
         bytes_cluster, bytes_service, bytes_service_listener, bytes_service_that_closes, network_filter, tcp_proxy,
     },
-    resources::{Door, Made, Speaks, any, anyone, path_prefix, policy},
+    resources::{Door, Made, Speaks, any, anyone, path_prefix, policy, service},
 };
 
 const DOOR: &str = "inbound/shop/db:5432";
@@ -44,6 +49,32 @@ fn doors_and_ways_of_bytes_are_read() {
     assert!(service.backends().is_empty());
     let Decoded::Cluster(cluster) = of(&bytes_cluster("a", Speaks::Plaintext)) else { panic!() };
     assert_eq!(cluster.protocol, Protocol::Bytes);
+}
+
+#[test]
+fn whom_tls_is_for_is_noted_where_that_is_asked_for_and_where_bytes_are_carried() {
+    let looks = |typed_config| ListenerFilter {
+        name: "envoy.filters.listener.tls_inspector".into(),
+        config_type: Some(ConfigType::TypedConfig(typed_config)),
+        ..ListenerFilter::default()
+    };
+    let tls = looks(any(&TlsInspector::default()));
+    for (filters, expected) in [(vec![], false), (vec![tls.clone()], true)] {
+        let filter = network_filter("p", &tcp_proxy(ClusterSpecifier::Cluster("a".into()), 1));
+        let listener = Listener { listener_filters: filters, ..bytes_service_listener(WAY, filter) };
+        let Ok(Decoded::Service(service)) = decode(Kind::Listener, WAY, &any(&listener), &Limits::default()) else {
+            panic!()
+        };
+        assert!(matches!(service.leads, Leads::Bytes { names, .. } if names == expected));
+    }
+    let filter = network_filter("p", &tcp_proxy(ClusterSpecifier::Cluster("a".into()), 1));
+    let strange = vec![looks(any(&Rbac::default()))];
+    let listener = Listener { listener_filters: strange, ..bytes_service_listener(WAY, filter) };
+    assert!(fault(WAY, &listener, &Limits::default()).starts_with("listener_filters[0].typed_config: "));
+    let Made { resource, .. } = service(WAY);
+    let of_requests: Listener = Message::decode(&*resource.resource.unwrap().value).unwrap();
+    let listener = Listener { listener_filters: vec![tls], ..of_requests };
+    assert_eq!(fault(WAY, &listener, &Limits::default()), "listener_filters: have no place where requests are carried");
 }
 
 #[test]

@@ -111,6 +111,13 @@ describe('the way to a port for bytes', () => {
     expect(proxy(aSplit('s', 'db', { db: 0, 'db-2': 3 }), other)).toMatchObject({ cluster: 'db-2.shop:5432' });
   });
 
+  it('reads whom TLS of the programs is for, and only there', () => {
+    expect(way()).not.toHaveProperty('listener_filters');
+    const vault = aService('vault', { ports: [{ port: 443, protocol: 'TLS' }] });
+    const { listener_filters } = compiled(TYPES.listener, 'vault.shop:443', vault);
+    expect(listener_filters).toMatchObject([{ name: 'envoy.filters.listener.tls_inspector' }]);
+  });
+
   it('closes where nothing weighs anything', () => {
     const [filter] = way(aSplit('s', 'db', { db: 0 })).filter_chains[0].filters as Filter[];
     expect(filter?.name).toBe('envoy.filters.network.direct_response');

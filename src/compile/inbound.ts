@@ -6,18 +6,17 @@ import type { MeshSettings, MeshSettingsSpec } from '../model/mesh-settings.js';
 import type { Service } from '../model/service.js';
 import { reachedAt, type Workload, type WorkloadPort } from '../model/workload.js';
 import { allForBytes } from './bytes-rules.js';
-import { any, encode } from './encoding.js';
+import { encode } from './encoding.js';
 import { PATHS_NORMALISED, httpConnectionManager, httpFilters } from './http.js';
 import { portApart, rulesAt, type PortApart } from './port-rules.js';
 import { defaultRules, httpFilter, networkFilter, rulesOf, type Judging, type NamedRule } from './rbac.js';
 import { inboundName } from './resource-names.js';
 import { TYPES, recipe, type Recipe } from './resource.js';
 import { tcpProxy } from './tcp.js';
-import { downstreamTls } from './tls.js';
+import { TLS_INSPECTOR, downstreamTls } from './tls.js';
 
 const { Listener } = envoy.config.listener.v3;
 const { TrafficDirection } = envoy.config.core.v3;
-const { TlsInspector } = envoy.extensions.filters.listener.tls_inspector.v3;
 
 /** A port of a workload with all that decides who may call it. */
 export interface Inbound {
@@ -78,7 +77,6 @@ function inboundListener(
 }
 
 const DOWNSTREAM_TLS = downstreamTls();
-const TLS_INSPECTOR = { name: 'envoy.filters.listener.tls_inspector', typed_config: any(TlsInspector, {}) };
 
 /** What a list of policies makes of a listener, whosever it is, at one port or at all that no rule speaks of. */
 interface Guard {

@@ -11,7 +11,7 @@ import { serviceName } from './resource-names.js';
 import { TYPES, recipe, type Recipe } from './resource.js';
 import { fromAds } from './sources.js';
 import { CLOSE, tcpProxy } from './tcp.js';
-import { MUTUAL_TLS, byMark, upstreamTls } from './tls.js';
+import { MUTUAL_TLS, TLS_INSPECTOR, byMark, upstreamTls } from './tls.js';
 
 const { HealthStatus, TrafficDirection } = envoy.config.core.v3;
 const { Listener } = envoy.config.listener.v3;
@@ -59,7 +59,7 @@ export function outboundRecipes(outbound: Outbound, accepted: readonly string[])
   const printed = printRef(refOf(author));
   const way = isBytes(port.protocol)
     ? // It leads to clusters at once, which nobody else's listener does.
-      [recipe(TYPES.listener, name, [printed, shares], [service, author], bytesListener, 'anywhere')]
+      [recipe(TYPES.listener, name, [port.protocol, printed, shares], [service, author], bytesListener, 'anywhere')]
     : [
         recipe(TYPES.listener, name, [], [service], requestsListener),
         recipe(
@@ -94,7 +94,7 @@ const requestsListener = (name: string): Uint8Array =>
  * A listener without an address as well, which is found by the name that is called, and names the clusters itself. Envoy
  * takes no weights of 0; where all are 0, or there is nobody at all, it closes.
  */
-function bytesListener(name: string, author: string, shares: readonly Share[]): Uint8Array {
+function bytesListener(name: string, protocol: Protocol, author: string, shares: readonly Share[]): Uint8Array {
   const clusters = shares.flatMap(({ cluster, weight }) => (weight > 0 ? [{ name: cluster, weight }] : []));
   const [first, ...others] = clusters;
   const filter = first
@@ -102,6 +102,8 @@ function bytesListener(name: string, author: string, shares: readonly Share[]): 
     : CLOSE;
   return encode(Listener, {
     name,
+    // Whom a connection means by TLS of its own is read as it passes, and nobody waits for it.
+    ...(protocol === 'TLS' && { listener_filters: [TLS_INSPECTOR] }),
     filter_chains: [{ name: author, filters: [filter] }],
     traffic_direction: TrafficDirection.OUTBOUND,
     internal_listener: {},

@@ -8,8 +8,16 @@ import { any } from './encoding.js';
 const { RawBuffer } = envoy.extensions.transport_sockets.raw_buffer.v3;
 const { DownstreamTlsContext, UpstreamTlsContext, SubjectAltNameMatcher } = envoy.extensions.transport_sockets.tls.v3;
 
+const { TlsInspector } = envoy.extensions.filters.listener.tls_inspector.v3;
+
 type TransportSocket = envoy.config.core.v3.ITransportSocket;
 type CommonTlsContext = envoy.extensions.transport_sockets.tls.v3.ICommonTlsContext;
+
+/** Reads what whoever begins a TLS connection says first, and opens nothing. */
+export const TLS_INSPECTOR: envoy.config.listener.v3.IListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typed_config: any(TlsInspector, {}),
+};
 
 /** The certificate provider that every client of ours has: its own identity (gRFC A29 calls it a plugin instance). */
 const PROVIDER = { instance_name: 'default' };

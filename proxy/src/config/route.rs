@@ -24,6 +24,8 @@ pub enum Leads {
         route: Arc<Route>,
         /// Every backend that it names.
         backends: Vec<Arc<str>>,
+        /// They are TLS, and whom it is for is noted.
+        names: bool,
     },
 }
 

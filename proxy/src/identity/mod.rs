@@ -6,6 +6,7 @@
 //! - [`verify`], [`leaf`]: who the other side is; [`proof`]: whether that holds still
 
 pub mod credentials;
+pub mod hello;
 pub mod join;
 pub mod leaf;
 pub mod obtain;

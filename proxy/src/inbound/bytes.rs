@@ -14,7 +14,7 @@ use crate::{
     config::{bytes::BytesDoor, inbound::Verdict},
     message::error::Caller,
     net::vanish::notice_when_it_vanishes,
-    tcp::{carry::carry, stream::Stream},
+    tcp::{carry::carry, glance::Glance, stream::Stream},
     telemetry::connection::Connection,
 };
 
@@ -74,7 +74,7 @@ impl Inbound {
             }
         };
         let ended = tokio::select! {
-            carried = carry(stream, &mut program, bytes::Bytes::new(), &activity, &meter) => {
+            carried = carry(stream, &mut program, bytes::Bytes::new(), &activity, &meter, Glance::default()) => {
                 carried.map_err(|cut| Refused("cut", cut.to_string()))
             }
             () = forbidden => Err(Refused("revoked", "it may not go on: the rules have changed".into())),

@@ -29,6 +29,7 @@ use crate::{
     net::accept::accept,
     tcp::{
         carry::carry,
+        glance::Glance,
         reach::{Reached, reach},
         stream::Stream,
     },
@@ -50,7 +51,17 @@ pub struct Opened {
     record: Connection,
     activity: Activity,
     idle_timeout: Option<Duration>,
+    glance: Glance,
     _places: (Load, Pass),
+}
+
+/// What a connection needs to be carried.
+struct Found {
+    reached: Reached,
+    activity: Activity,
+    idle_timeout: Option<Duration>,
+    glance: Glance,
+    places: (Load, Pass),
 }
 
 impl Outbound {
@@ -86,8 +97,8 @@ impl Outbound {
         let mut record = Connection::outbound(self.metrics.clone());
         let opened = self.find(arrival, &mut record).await;
         match opened {
-            Ok((reached, activity, places, idle_timeout)) => {
-                Ok(Opened { reached, record, activity, idle_timeout, _places: places })
+            Ok(Found { reached, activity, idle_timeout, glance, places }) => {
+                Ok(Opened { reached, record, activity, idle_timeout, glance, _places: places })
             }
             Err(error) => {
                 record.ends_because(error.reason().code(), &error);
@@ -96,11 +107,7 @@ impl Outbound {
         }
     }
 
-    async fn find(
-        &self,
-        arrival: Arrival,
-        record: &mut Connection,
-    ) -> Result<(Reached, Activity, (Load, Pass), Option<Duration>), ProxyError> {
+    async fn find(&self, arrival: Arrival, record: &mut Connection) -> Result<Found, ProxyError> {
         let authority = match arrival {
             Arrival::Asked(authority) => authority,
             Arrival::Forwarded(name) => canonical(&name, &self.namespace)
@@ -108,7 +115,7 @@ impl Outbound {
         };
         let (activity, load) = self.exchange.burden.take(&self.portion).ok_or(ProxyError::Overloaded)?;
         let places = (load, self.in_flight.enter().ok_or(ProxyError::Overloaded)?);
-        let way = self.way(&authority, record).await?;
+        let (way, glance) = self.way(&authority, record).await?;
         let To::Backend(backend) = way.to else { return Err(ProxyError::CarriesRequests { authority }) };
         let mut last = ProxyError::NoEndpoint { backend: backend.name.to_string() };
         let Known::Standing(standing) = &backend.known else { return Err(last) };
@@ -121,7 +128,7 @@ impl Outbound {
                 Ok(reached) => {
                     self.exchange.aside.answered_at(place);
                     record.peer(&place);
-                    return Ok((reached, activity, places, way.idle_timeout));
+                    return Ok(Found { reached, activity, idle_timeout: way.idle_timeout, glance, places });
                 }
                 Err(fault) => {
                     self.exchange.aside.failed_at(place, Instant::now());
@@ -138,7 +145,7 @@ impl Outbound {
     }
 
     /// The way to `authority`, by the first configuration that knows all of it.
-    async fn way(&self, authority: &str, record: &mut Connection) -> Result<Way, ProxyError> {
+    async fn way(&self, authority: &str, record: &mut Connection) -> Result<(Way, Glance), ProxyError> {
         let (mut noted, mut drawn) = (false, None);
         let look = |config: &Arc<Snapshot>| {
             let found = self.look_up(config, authority, &mut noted);
@@ -151,12 +158,14 @@ impl Outbound {
                 }
                 Decision::Go(_) | Decision::Answer(_) => {}
             }
+            let mut notes_names = false;
             if let Some(Answer::Held(service)) = found {
                 record.calls(service.authority.clone());
+                notes_names = service.notes_names();
             }
             Some(match decision {
                 Decision::Untold => return None,
-                Decision::Go(way) => Ok(way),
+                Decision::Go(way) => Ok((way, Glance::new(notes_names))),
                 Decision::Answer(refusal) => Err(fault(refusal, authority, "")),
             })
         };
@@ -165,8 +174,8 @@ impl Outbound {
 
     /// Carries what comes from the program, of which `ahead` has come already, and what comes back, to the end of both.
     pub(super) async fn carry_on(&self, opened: Opened, mut stream: Stream, ahead: Bytes) {
-        let Opened { reached: Reached { stream: mut other, proof }, mut record, activity, idle_timeout, _places } =
-            opened;
+        let Opened { reached, mut record, activity, idle_timeout, glance, _places } = opened;
+        let Reached { stream: mut other, proof } = reached;
         let meter = record.opened();
         let distrusted = async {
             match proof {
@@ -175,7 +184,7 @@ impl Outbound {
             }
         };
         let whole = tokio::select! {
-            carried = carry(&mut stream, &mut other, ahead, &activity, &meter) => match carried {
+            carried = carry(&mut stream, &mut other, ahead, &activity, &meter, glance) => match carried {
                 Ok(()) => true,
                 Err(cut) => {
                     record.ends_because("cut", &cut);

@@ -17,7 +17,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::stream::Stream;
+use super::{glance::Glance, stream::Stream};
 use crate::{
     base::ledger::{Held, Holder, Room},
     message::Activity,
@@ -56,20 +56,27 @@ impl fmt::Display for Cut {
 }
 
 /// Carries bytes between `opener` and `other`, of which `ahead` has come from the opener already. What moves is noted in `activity`
-/// and counted by `meter`. Both ends are whoever's who calls this: after an error, or when this is given up, they are to be reset.
+/// and counted by `meter`; `glance` sees what the opener says. Both ends are whoever's who calls this: after an error, or when this is given up, they are to be reset.
 pub async fn carry(
     opener: &mut Stream,
     other: &mut Stream,
     ahead: Bytes,
     activity: &Activity,
     meter: &Meter,
+    mut glance: Glance,
 ) -> Result<(), Cut> {
+    let mut look = |bytes: &[u8]| {
+        if let Some(name) = glance.at(bytes) {
+            meter.names(name);
+        }
+    };
+    look(&ahead);
     let mut there = Lane::new(activity, ahead);
     let mut back = Lane::new(activity, Bytes::new());
     poll_fn(|context| {
-        let to = there.poll(context, opener, other, |count| meter.received(count));
+        let to = there.poll(context, opener, other, |count| meter.received(count), &mut look);
         let to = to.map_err(|(end, source)| Cut { end: end.of(End::Opener, End::Other), source })?;
-        let from = back.poll(context, other, opener, |count| meter.sent(count));
+        let from = back.poll(context, other, opener, |count| meter.sent(count), &mut |_| {});
         let from = from.map_err(|(end, source)| Cut { end: end.of(End::Other, End::Opener), source })?;
         if to.is_ready() && from.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
@@ -124,12 +131,19 @@ impl<'a> Lane<'a> {
         Self { activity, holder, left, held, room: None, unflushed, progress: Progress::Open }
     }
 
-    /// Goes on as far as it can. Ready: nothing will come any more, and the other end knows.
-    fn poll(&mut self, context: &mut Context<'_>, from: &mut Stream, to: &mut Stream, count: impl Fn(u64)) -> Step<()> {
+    /// Goes on as far as it can, with a `look` at what comes. Ready: nothing will come any more, and the other end knows.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+        count: impl Fn(u64),
+        look: &mut impl FnMut(&[u8]),
+    ) -> Step<()> {
         loop {
             ready!(self.write_what_is_left(context, to, &count))?;
             match self.progress {
-                Progress::Open => ready!(self.read(context, from, to, &count))?,
+                Progress::Open => ready!(self.read(context, from, to, &count, look))?,
                 Progress::Ending => {
                     ready!(Pin::new(&mut *to).poll_shutdown(context)).map_err(|error| (Stumbled::Writing, error))?;
                     self.progress = Progress::Ended;
@@ -169,6 +183,7 @@ impl<'a> Lane<'a> {
         from: &mut Stream,
         to: &mut Stream,
         count: &impl Fn(u64),
+        look: &mut impl FnMut(&[u8]),
     ) -> Step<()> {
         ready!(self.wait_for_room(context));
         SHARED.with_borrow_mut(|block| {
@@ -191,6 +206,7 @@ impl<'a> Lane<'a> {
                 self.progress = Progress::Ending;
                 return Poll::Ready(Ok(()));
             }
+            look(read);
             while !read.is_empty() {
                 match self.write(context, to, read)? {
                     Poll::Ready(written) => {

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -26,7 +26,6 @@ pub struct Connection {
     result: &'static str,
     peer: Option<String>,
     rule: Option<String>,
-    name: Option<String>,
     reason: Option<String>,
 }
 
@@ -36,6 +35,7 @@ pub struct Meter {
     open: Open,
     received: AtomicU64,
     sent: AtomicU64,
+    name: OnceLock<String>,
 }
 
 impl Meter {
@@ -49,6 +49,12 @@ impl Meter {
     pub fn sent(&self, count: u64) {
         self.sent.fetch_add(count, Ordering::Relaxed);
         self.open.sent.inc_by(count);
+    }
+
+    /// Whom the TLS inside of it is for (SNI). It is said, and no label: whoever connects chooses it.
+    pub fn names(&self, name: String) {
+        // The first that was said holds.
+        _ = self.name.set(name);
     }
 }
 
@@ -64,10 +70,10 @@ impl Connection {
     }
 
     fn of(metrics: Arc<Metrics>, side: Side) -> Self {
-        let (peer, rule, name, reason) = (None, None, None, None);
+        let (peer, rule, reason) = (None, None, None);
         // Until something else is known: whoever waited for it is gone.
         let result = "gone";
-        Self { metrics, side, began: Instant::now(), meter: None, result, peer, rule, name, reason }
+        Self { metrics, side, began: Instant::now(), meter: None, result, peer, rule, reason }
     }
 
     /// It calls this service, which exists: names that are no resource's are no labels.
@@ -94,15 +100,11 @@ impl Connection {
         self.rule = Some(rule.to_string());
     }
 
-    /// Whom the TLS inside of it is for (SNI). It is said, and no label: whoever connects chooses it.
-    pub fn names(&mut self, name: String) {
-        self.name = Some(name);
-    }
-
     /// It is open, and counted as that from now on.
     pub fn opened(&mut self) -> Arc<Meter> {
         let open = self.metrics.connections.open(&self.side);
-        let meter = Arc::new(Meter { open, received: AtomicU64::new(0), sent: AtomicU64::new(0) });
+        let meter =
+            Arc::new(Meter { open, received: AtomicU64::new(0), sent: AtomicU64::new(0), name: OnceLock::new() });
         self.meter = Some(meter.clone());
         meter
     }
@@ -120,11 +122,12 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Self { side, began, result, peer, rule, name, reason, .. } = self;
+        let Self { side, began, result, peer, rule, reason, .. } = self;
         let meter = self.meter.take();
         let moved =
             |count: fn(&Meter) -> &AtomicU64| meter.as_deref().map(|meter| count(meter).load(Ordering::Relaxed));
         let (received, sent) = (moved(|meter| &meter.received), moved(|meter| &meter.sent));
+        let name = meter.as_deref().and_then(|meter| meter.name.get());
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         debug!(?side, result, reason, peer, rule, name, received, sent, milliseconds, "a connection is over");
         self.metrics.connections.ended(side.clone(), result);

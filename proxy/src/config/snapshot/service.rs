@@ -78,6 +78,11 @@ impl Service {
         }
     }
 
+    /// Whether whom the TLS of its callers is for is noted.
+    pub fn notes_names(&self) -> bool {
+        matches!(self.told.leads, Leads::Bytes { names: true, .. })
+    }
+
     /// Notes that it was called, and by which of all calls.
     pub fn note_call(&self, number: u64) {
         self.called.store(number, Ordering::Relaxed);

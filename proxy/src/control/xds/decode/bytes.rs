@@ -72,8 +72,8 @@ pub fn door(chain: FilterChain, listener: &str, limits: &Limits) -> Result<Bytes
     Ok(BytesDoor { guard: guard(filters).within("filters")?, idle_timeout })
 }
 
-/// The way in to a service: everything to its backends, by their shares.
-pub fn service(mut chains: Vec<FilterChain>, limits: &Limits) -> Result<ServiceListener, Fault> {
+/// The way in to a service: everything to its backends, by their shares. `names`: a look at whom TLS is for is wanted.
+pub fn service(mut chains: Vec<FilterChain>, names: bool, limits: &Limits) -> Result<ServiceListener, Fault> {
     let (Some(FilterChain { name, filters, filter_chain_match: None, transport_socket: None, .. }), true) =
         (chains.pop(), chains.is_empty())
     else {
@@ -81,14 +81,14 @@ pub fn service(mut chains: Vec<FilterChain>, limits: &Limits) -> Result<ServiceL
     };
     let [any] = <[Any; 1]>::try_from(each("filters", filters, typed_config).within("filter_chains[0]")?)
         .map_err(|_| Fault::new("are not one").within("filter_chains[0].filters"))?;
-    leads(&name, &any, limits).within("filter_chains[0].filters[0].typed_config")
+    leads(&name, &any, names, limits).within("filter_chains[0].filters[0].typed_config")
 }
 
-fn leads(name: &str, any: &Any, limits: &Limits) -> Result<ServiceListener, Fault> {
+fn leads(name: &str, any: &Any, names: bool, limits: &Limits) -> Result<ServiceListener, Fault> {
     let route = |action| Arc::new(Route { name: name.into(), path: PathMatch::Prefix("/".into()), action });
     if any.type_url == DirectResponse::type_url() {
         open::<DirectResponse>(any, &EMPTY)?;
-        let leads = Leads::Bytes { route: route(Action::Respond(MISSING)), backends: Vec::new() };
+        let leads = Leads::Bytes { route: route(Action::Respond(MISSING)), backends: Vec::new(), names };
         return Ok(ServiceListener { leads, idle_timeout: None });
     }
     let proxy: TcpProxy = open(any, &PROXY)?;
@@ -97,7 +97,7 @@ fn leads(name: &str, any: &Any, limits: &Limits) -> Result<ServiceListener, Faul
     backends.sort_unstable();
     backends.dedup();
     let action = Action::Forward { split, missing_backend_status: MISSING };
-    Ok(ServiceListener { leads: Leads::Bytes { route: route(action), backends }, idle_timeout })
+    Ok(ServiceListener { leads: Leads::Bytes { route: route(action), backends, names }, idle_timeout })
 }
 
 fn shares(proxy: TcpProxy, limits: &Limits) -> Result<(Split, Vec<Arc<str>>), Fault> {

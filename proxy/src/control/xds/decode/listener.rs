@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use envoy_types::pb::envoy::{
     config::{
         core::v3::{TrafficDirection, TransportSocket, transport_socket},
-        listener::v3::{FilterChain, Listener as WireListener, filter, listener::ListenerSpecifier, listener_filter},
+        listener::v3::{
+            FilterChain, Listener as WireListener, ListenerFilter, filter, listener::ListenerSpecifier, listener_filter,
+        },
         route::v3::{RouteConfiguration, route, route_match::PathSpecifier},
     },
     extensions::filters::{
@@ -74,11 +76,13 @@ static MATCH: Shape = Shape(&[value(1, "prefix")]);
 pub fn service(resource: &Any, name: &str, limits: &Limits) -> Result<ServiceListener, Fault> {
     let listener: WireListener = open(resource, &LISTENER)?;
     super::same_name(&listener.name, name)?;
-    if listener.address.is_some() || !listener.listener_filters.is_empty() {
-        return Err(Fault::new("a listener for callers stands nowhere, and has no listener_filters").within("address"));
+    if listener.address.is_some() {
+        return Err(Fault::new("a listener for callers stands nowhere").within("address"));
     }
+    let names = inspects_tls(listener.listener_filters)?;
     let chains = listener.filter_chains;
     match (listener.api_listener, listener.listener_specifier) {
+        (Some(_), _) if names => Err(Fault::new("have no place where requests are carried").within("listener_filters")),
         (Some(api), None) if chains.is_empty() => {
             let any = api.api_listener.ok_or_else(|| Fault::missing("api_listener.api_listener"))?;
             service_manager(&any).within("api_listener.api_listener")
@@ -87,7 +91,7 @@ pub fn service(resource: &Any, name: &str, limits: &Limits) -> Result<ServiceLis
             if listener.traffic_direction != TrafficDirection::Outbound as i32 {
                 return Err(Fault::new("is not OUTBOUND").within("traffic_direction"));
             }
-            bytes::service(chains, limits)
+            bytes::service(chains, names, limits)
         }
         _ => Err(Fault::new("a listener for callers is an api_listener or an internal_listener, and nothing else")),
     }
@@ -123,16 +127,24 @@ pub fn inbound(resource: &Any, name: &str, limits: &Limits) -> Result<Entrance, 
     }
     // Where the door is, is ours to say and the control plane's to repeat.
     socket_address(listener.address).within("address")?;
-    each("listener_filters", listener.listener_filters, |filter| match filter.config_type {
-        Some(listener_filter::ConfigType::TypedConfig(any)) => open::<TlsInspector>(&any, &EMPTY).map(drop),
-        _ => Err(Fault::missing("typed_config")),
-    })?;
+    inspects_tls(listener.listener_filters)?;
     // What one chain carries, the other does: the doors of both are of one kind, or there is a fault.
     if listener.filter_chains.iter().flat_map(|chain| &chain.filters).any(bytes::carries) {
         let listener = doors(listener.filter_chains, name, |chain| bytes::door(chain, name, limits))?;
         return Ok(Entrance::Bytes(Arc::new(listener)));
     }
     Ok(Entrance::Requests(Arc::new(doors(listener.filter_chains, name, |chain| door(chain, limits))?)))
+}
+
+/// Whether there is a look at TLS before it goes on, which is all that may be there.
+fn inspects_tls(filters: Vec<ListenerFilter>) -> Result<bool, Fault> {
+    let found = each("listener_filters", filters, |filter| match filter.config_type {
+        Some(listener_filter::ConfigType::TypedConfig(any)) => {
+            open::<TlsInspector>(&any, &EMPTY).map(drop).within("typed_config")
+        }
+        _ => Err(Fault::missing("typed_config")),
+    })?;
+    Ok(!found.is_empty())
 }
 
 /// The door for each transport.
