@@ -209,8 +209,12 @@ async fn answers_that_nobody_reads_fill_no_more_than_there_is_room_for() {
         assert!(held(sidecar) <= 8 * MIB + PARTS, "{} are held", held(sidecar));
     }
     let keeping = [&web, &cart].map(|sidecar| tokio::spawn(sidecar.burden.clone().keep_within()));
-    let mut other = Client::plain(web.outbound, Version::HTTP_2).await;
-    assert_eq!(other.get("http://cart.shop/").await.body, "0", "others are served again");
+    let served = async || {
+        let mut other = Client::plain(web.outbound, Version::HTTP_2).await;
+        (other.get("http://cart.shop/").await.body == "0").then_some(())
+    };
+    // On a machine that is busy itself, theirs may be among those that have stood still.
+    eventually("others to be served again", served).await;
     drop((answers, sender));
     eventually("nothing to be left", async || (held(&web) + held(&cart) == 0).then_some(())).await;
     keeping.iter().for_each(JoinHandle::abort);

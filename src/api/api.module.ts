@@ -14,7 +14,9 @@ import { StatusModule } from '../status/status.module.js';
 import { Engine } from '../stream/engine.js';
 import { EngineModule } from '../stream/engine.module.js';
 import { WorldModule } from '../world/world.module.js';
+import { ChangeSetsController } from './change-sets.controller.js';
 import { Documents } from './documents.js';
+import { Doors } from './doors.js';
 import { AuthorisationGuard } from './guards/authorisation.guard.js';
 import { PathGuard } from './guards/path.guard.js';
 import { HealthController } from './health.controller.js';
@@ -36,9 +38,10 @@ import { TokensController } from './tokens.controller.js';
     TerminusModule.forRoot({ logger: false }),
     WorldModule,
   ],
-  controllers: [TokensController, HealthController],
+  controllers: [ChangeSetsController, TokensController, HealthController],
   providers: [
     Documents,
+    Doors,
     OpenRequests,
     Readiness,
     {
@@ -51,7 +54,7 @@ import { TokensController } from './tokens.controller.js';
     { provide: APP_INTERCEPTOR, useClass: TokenEndInterceptor },
     { provide: APP_FILTER, useClass: ProblemFilter },
   ],
-  exports: [ChangesModule, Documents, EngineModule, Previews, StatusModule, StoreModule, WorldModule],
+  exports: [ChangesModule, Documents, Doors, EngineModule, Previews, StatusModule, StoreModule, WorldModule],
 })
 export class ApiModule implements BeforeApplicationShutdown {
   constructor(

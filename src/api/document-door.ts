@@ -27,13 +27,15 @@ export interface Context {
   readonly trustDomain: string;
 }
 
-/** Where a request says that a document belongs. */
+/** Where a document belongs. */
 export interface Place {
   readonly namespace: string;
   readonly name: string;
+  /** The path says so, and not the document alone. */
+  readonly isOfPath?: boolean;
 }
 
-/** The draft that `body` asks for at `place`. Throws `invalid` with every fault. */
+/** The draft that `body` asks for at `place`, which the path says if nothing else is said. Throws `invalid` with every fault. */
 export function readDraft<K extends Kind, Spec extends object>(
   door: Door<K, Spec>,
   place: Place,
@@ -45,9 +47,11 @@ export function readDraft<K extends Kind, Spec extends object>(
     ...(isObject(incoming.spec) ? (door.faults?.(incoming.spec, context) ?? []) : []),
   ]);
   const { labels = {}, annotations = {}, revision } = document.metadata ?? {};
+  const { namespace, name } = place;
   return {
     kind: door.kind,
-    ...place,
+    namespace,
+    name,
     labels,
     annotations,
     origin: 'rest',
@@ -65,8 +69,13 @@ function placeFaults(kind: Kind, place: Place, { metadata }: DocumentDto): Fault
     ...(KINDS[kind].namespaced ? [{ field: 'namespace', inPath: place.namespace }] : []),
   ] as const;
   const written = isObject(metadata) ? (metadata as unknown as Record<string, unknown>) : {};
+  const { isOfPath = true } = place;
   const faults = names.flatMap(({ field, inPath }): Fault[] => {
     const at = pointer('metadata', field);
+    if (!isOfPath) {
+      const isMissing = written[field] === undefined;
+      return isMissing ? [{ pointer: at, detail: `${field} must say where the document belongs` }] : [];
+    }
     if (!isDnsLabel(inPath)) {
       const detail = `the ${field} in the path must be a DNS label: at most 63 of a-z, 0-9 and "-", beginning and ending with a letter or digit`;
       return [{ pointer: at, detail }];

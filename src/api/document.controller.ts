@@ -28,6 +28,7 @@ import { callerOf, type ApiReply, type ApiRequest } from './authentication.js';
 import { exampleDocument, readDraft, type Door } from './document-door.js';
 import { ChangeDto, resultDtos } from './document-results.dto.js';
 import { Documents } from './documents.js';
+import { Doors } from './doors.js';
 import { ApiForcibleQuery, ApiListQuery, ApiPage, ApiProblems } from './openapi-decorators.js';
 import { linked } from './page.js';
 import { ApiPreconditions, entityTag, readPrecondition } from './precondition.js';
@@ -53,7 +54,10 @@ export function documentController<K extends Kind, Spec extends object>(door: Do
     constructor(
       @Inject(Documents) private readonly documents: Documents,
       @Inject(Worlds) private readonly worlds: Worlds,
-    ) {}
+      @Inject(Doors) doors: Doors,
+    ) {
+      doors.add(door as unknown as Door);
+    }
 
     @Put(one)
     @ApiOperation({ operationId: `put${kind}`, summary: `Create or replace ${aNoun}` })

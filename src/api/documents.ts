@@ -15,8 +15,9 @@ import { Receipts } from '../status/receipts.js';
 import { Status } from '../status/status.js';
 import { Worlds } from '../world/fold.js';
 import type { Caller } from './authentication.js';
-import { printPreview, type PreviewDto } from './preview.dto.js';
-import { writeCursor, type ChangeQuery, type ForcibleQuery, type ListQuery } from './query.js';
+import type { MadeChangeDto } from './change-set.dto.js';
+import { madeChange, printPreview, type PreviewDto } from './preview.dto.js';
+import { writeCursor, type ChangeQuery, type ChangeSetQuery, type ForcibleQuery, type ListQuery } from './query.js';
 
 /** What a write came to. */
 export interface ChangeResult {
@@ -29,6 +30,15 @@ export interface ChangeResult {
   readonly receipt?: Receipt;
   /** When nothing was changed, and only told what it would come to. */
   readonly preview?: PreviewDto;
+}
+
+/** What many came to. */
+export interface ChangeSetResult extends ChangeResult {
+  readonly changes: readonly MadeChangeDto[];
+}
+
+interface Foretold extends ChangeResult, Pick<Plan, 'mesh'> {
+  readonly preview: PreviewDto;
 }
 
 interface Tagged {
@@ -111,8 +121,40 @@ export class Documents {
     return this.result(committed, await this.waited(committed, query, caller));
   }
 
+  /**
+   * Makes many changes as one revision, or none of them. With `plan`, only if they come to what that is the hash of: throws
+   * `precondition-failed`, with what they would come to, if they do not.
+   */
+  async applySet(wish: Wish, caller: Caller, { plan: hash, ...query }: ChangeSetQuery): Promise<ChangeSetResult> {
+    const by = { author: caller.author, comment: query.comment };
+    if (query.dryRun) return this.foretold(by, wish, hash);
+    try {
+      const committed = await this.changes.apply({ by, wish, ...(hash !== undefined && { hash }) });
+      const receipt = await this.waited(committed, query, caller);
+      return { ...this.result(committed, receipt), changes: committed.changes.map(madeChange) };
+    } catch (error) {
+      if (hash !== undefined && error instanceof MeshError && error.code === 'stale-revision')
+        await this.foretold(by, wish, hash);
+      throw error;
+    }
+  }
+
+  /** What `wish` would come to. Throws `precondition-failed` if that is not what `hash` says. */
+  private async foretold(by: Authorship, wish: Wish, hash: string | undefined): Promise<ChangeSetResult> {
+    const { mesh: _, preview, ...result } = await this.foretell(by, wish);
+    if (hash !== undefined && hash !== preview.hash) {
+      throw new MeshError(
+        'precondition-failed',
+        'it comes to something else than was planned, because the mesh was changed since; see what it comes to now, and agree to that',
+        [],
+        { preview },
+      );
+    }
+    return { ...result, preview, changes: preview.changes.map(({ ref, action }) => ({ ref, action })) };
+  }
+
   /** What `wish` would come to, and the mesh that would be. Throws what `commit` throws. */
-  private async foretell(by: Authorship, wish: Wish): Promise<ChangeResult & Pick<Plan, 'mesh'>> {
+  private async foretell(by: Authorship, wish: Wish): Promise<Foretold> {
     for (let attempt = 1; ; attempt += 1) {
       const plan = this.changes.plan(by, wish);
       try {

@@ -6,7 +6,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { getMetadataStorage } from 'class-validator';
 import { KINDS } from '../model/kinds.js';
 import { parseDuration } from '../model/duration.js';
-import { MAX_PORT_NAME, PORT_NAME, RESERVED_NAMESPACE } from '../model/names.js';
+import { LABEL_KEY, MAX_PORT_NAME, PORT_NAME, RESERVED_NAMESPACE } from '../model/names.js';
 import { LONGEST_WAIT } from '../model/wait.js';
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -22,7 +22,7 @@ const name = { type: 'string', maxLength: 63, pattern: `^${DNS_LABEL}$` };
 const portName = { type: 'string', maxLength: MAX_PORT_NAME, pattern: PORT_NAME.source };
 const identity = (trustDomain: string, end: string): string =>
   `^spiffe://${trustDomain.replaceAll('.', '\\.')}/ns/${end}$`;
-const labels = { maxProperties: 64, propertyNames: { pattern: `^(${DNS_LABEL}/)?${LABEL}$` } };
+const labels = { maxProperties: 64, propertyNames: { pattern: LABEL_KEY.source } };
 const labelValues = { type: 'string', pattern: `^(${LABEL})?$` };
 const only = (fields: readonly string[], word: 'oneOf' | 'anyOf'): Schema => ({
   [word]: fields.map((field) => ({ required: [field] })),
@@ -31,6 +31,7 @@ const only = (fields: readonly string[], word: 'oneOf' | 'anyOf'): Schema => ({
 /** What a rule means in JSON Schema, by its name. Rules that are not here say what their types say already. */
 const BY_RULE: Readonly<Record<string, (constraints: readonly unknown[], trustDomain: string) => Schema>> = {
   isName: () => name,
+  isKindOfMesh: () => ({ enum: Object.keys(KINDS) }),
   isPortName: () => portName,
   isTargetPort: () => ({ oneOf: [{ type: 'integer', minimum: 1, maximum: 65_535 }, portName] }),
   isIpAddress: () => ({ anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }),

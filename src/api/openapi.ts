@@ -30,6 +30,7 @@ export function openApiDocument(app: INestApplication, trustDomain: string): Ope
     .addTag('Traffic splits', 'How the calls to a service are shared between versions.')
     .addTag('Authorization policies', 'Who may call whom.')
     .addTag('Mesh settings', 'What holds where no policy says otherwise.')
+    .addTag('Change sets', 'Many changes as one.')
     .addTag('Revisions', 'What was changed, and who serves it.')
     .addTag('Proxies', 'The sidecars.')
     .addTag('Tokens', 'Ways in: for clients of this API, and for sidecars.')

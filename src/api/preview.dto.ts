@@ -2,7 +2,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { Preview, TouchedProxy } from '../changes/preview.js';
 import { differences, type Difference } from '../model/diff.js';
-import type { Document } from '../model/document.js';
+import type { Document, Ref } from '../model/document.js';
 import type { Change } from '../model/revision.js';
 import { CONDITION_TYPES } from '../status/conditions.js';
 import { RefDto } from './ref.dto.js';
@@ -10,8 +10,17 @@ import { RefDto } from './ref.dto.js';
 /** How many proxies are named. */
 const NAMED = 1_000;
 
-const ACTIONS = ['create', 'replace', 'remove'] as const;
-type Action = (typeof ACTIONS)[number];
+export const ACTIONS = ['create', 'replace', 'remove'] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** Whatever a document may hold. */
+const ANY_JSON = [
+  { type: 'string' },
+  { type: 'number' },
+  { type: 'boolean' },
+  { type: 'array', items: {} },
+  { type: 'object', additionalProperties: true },
+];
 
 export class DifferenceDto implements Difference {
   @ApiProperty({ enum: ['add', 'remove', 'replace'] })
@@ -20,10 +29,10 @@ export class DifferenceDto implements Difference {
   @ApiProperty({ description: 'JSON pointer into the document.', example: '/spec/backends/0/weight' })
   path!: string;
 
-  @ApiPropertyOptional({ description: 'What would stand there.', example: 50 })
+  @ApiPropertyOptional({ anyOf: ANY_JSON, description: 'What would stand there.', example: 50 })
   value?: unknown;
 
-  @ApiPropertyOptional({ description: 'What stands there now.', example: 90 })
+  @ApiPropertyOptional({ anyOf: ANY_JSON, description: 'What stands there now.', example: 90 })
   was?: unknown;
 }
 
@@ -100,6 +109,12 @@ export class PreviewDto {
 const marked = ({ metadata: { labels, annotations }, spec }: Document) => ({ metadata: { labels, annotations }, spec });
 
 const actionOf = ({ before, after }: Change): Action => (!before ? 'create' : !after ? 'remove' : 'replace');
+
+/** A change as it is told when it has been made. */
+export const madeChange = (change: Change): { ref: Ref; action: Action } => ({
+  ref: change.ref,
+  action: actionOf(change),
+});
 
 /** A change as it is told before it is made. */
 function plannedChange(change: Change): PlannedChangeDto {

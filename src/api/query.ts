@@ -52,6 +52,21 @@ function readChange(reader: Reader): ChangeQuery {
   return { comment, dryRun: dryRun !== undefined, ...(wait && { wait }) };
 }
 
+export interface ChangeSetQuery extends ChangeQuery {
+  /** The hash of what was agreed to. */
+  readonly plan?: string;
+}
+
+/** What a write takes, and `plan`. */
+export function readChangeSetQuery(query: Query): ChangeSetQuery {
+  const reader = new Reader(query);
+  const change = readChange(reader);
+  const plan = reader.text('plan');
+  if (plan !== undefined && !/^[0-9a-f]{64}$/.test(plan)) reader.fault('plan', 'it must be the `hash` of a preview');
+  reader.finish();
+  return { ...change, ...(plan !== undefined && { plan }) };
+}
+
 export interface ForcibleQuery extends ChangeQuery {
   /** Removes what other objects name, too, and takes from workloads what policies protect. */
   readonly force: boolean;

@@ -2,6 +2,7 @@
 import { ValidateBy, type ValidationOptions } from 'class-validator';
 import { isCidr, isIpAddress } from '../model/addresses.js';
 import { parseDuration } from '../model/duration.js';
+import { KINDS } from '../model/kinds.js';
 import { isDnsLabel, isLabelKey, isLabelValue, isPortName, parseSpiffeId } from '../model/names.js';
 
 /**
@@ -22,6 +23,12 @@ export const IsName = rule(
   'isName',
   (value) => isText(value) && isDnsLabel(value),
   '$property must be a DNS label: at most 63 of a-z, 0-9 and "-", beginning and ending with a letter or digit',
+);
+
+export const IsKindOfMesh = rule(
+  'isKindOfMesh',
+  (value) => isText(value) && Object.hasOwn(KINDS, value),
+  `$property must be one of ${Object.keys(KINDS).join(', ')}`,
 );
 
 export const IsIpAddress = rule(

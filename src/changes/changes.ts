@@ -83,11 +83,11 @@ export class Changes {
   }
 
   /**
-   * Carries `plan` out as one revision, when its turn comes. It is planned again on the mesh as that is by then, and must come
-   * to the same: throws `stale-revision` if it does not, and whatever `commit` throws.
+   * Carries a wish out as one revision, when its turn comes. It is planned on the mesh as that is by then; with a `hash`, that
+   * must come to what was planned: throws `stale-revision` if it does not, and whatever `commit` throws.
    */
-  apply({ by, wish, hash }: Plan): Promise<Committed> {
-    return this.enqueue({ by, wish, hash });
+  apply({ by, wish, hash }: Pick<Plan, 'by' | 'wish'> & Partial<Pick<Plan, 'hash'>>): Promise<Committed> {
+    return this.enqueue({ by, wish, ...(hash !== undefined && { hash }) });
   }
 
   /**
@@ -95,7 +95,7 @@ export class Changes {
    * `store-unavailable` when the log does not take it; then nothing has changed.
    */
   commit(by: Authorship, wish: Wish): Promise<Committed> {
-    return this.enqueue({ by, wish });
+    return this.apply({ by, wish });
   }
 
   private enqueue(wanted: Omit<Waiting, 'resolve' | 'reject'>): Promise<Committed> {

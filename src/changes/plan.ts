@@ -1,8 +1,9 @@
 /** Decides what a wished change comes to: which objects really change, and what they will be. Pure; `Changes` carries it out. */
 import { canonicalJson } from '../model/canonical-json.js';
 import { printRef, refOf, type Document, type Draft, type Origin, type Ref } from '../model/document.js';
-import { find, withChanges, type Mesh } from '../model/mesh.js';
+import { documentsOf, find, withChanges, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
+import { OWNER_LABEL } from '../model/names.js';
 import { demand, type Precondition } from '../model/precondition.js';
 import type { Change } from '../model/revision.js';
 import { exposuresOf, refuseExposure } from './exposure.js';
@@ -14,7 +15,12 @@ export interface Wish {
   readonly remove?: readonly Removal[];
   /** Removes what other objects name as well, and takes away what policies protect. */
   readonly force?: boolean;
+  /** All that is put is this owner's, and whatever else is goes. */
+  readonly owner?: string;
 }
+
+/** Objects that one wish may name. */
+export const MAX_CHANGES = 1_000;
 
 export interface Removal extends Ref {
   readonly only?: Precondition;
@@ -27,14 +33,16 @@ export interface Removal extends Ref {
  * workload that stays what a policy protects, `not-found` when something to be removed does not exist, `invalid` when an object is named twice.
  */
 export function planChanges(mesh: Mesh, wish: Wish, revision: number, at: string): Change[] {
-  const { put = [], remove = [], force = false } = wish;
+  const { put = [], remove = [], force = false, owner } = wish;
   refuseTwice([...remove, ...put]);
-  const removals = remove.map((ref): Change => {
+  if (owner !== undefined) refuseForeign(mesh, put, owner);
+  const named = remove.map((ref): Change => {
     const before = find(mesh, ref);
     if (!before) throw MeshError.notFound(printRef(ref));
     if (ref.only) demand(before, ref.only);
     return { ref: refOf(before), before };
   });
+  const removals = [...named, ...(owner === undefined ? [] : leftOver(mesh, [...put, ...remove], owner))];
   const puts = put.flatMap((draft) => planPut(find(mesh, draft), draft, revision, at) ?? []);
   return guarded(mesh, [...removals, ...puts], force, (after) => stamped(after, revision, at));
 }
@@ -66,6 +74,32 @@ const stamped = (document: Document, revision: number, at: string): Document => 
   ...document,
   metadata: { ...document.metadata, revision, updatedAt: at },
 });
+
+/** In whose set an object is. What a sidecar reports is in nobody's. */
+const ownerOf = ({ metadata: { origin, labels } }: Document): string | undefined =>
+  origin === 'rest' ? labels[OWNER_LABEL] : undefined;
+
+/** What `owner` has in `mesh` and does not name any more. */
+function leftOver(mesh: Mesh, named: readonly Ref[], owner: string): Change[] {
+  const names = new Set(named.map(printRef));
+  return [...documentsOf(mesh)].flatMap((before): Change[] => {
+    const ref = refOf(before);
+    return ownerOf(before) === owner && !names.has(printRef(ref)) ? [{ ref, before }] : [];
+  });
+}
+
+/** Two owners of one object would take it from each other for ever. */
+function refuseForeign(mesh: Mesh, put: readonly Draft[], owner: string): void {
+  for (const draft of put) {
+    const before = find(mesh, draft);
+    const other = before && ownerOf(before);
+    if (other === undefined || other === owner) continue;
+    throw new MeshError(
+      'conflict',
+      `${printRef(draft)} belongs to owner "${other}"; let that owner leave it out first, or take its label ${OWNER_LABEL} away`,
+    );
+  }
+}
 
 /** Nobody could say which of the two was meant. */
 function refuseTwice(refs: readonly Ref[]): void {

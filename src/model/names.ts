@@ -22,7 +22,10 @@ export type Labels = Readonly<Record<string, string>>;
 /** The label that `sluice run --service NAME` puts on a workload, and that a Service without a selector looks for. */
 export const SERVICE_LABEL = 'sluice.mesh/service';
 
-const LABEL_KEY = /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
+/** The label that says in whose set of documents an object is. */
+export const OWNER_LABEL = 'sluice.mesh/owner';
+
+export const LABEL_KEY = /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
 
 /** Says whether `key` may name a label: an optional DNS prefix and "/", then at most 63 letters, digits, "-", "_", ".". */

@@ -5,6 +5,7 @@ import { callerOf, type ApiReply, type ApiRequest } from '../api/authentication.
 import { readDraft, exampleDocument, type Door } from '../api/document-door.js';
 import { resultDtos } from '../api/document-results.dto.js';
 import { Documents } from '../api/documents.js';
+import { Doors } from '../api/doors.js';
 import { ApiChangeQuery, ApiProblems } from '../api/openapi-decorators.js';
 import { ApiPreconditions, entityTag, readPrecondition } from '../api/precondition.js';
 import { readChangeQuery, readNoQuery, type Query as QueryValues } from '../api/query.js';
@@ -29,7 +30,10 @@ export class MeshSettingsController {
   constructor(
     @Inject(Documents) private readonly documents: Documents,
     @Inject(Worlds) private readonly worlds: Worlds,
-  ) {}
+    @Inject(Doors) doors: Doors,
+  ) {
+    doors.add(meshSettingsDoor as unknown as Door);
+  }
 
   @Put()
   @ApiOperation({ operationId: 'putMeshSettings', summary: 'Replace the settings of the mesh' })

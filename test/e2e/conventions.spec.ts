@@ -72,7 +72,9 @@ describe.each(kinds)('a dry run on %s', (kind) => {
     const headers = { 'if-match': '"987654"' };
     expect((await rest.call('PUT', path, { headers, body: { spec: specOf(kind) } })).status).toBe(412);
     const query = await rest.call('PUT', `${path}&wait=1`, { body: { spec: specOf(kind) } });
-    expect(query.body.errors).toMatchObject([{ parameter: 'wait', detail: expect.stringContaining('nothing to wait for') as string }]);
+    expect(query.body.errors).toMatchObject([
+      { parameter: 'wait', detail: expect.stringContaining('nothing to wait for') as string },
+    ]);
     const client = await rest.call('PUT', path.replace('server', 'client'), { body: { spec: specOf(kind) } });
     expect(client.body.errors).toMatchObject([{ parameter: 'dryRun' }]);
   });

@@ -62,7 +62,7 @@ describe('the OpenAPI document', () => {
     const ids = operations.map(({ operation }) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
     for (const { operation } of operations) {
-      expect(operation.operationId).toMatch(/^(create|put|get|list|delete|revoke)[A-Z][A-Za-z]+$/);
+      expect(operation.operationId).toMatch(/^(apply|create|put|get|list|delete|revoke)[A-Z][A-Za-z]+$/);
       expect(operation.summary?.length).toBeGreaterThan(10);
     }
   });
