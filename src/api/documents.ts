@@ -99,7 +99,7 @@ export class Documents {
       return { ...result, ...(wished && { document: shapeOf(wished) }), created: false };
     }
     const committed = await this.changes.commit(by, wish);
-    const receipt = await this.waited(committed, query, caller);
+    const receipt = await this.waited(committed, query, caller, [draft]);
     await this.status.caughtUp();
     const document = find(committed.mesh, draft);
     return {
@@ -130,7 +130,7 @@ export class Documents {
     if (query.dryRun) return this.foretold(by, wish, hash);
     try {
       const committed = await this.changes.apply({ by, wish, ...(hash !== undefined && { hash }) });
-      const receipt = await this.waited(committed, query, caller);
+      const receipt = await this.waited(committed, query, caller, wish.put);
       return { ...this.result(committed, receipt), changes: committed.changes.map(madeChange) };
     } catch (error) {
       if (hash !== undefined && error instanceof MeshError && error.code === 'stale-revision')
@@ -168,12 +168,27 @@ export class Documents {
     }
   }
 
+  /**
+   * Where nothing was changed, `wished` may have had its effect by other revisions, or not at all yet: then each of them is waited for
+   * as it stands, within the time for all.
+   */
   private async waited(
-    { revision }: Committed,
+    { changed, revision, mesh }: Committed,
     { wait }: ChangeQuery,
     { signal, author }: Caller,
+    wished: readonly Ref[] = [],
   ): Promise<Receipt | undefined> {
-    return wait && this.receipts.wait(revision, wait, wait.timeoutMs, signal, author);
+    if (!wait) return undefined;
+    if (changed || wished.length === 0) return this.receipts.wait(revision, wait, wait.timeoutMs, signal, author);
+    await this.status.caughtUp();
+    const end = performance.now() + wait.timeoutMs;
+    const byRevision = Map.groupBy(wished, (ref) => find(mesh, ref)?.metadata.revision ?? 0);
+    let receipt: Receipt | undefined;
+    for (const [number, refs] of [...byRevision].sort(([a], [b]) => a - b)) {
+      const left = Math.max(0, end - performance.now());
+      receipt = await this.receipts.wait(number, wait, left, signal, author, refs);
+    }
+    return receipt;
   }
 
   private result({ revision, changed }: Committed, receipt: Receipt | undefined): ChangeResult {

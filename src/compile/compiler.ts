@@ -11,6 +11,7 @@ import type { Change } from '../model/revision.js';
 import type { World } from '../model/world.js';
 import { DIALECTS, type Dialect } from './dialect.js';
 import { Dependents } from './dependents.js';
+import { Joins, type Joined } from './joins.js';
 import { Lingering } from './lingering.js';
 import { outboundName } from './outbound.js';
 import { Pass } from './pass.js';
@@ -46,6 +47,7 @@ export class Compiler implements ResourceTable {
   /** Names of what was made for a service or a workload, by its printed reference. */
   private readonly madeFor = new Map<string, readonly ResourceName[]>();
   private problems = new Map<string, readonly Problem[]>();
+  private readonly joins = new Joins();
   private relations: Relations;
   private reach = new Reach();
   private pass: Pass | undefined;
@@ -98,6 +100,12 @@ export class Compiler implements ResourceTable {
     return names.filter(({ type, name }) => this.get(type, name)?.causes.some((cause) => printRef(cause) === named));
   }
 
+  /** The resources that `ref` came to be a cause of after `sequence`, see Joins. */
+  joinedAfter(ref: Ref, sequence: number): readonly Joined[] {
+    const resources = () => this.resourcesOf(ref).flatMap(({ type, name }) => this.get(type, name) ?? []);
+    return this.joins.after(ref, sequence, resources);
+  }
+
   /** Goes on to `world`, which differs from the one before by what each of `steps` changed. */
   update(world: Moment, ...steps: readonly Changes[]): Publication {
     this.begin(world, ...steps);
@@ -127,6 +135,7 @@ export class Compiler implements ResourceTable {
   begin(world: Moment, ...steps: readonly Changes[]): void {
     if (this.pass) throw new Error('the pass before is not over');
     const sequence = Math.max(world.sequence, this.published + 1);
+    for (const { ref } of steps.flat()) if (!find(world.mesh, ref)) this.joins.forget(ref);
     const { all, parts } = this.lost ? { all: this.forget(world.mesh), parts: [] } : this.dependents(world.mesh, steps);
     this.start(sequence, all, parts);
   }
@@ -336,6 +345,7 @@ export class Compiler implements ResourceTable {
     this.pass = undefined;
     this.published = sequence;
     this.table.put(made);
+    for (const { resource } of made) if (resource) this.joins.note(resource, sequence);
     for (const [owner, names] of madeFor) {
       if (names.length > 0) this.madeFor.set(owner, names);
       else this.madeFor.delete(owner);

@@ -1,7 +1,7 @@
 /** One piece of proxy configuration, encoded once and shared by every stream that sends it. */
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { refOf, type Document, type Ref } from '../model/document.js';
+import { printRef, refOf, type Document, type Ref } from '../model/document.js';
 import { envoy } from '../proto/messages.js';
 import { encodeApart } from './encoding.js';
 
@@ -51,6 +51,8 @@ export interface Resource {
   readonly leadsTo?: readonly string[];
   /** The objects it was made from, for blame. */
   readonly causes: readonly Ref[];
+  /** Of each of them, the sequence at which it came to be one, or as much later as these bytes came. */
+  readonly joined: readonly number[];
   /** What it was made from: while every one of these is the same, so is the resource. */
   readonly inputs: readonly unknown[];
 }
@@ -82,20 +84,30 @@ export const recipe = <const Inputs extends readonly unknown[]>(
 /** Follows a recipe in the state `sequence`, or hands back `previous` when it still says the same. */
 export function make(how: Recipe, previous: Resource | undefined, sequence: number): Resource {
   const { type, name, inputs, causes, leadsTo, build } = how;
-  const refs = previous && sameRefs(previous.causes, causes) ? previous.causes : causes.map(refOf);
+  const isOfTheSame = previous && sameRefs(previous.causes, causes);
+  const refs = isOfTheSame ? previous.causes : causes.map(refOf);
+  const joinedAt = (otherwise: number) => (isOfTheSame ? previous.joined : joining(refs, previous, otherwise));
   if (previous && sameInputs(previous.inputs, inputs)) {
-    return refs === previous.causes ? previous : { ...previous, causes: refs };
+    return isOfTheSame ? previous : { ...previous, causes: refs, joined: joinedAt(previous.since) };
   }
   const message = build();
   const version = hash('sha256', message, 'hex').slice(0, 32);
-  if (previous?.version === version) return { ...previous, inputs, causes: refs };
+  if (previous?.version === version) return { ...previous, inputs, causes: refs, joined: joinedAt(previous.since) };
   const entry = encodeApart(envoy.service.discovery.v3.Resource, {
     name,
     version,
     resource: { type_url: type, value: message },
   });
-  const resource = { type, name, version, bytes: within(entry, message), entry, since: sequence, causes: refs, inputs };
+  const bytes = within(entry, message);
+  const joined = joinedAt(sequence);
+  const resource = { type, name, version, bytes, entry, since: sequence, causes: refs, joined, inputs };
   return leadsTo === 'anywhere' ? resource : { ...resource, leadsTo };
+}
+
+/** Since when each of `causes` is one: as before, or `since` for those that were none. */
+function joining(causes: readonly Ref[], previous: Resource | undefined, since: number): number[] {
+  const before = new Map(previous?.causes.map((ref, at) => [printRef(ref), previous.joined[at]]));
+  return causes.map((ref) => before.get(printRef(ref)) ?? since);
 }
 
 const sameRefs = (refs: readonly Ref[], documents: readonly Document[]): boolean =>

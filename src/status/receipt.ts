@@ -72,12 +72,12 @@ interface Evidence {
 
 /** How a proxy stands to what a revision changed. */
 export function standingOf({ client, serves }: Evidence, effect: Effect): Standing {
-  const { names, remnants, sequence, isVague } = effect;
+  const { names, remnants, sequence, later, isVague } = effect;
   if (!client?.isIntroduced || client.isInDoubt || (isVague && !isWholeAt(sequence, serves))) return 'pending';
   let standing: Standing = 'serving';
   for (const some of [names, remnants]) {
     for (const [type, ofType] of some) {
-      const proof = standingIn(client, type, ofType, sequence);
+      const proof = standingIn(client, type, ofType, (name) => later?.get(`${type} ${name}`) ?? sequence);
       if (typeof proof === 'object') return proof;
       if (proof === 'pending') standing = 'pending';
     }
@@ -89,10 +89,15 @@ export function standingOf({ client, serves }: Evidence, effect: Effect): Standi
 export const isWholeAt = (sequence: number, serves: number | undefined): boolean =>
   serves !== undefined && serves >= sequence;
 
-function standingIn(client: Client, type: TypeUrl, names: ReadonlySet<string>, sequence: number): Standing {
+function standingIn(
+  client: Client,
+  type: TypeUrl,
+  names: ReadonlySet<string>,
+  sequenceOf: (name: string) => number,
+): Standing {
   let standing: Standing = 'serving';
   for (const name of client.wanted(type, names)) {
-    const proof = client.proof(type, name, sequence);
+    const proof = client.proof(type, name, sequenceOf(name));
     if (typeof proof === 'object') return proof;
     if (proof === 'pending') standing = 'pending';
   }

@@ -66,23 +66,38 @@ export class Receipts {
     return this.stand(revision, this.effectOf(revision), lost).receipt;
   }
 
-  /** The receipt of the revision that put `ref` in place, as it stands. */
+  /**
+   * The receipt of an object that `revision` put in place, as it stands: of what that changed, and of what has come since, by other
+   * objects, to be made of this one as well.
+   */
   ofObject(ref: Ref, revision: number): Receipt {
     if (revision === 0) return this.stand(0, this.newestOf(ref), 'ignore').receipt;
     const effect = this.ring.of(revision) ?? this.vague(revision, this.asOfNow(revision, { put: [ref], removed: [] }));
-    return this.stand(revision, effect, 'ignore').receipt;
+    return this.stand(revision, effect && this.sinceThen(effect, [ref]), 'ignore').receipt;
   }
 
   /**
    * Waits until as many proxies as `wish` asks for serve `revision`, and gives the receipt. Throws
    * `not-applied-in-time` after `timeoutMs`, or when `signal` says that nobody listens any more, and `refused-by-proxy`
    * as soon as refusals put the target out of reach; both carry the receipt. The change itself stands either way. Throws
-   * `gone` as `now` does. Places are shared by `author`: who finds none gets the receipt as it stands.
+   * `gone` as `now` does. Places are shared by `author`: who finds none gets the receipt as it stands. With `objects`, what
+   * the revision put in place is waited for as `ofObject` gives it.
    */
-  async wait(revision: number, wish: Wish, timeoutMs: number, signal?: AbortSignal, author = ''): Promise<Receipt> {
+  async wait(
+    revision: number,
+    wish: Wish,
+    timeoutMs: number,
+    signal?: AbortSignal,
+    author = '',
+    objects: readonly Ref[] = [],
+  ): Promise<Receipt> {
     const { target } = wish;
     const forget = this.ring.remember(revision);
-    const { account, crowded } = await this.settled(revision, wish, { timeoutMs, signal, author }).finally(forget);
+    const { account, crowded } = await this.settled(
+      revision,
+      { ...wish, objects },
+      { timeoutMs, signal, author },
+    ).finally(forget);
     const { receipt } = account;
     if (isMet(receipt, target)) return receipt;
     const hopeless = isHopeless(account, target);
@@ -98,11 +113,15 @@ export class Receipts {
   /** How it stands when the target is met or out of reach, or when the time is over; or now, if there is no place to wait. */
   private async settled(
     revision: number,
-    { target, lost }: Wish,
+    { target, lost, objects }: Wish & { readonly objects: readonly Ref[] },
     { timeoutMs, signal, author }: { timeoutMs: number; signal: AbortSignal | undefined; author: string },
   ): Promise<{ readonly account: Account; readonly crowded?: string }> {
     await this.recall(revision);
-    const look = (): Account => this.stand(revision, this.effectOf(revision), lost);
+    const effectNow = (): Effect | undefined => {
+      const effect = this.effectOf(revision);
+      return effect && this.sinceThen(effect, objects);
+    };
+    const look = (): Account => this.stand(revision, effectNow(), lost);
     const isOver = (account: Account): boolean => isMet(account.receipt, target) || isHopeless(account, target);
     const first = look();
     if (isOver(first) || timeoutMs === 0 || signal?.aborted) return { account: first };
@@ -121,7 +140,7 @@ export class Receipts {
         const timer = setTimeout(giveUp, timeoutMs);
         signal?.addEventListener('abort', giveUp);
         const stop = this.watch.add({
-          effect: () => this.effectOf(revision),
+          effect: effectNow,
           look: () => {
             const account = look();
             if (isOver(account)) end(account);
@@ -146,6 +165,20 @@ export class Receipts {
   private effectOf(revision: number): Effect | undefined {
     const remembered = this.remembered.get(revision);
     return this.ring.of(revision) ?? (remembered && this.vague(revision, remembered));
+  }
+
+  /** `effect` with what has come since to be made of `objects`, without a change of theirs. */
+  private sinceThen(effect: Effect, objects: readonly Ref[]): Effect {
+    const joined = objects.flatMap((ref) => this.engine.table.joinedAfter(ref, effect.sequence));
+    if (joined.length === 0) return effect;
+    const names = new Map([...effect.names].map(([type, some]) => [type, new Set(some)]));
+    const later = new Map<string, number>();
+    for (const { type, name, since } of joined) {
+      const some = names.get(type) ?? new Set();
+      names.set(type, some.add(name));
+      later.set(`${type} ${name}`, Math.max(since, later.get(`${type} ${name}`) ?? 0));
+    }
+    return { ...effect, names, later };
   }
 
   /** A fact is no revision: of what it is a cause of, the newest is to be in force. */

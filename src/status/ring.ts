@@ -13,6 +13,8 @@ export interface Effect {
   readonly names: Names;
   /** What somebody held then of what there was no more, and what the revision would have changed if there were. */
   readonly remnants: Names;
+  /** By type and name: that of some of `names` is to be proven as of a later sequence. */
+  readonly later?: ReadonlyMap<string, number>;
   /** The objects that it put in place. */
   readonly put: readonly Ref[];
   /**

@@ -282,6 +282,38 @@ describe('a stream', () => {
     expect(await proxy('proof')).toMatchObject({ lag: 0, holds: { Listener: [name] } });
   });
 
+  it('proves it of what takes effect by another change as well, to whoever puts it once more', async () => {
+    const client = await joined('later', { service: 'later' });
+    await client.report({});
+    const stream = opened(client);
+    const name = 'inbound/shop/later:9000';
+    begin(stream, client, [name]);
+    stream.send({ type_url: TYPES.listener, response_nonce: (await stream.next()).nonce });
+    const documents = [
+      {
+        kind: 'AuthorizationPolicy',
+        metadata: { namespace: 'shop', name: 'later' },
+        spec: { target: { service: 'comes-later' }, action: 'Allow', rules: [] },
+      },
+    ];
+    const again = (query: string) => rest.call('POST', `/v1/change-sets?${query}`, { body: { documents } });
+    const path = '/v1/namespaces/shop/authorization-policies/later';
+    const put = (query: string) => rest.call('PUT', `${path}?${query}`, { body: { spec: documents[0]?.spec } });
+    expect((await put('wait=100%25')).status).toBe(201);
+    await rest.call('PUT', '/v1/namespaces/shop/services/comes-later', {
+      body: { spec: { selector: { 'sluice.mesh/service': 'later' }, ports: [{ port: 80 }] } },
+    });
+    const second = await stream.next();
+    for (const waited of [await put('wait=100%25&timeout=0s'), await again('wait=100%25&timeout=0s')]) {
+      expect(waited).toMatchObject({ status: 504, body: { receipt: { affected: 1, serving: 0 } } });
+    }
+    const [one, set] = [put('wait=100%25'), again('wait=100%25')];
+    stream.send({ type_url: TYPES.listener, response_nonce: second.nonce });
+    for (const waited of await Promise.all([one, set])) {
+      expect(waited).toMatchObject({ status: 200, body: { changed: false, receipt: { affected: 1, serving: 1 } } });
+    }
+  });
+
   it('shows a refusal on the proxy, on the object that caused it, and to whoever waits', async () => {
     const client = await joined('stubborn', { service: 'stubborn' });
     await client.report({});

@@ -63,7 +63,18 @@ export class ModelTable implements ResourceTable, Shared {
     const before = this.get(type, name);
     if (before?.version === version) return before;
     const entry = new Uint8Array(size);
-    return { type, name, version, since: this.sequence, bytes: entry, entry, leadsTo, causes: [], inputs: [] };
+    return {
+      type,
+      name,
+      version,
+      since: this.sequence,
+      bytes: entry,
+      entry,
+      leadsTo,
+      causes: [],
+      joined: [],
+      inputs: [],
+    };
   }
 
   private changedOf(type: TypeUrl, next: ReadonlyMap<string, Resource>): Set<string> {
