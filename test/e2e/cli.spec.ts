@@ -143,7 +143,6 @@ describe('apply --force', () => {
   it('is what it takes to take from workloads what a policy protects, and is no word for settings', async () => {
     const client = await JoinedClient.join(doorsOf(sluice), 'kept', { name: 'till-1', service: 'till' });
     await client.report({});
-    client.close();
     const document = (kind: string, name: string, spec: object) =>
       JSON.stringify({ apiVersion: 'sluice.mesh/v1', kind, metadata: { name, namespace: 'kept' }, spec });
     const till = (selector?: object) =>
@@ -158,6 +157,9 @@ describe('apply --force', () => {
     expect(refused.stderr).toContain('AuthorizationPolicy kept/till');
     const settings = (await run('get', 'settings', '-o', 'json')).stdout;
     expect(await apply([till({ app: 'other' }), settings], '--force')).toMatchObject({ code: 0, stderr: '' });
+    // Or it would be waited for, and be lost, in what follows.
+    await client.leave();
+    client.close();
   });
 });
 
