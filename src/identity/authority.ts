@@ -53,10 +53,11 @@ export class Authority {
     clock = () => new Date(),
     fingerprint?: string,
   ): Promise<Authority> {
+    const file = join(directory, 'root.pem');
+    // Before anything is made: what is put back must not find something in its place.
+    if (fingerprint !== undefined && !existsSync(file)) throw lost(directory, fingerprint, 'has none');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     checkPrivate(directory);
-    const file = join(directory, 'root.pem');
-    if (fingerprint !== undefined && !existsSync(file)) throw lost(directory, fingerprint, 'has none');
     const root = await readOrMake(file, () => createRoot(trustDomain, clock()));
     const found = fingerprintOf(root);
     if (fingerprint !== undefined && found !== fingerprint) throw lost(directory, fingerprint, `has ${found}`);

@@ -1,8 +1,9 @@
 /** Everything that is kept: opens the database and what stands in it. */
+import { existsSync, statSync } from 'node:fs';
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DataDirectory } from '../data-directory.js';
 import { ApiTokenStore } from './api-token-store.js';
-import { Database } from './database.js';
+import { Database, DatabaseUnusable } from './database.js';
 import { DirectoryLock } from './directory-lock.js';
 import { EnrolmentStore } from './enrolment-store.js';
 import { Memory } from './memory.js';
@@ -20,7 +21,10 @@ import { SqlRevisionLog } from './revision-log.js';
       provide: Database,
       // The lock first: whatever is in the directory is this server's alone from then on.
       inject: [DataDirectory, DirectoryLock],
-      useFactory: ({ database }: DataDirectory) => Database.open(database),
+      useFactory: (directory: DataDirectory) => {
+        refuseLost(directory);
+        return Database.open(directory.database);
+      },
     },
     { provide: SqlRevisionLog, inject: [Database], useFactory: (database: Database) => SqlRevisionLog.open(database) },
     {
@@ -55,6 +59,17 @@ export class StoreModule implements OnApplicationShutdown {
     await this.database.close();
     this.lock.release();
   }
+}
+
+/**
+ * A first start that was cut short is made again; the trust anchors are shown when all of it is done. Where they are and the database is
+ * not, an empty mesh would open what was closed, to sidecars whose certificates are still good. Throws DatabaseUnusable.
+ */
+function refuseLost({ path, database, trustAnchors }: DataDirectory): void {
+  if (!existsSync(trustAnchors) || (existsSync(database) && statSync(database).size > 0)) return;
+  throw new DatabaseUnusable(
+    `the mesh in ${path} has lost its database ${database}; put it back, or restore a backup into another data directory with "sluice server restore"`,
+  );
 }
 
 /** The tokens; the first one is in a file that only its owner can read. */

@@ -3,12 +3,14 @@ import { spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -171,6 +173,31 @@ describe('a server that cannot start', () => {
 });
 
 describe('a server that runs', () => {
+  it.each<[what: string, lose: () => void]>([
+    ['gone', () => rmSync(join(directory, 'sluice.db'))],
+    ['empty', () => truncateSync(join(directory, 'sluice.db'))],
+  ])('says that the database of its mesh is %s, and makes no mesh in its place', async (_, lose) => {
+    const before = await RestServer.start({ dataDir: directory });
+    await before.server.close();
+    const token = readFileSync(join(directory, 'admin.token'), 'utf8');
+    lose();
+    for (const file of ['sluice.db-wal', 'sluice.db-shm']) rmSync(join(directory, file), { force: true });
+    const ended = await server(FREE_PORTS);
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toMatch(/has lost its database .*sluice\.db; put it back, or restore a backup/);
+    expect(readFileSync(join(directory, 'admin.token'), 'utf8')).toBe(token);
+  });
+
+  it('says that the authority of its mesh is gone, and leaves its place free for it', async () => {
+    const before = await RestServer.start({ dataDir: directory });
+    await before.server.close();
+    rmSync(join(directory, 'authority'), { recursive: true });
+    const ended = await server(FREE_PORTS);
+    expect(ended.code).toBe(1);
+    expect(inOneLine(ended)).toMatch(/has none; restore that directory from a backup/);
+    expect(existsSync(join(directory, 'authority'))).toBe(false);
+  });
+
   it('lets no neighbour open a debugger in it by a signal', async () => {
     await using sluice = await startSluice();
     sluice.server.signal('SIGUSR1');
