@@ -3,25 +3,35 @@ import type { AuthorizationPolicy } from '../model/authorization-policy.js';
 import { keyOf } from '../model/document.js';
 import { byName } from '../model/names.js';
 
-/** More lists than this are not remembered; forgetting them costs time and nothing else. */
-const MAX_LISTS = 32_768;
+type List = readonly AuthorizationPolicy[];
+
+/** So many keys of lists are kept before it is looked for the first time whether there still are such lists. */
+const LEAST_SWEPT = 1_024;
 
 export class Alike {
   private readonly numbers = new WeakMap<AuthorizationPolicy, number>();
-  private readonly lists = new Map<string, readonly AuthorizationPolicy[]>();
+  /** Held by whatever is made of them: a list that nothing in force is made of goes, and all that was made of it with it. */
+  private readonly lists = new Map<string, WeakRef<List>>();
   private last = 0;
+  /** With so many keys, those of lists that are gone are swept out. */
+  private sweepAt = LEAST_SWEPT;
 
   /** The one list of `policies`, which are all different, in order of their keys. */
-  of(policies: Iterable<AuthorizationPolicy>): readonly AuthorizationPolicy[] {
+  of(policies: Iterable<AuthorizationPolicy>): List {
     const numbers: number[] = [];
     for (const policy of policies) numbers.push(this.numberOf(policy));
     const which = numbers.sort((a, b) => a - b).join(' ');
-    const known = this.lists.get(which);
+    const known = this.lists.get(which)?.deref();
     if (known) return known;
-    if (this.lists.size >= MAX_LISTS) this.lists.clear();
+    if (this.lists.size >= this.sweepAt) this.sweep();
     const list = [...policies].sort((a, b) => byName(keyOf(a.metadata), keyOf(b.metadata)));
-    this.lists.set(which, list);
+    this.lists.set(which, new WeakRef(list));
     return list;
+  }
+
+  private sweep(): void {
+    for (const [which, list] of this.lists) if (!list.deref()) this.lists.delete(which);
+    this.sweepAt = Math.max(LEAST_SWEPT, 2 * this.lists.size);
   }
 
   private numberOf(policy: AuthorizationPolicy): number {
