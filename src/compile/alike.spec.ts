@@ -13,7 +13,7 @@ async function collect(): Promise<void> {
   (runInNewContext('gc') as () => void)();
 }
 
-const policies = (count: number) => Array.from({ length: count }, (_, at) => aPolicy(`p${at}`, { service: 'cart' }));
+const policies = (count: number) => Array.from({ length: count }, (_, at) => aPolicy(`p${at}`));
 
 it('is one list for the same policies, in whatever order, and another for others', () => {
   const [alike, [a, b, c]] = [new Alike(), policies(3) as [Policy, Policy, Policy]];

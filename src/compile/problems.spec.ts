@@ -89,10 +89,22 @@ describe('a policy', () => {
       [],
     ],
     [
-      'is warned of when it speaks of a port that nobody has',
+      'has part of its effect when it speaks of a port that nobody has',
       aPolicy('p', { ...forCart, rules: [{ from: [{ anyone: 'Everyone' }], to: [{ ports: [9000, 9102] }] }] }),
       [cart, guarded],
-      ['ResolvedRefs PortNotFound: Full'],
+      ['ResolvedRefs PortNotFound: Partial'],
+    ],
+    [
+      'has none when it denies at ports that nobody has, and nowhere else',
+      aPolicy('p', { ...forCart, action: 'Deny', rules: [{ from: [{ anyone: 'Everyone' }], to: [{ ports: [80] }] }] }),
+      [cart, guarded],
+      ['ResolvedRefs PortNotFound: None'],
+    ],
+    [
+      'closes what it protects when it allows at ports that nobody has',
+      aPolicy('p', { ...forCart, rules: [{ from: [{ anyone: 'Everyone' }], to: [{ ports: [80] }] }] }),
+      [cart, guarded],
+      ['ResolvedRefs PortNotFound: Partial'],
     ],
     [
       'may speak of a port that one of many has',
@@ -172,6 +184,12 @@ describe('a service', () => {
       aService('cart', { ports: [{ ...port, targetPort: 9000 }] }),
       [several, aWorkload('cart-2', { service: 'cart' })],
       [],
+    ],
+    [
+      'has part of it where of some workloads it is not said which port is meant',
+      cart,
+      [several, aWorkload('cart-2', { service: 'cart' })],
+      ['ResolvedRefs TargetPortNotFound: Partial'],
     ],
     ['has none where it is not said which port is meant', cart, [several], ['ResolvedRefs TargetPortNotFound: None']],
     [

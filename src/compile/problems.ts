@@ -1,5 +1,5 @@
 /** Says what keeps an object from having the effect that it seems to have: what it names and is not there, and whom it loses to. */
-import type { AuthorizationPolicy, Source } from '../model/authorization-policy.js';
+import type { AuthorizationPolicy, Rule, Source } from '../model/authorization-policy.js';
 import { keyOf, refOf, type Ref } from '../model/document.js';
 import { isBytes, type Protocol, type Service, type ServicePort } from '../model/service.js';
 import type { TrafficSplit } from '../model/traffic-split.js';
@@ -42,9 +42,14 @@ export function serviceProblems(service: Service, outbounds: readonly Outbound[]
   const lost = outbounds.filter(({ workloads, behind }) => behind > 0 && workloads.length === 0);
   const effect = lost.length === outbounds.length ? 'None' : 'Partial';
   return outbounds.flatMap(({ port, workloads, behind, contested }) => {
-    if (contested) return [{ ref, ...unresolved(effect, 'ProtocolConflict', contestedMessage(port, contested)) }];
-    if (behind === 0 || workloads.length > 0) return [];
-    return [{ ref, ...unresolved(effect, 'TargetPortNotFound', lostMessage(port)) }];
+    const without = behind - workloads.length - (contested?.workloads ?? 0);
+    // A target that is named may be that of some; where none is, those whose ports could all be meant are called at none.
+    const isLost = without === behind || port.targetPort === undefined;
+    const message = without === behind ? lostMessage(port) : ambiguousMessage(port, without, behind);
+    return [
+      ...(contested ? [{ ref, ...unresolved(effect, 'ProtocolConflict', contestedMessage(port, contested)) }] : []),
+      ...(without > 0 && isLost ? [{ ref, ...unresolved(effect, 'TargetPortNotFound', message) }] : []),
+    ];
   });
 }
 
@@ -58,6 +63,9 @@ function contestedMessage(
     ` would go unjudged: calls to port ${port} find no endpoint at them until both say ${protocol}`
   );
 }
+
+const ambiguousMessage = ({ port }: ServicePort, without: number, behind: number): string =>
+  `workloads with several ports and none of the number ${port} get no calls to port ${port} (${without} of the ${behind} behind it): name a targetPort`;
 
 function lostMessage({ port, targetPort }: ServicePort): string {
   const lost = `calls to port ${port} find no endpoint`;
@@ -146,8 +154,14 @@ function portFindings(policy: AuthorizationPolicy, { guarded, bare, ports }: Cov
   if (nobodys.length === 0) return [];
   const more = nobodys.length > NAMED ? ` or ${nobodys.length - NAMED} more that it names` : '';
   const message = `no workload that it protects has a port ${nobodys.slice(0, NAMED).join(' or ')}${more}`;
-  return [unresolved('Full', 'PortNotFound', message)];
+  // An Allow policy closes what it protects, whomever it lets in.
+  const isIdle = policy.spec.action === 'Deny' && policy.spec.rules.every((rule) => !isFor(rule, ports));
+  return [unresolved(isIdle ? 'None' : 'Partial', 'PortNotFound', message)];
 }
+
+/** Whether a rule speaks of any of these ports. */
+const isFor = ({ to }: Rule, ports: Pick<ReadonlySet<number>, 'has'>): boolean =>
+  !to || to.some((operation) => !operation.ports || operation.ports.some((port) => ports.has(port)));
 
 /** Of bytes nobody knows a method or a path. */
 function bytesFindings(policy: AuthorizationPolicy, { bytes }: Covered): Finding[] {

@@ -200,7 +200,8 @@ interface Counts {
 }
 
 function why({ revision, names, isVague }: Effect, { affected, serving, missing, unnamed }: Counts): string {
-  const lost = missing > 0 ? `; ${missing} more ${missing > 1 ? 'are' : 'is'} lost and may not` : '';
+  const lost =
+    missing > 0 ? `; ${missing} more ${missing > 1 ? 'are' : 'is'} lost and may still have what was before` : '';
   const more = unnamed > 0 ? `; ${unnamed} of the others are not named here` : '';
   const what = revision === 0 ? 'was reported last' : `revision ${revision} changed`;
   if (affected > 0) return `${serving} of ${affected} proxies hold what ${what}${lost}${more}`;
