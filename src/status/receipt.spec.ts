@@ -166,7 +166,9 @@ describe('a receipt', () => {
       serving: 0,
       lost: [{ proxy: 'shop/web' }],
     });
-    expect((await held.plane.receipts.now(revision)).why).toContain('1 more is lost and may still have what was before');
+    expect((await held.plane.receipts.now(revision)).why).toContain(
+      '1 more is lost and may still have what was before',
+    );
     expect(await held.plane.receipts.now(1)).toMatchObject({ affected: 1, serving: 1, lost: [] });
   });
 
