@@ -13,6 +13,7 @@ import type { Leases } from '../work/lease.js';
 import { Loop, type Reconciler } from '../work/reconciler.js';
 import { Share } from '../work/share.js';
 import type { Worlds } from '../world/fold.js';
+import { absencesOf, type Absences, type Sight } from './absence.js';
 import { Behind } from './behind.js';
 import { EXPIRY_WINDOW_MS, expire, type Expiry, type Standing } from './expiry.js';
 import { reconcileMembership, type Membership, type MembershipWish } from './membership.js';
@@ -56,7 +57,7 @@ export class Presence {
     const loop = <World, Wish>(reconciler: Reconciler<World, Wish>) =>
       new Loop(reconciler, { everyMs: LOOK_MS, leases, onFailure });
     const membership = loop(this.membership);
-    this.loops = [membership, loop(this.expiry)] as unknown as readonly Loop<never, never>[];
+    this.loops = [membership, loop(this.expiry), loop(this.absence)] as unknown as readonly Loop<never, never>[];
     this.sights = setInterval(() => void this.saveSights().catch(onFailure), SIGHTS_MS).unref();
     this.stops = [
       enrolments.onEvent((event) => {
@@ -134,6 +135,22 @@ export class Presence {
       await Promise.all(changed.map((fact) => registry.put(fact)));
     },
   };
+
+  private readonly absence: Reconciler<Iterable<Sight>, Absences> = {
+    name: 'absence',
+    look: () => this.sightsOf(),
+    decide: absencesOf,
+    act: (absences) => this.options.enrolments.saveLost(absences),
+  };
+
+  private *sightsOf(): Generator<Sight> {
+    const { enrolments, fleet } = this.options;
+    for (const { id, ended, lostSince: written } of enrolments.all()) {
+      if (ended) continue;
+      const since = fleet.lostSince(id);
+      yield { enrolment: id, lostSince: since === undefined ? undefined : new Date(since).toISOString(), written };
+    }
+  }
 
   private standings(): Standing[] {
     const { worlds, registry, fleet } = this.options;

@@ -42,6 +42,12 @@ export class EnrolmentDto {
   @ApiProperty({ format: 'date-time', description: 'When it was last heard of, to within some minutes.' })
   seenAt!: string;
 
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description: 'Since when nothing was heard of it. Absent: it is there, or has its lease to come back.',
+  })
+  lostSince?: string;
+
   @ApiProperty({
     format: 'date-time',
     description: 'When its certificate ends. One that has ended itself is listed until then.',

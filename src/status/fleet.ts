@@ -113,6 +113,14 @@ export class Fleet implements Roll {
     return { state: this.clock() - since < this.leaseMs ? 'disconnected' : 'lost', since };
   }
 
+  /** Since when a sidecar is lost that has not ended, in milliseconds since the epoch; undefined: it is not. */
+  lostSince(enrolment: string): number | undefined {
+    const view = this.connections.has(enrolment) ? undefined : this.enrolments.get(enrolment);
+    if (view?.endedAt !== undefined || !view) return undefined;
+    const since = this.lastHeard(view);
+    return this.clock() - since < this.leaseMs ? undefined : since;
+  }
+
   /** Calls `listener` whenever a sidecar has come, gone or been given up. Returns what ends that. */
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
@@ -257,10 +265,14 @@ export class Fleet implements Roll {
     return (this.absentees = all.filter((enrolment) => !this.connections.has(enrolment)));
   }
 
-  /** When the sidecar was last heard of. A server that has just started has seen nobody yet: everybody has a lease to come back. */
-  private lastHeard({ enrolment, joinedAt }: EnrolmentView): number {
+  /**
+   * When the sidecar was last heard of. A server that has just started has seen nobody yet: everybody has a lease to come back who was
+   * not lost already.
+   */
+  private lastHeard({ enrolment, joinedAt, lostSince }: EnrolmentView): number {
     // It may have joined by a clock that was wrong then.
-    return this.traces.get(enrolment)?.at ?? Math.min(this.clock(), Math.max(this.startedAt, joinedAt));
+    const at = this.traces.get(enrolment)?.at ?? lostSince ?? Math.max(this.startedAt, joinedAt);
+    return Math.min(this.clock(), at);
   }
 
   private absent(view: EnrolmentView): Proxy {

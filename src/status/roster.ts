@@ -12,6 +12,8 @@ export interface EnrolmentView {
   readonly labels: Labels;
   /** In milliseconds since the epoch. */
   readonly joinedAt: number;
+  /** Since when nothing had been heard of it when this server began, if it was lost then; in milliseconds since the epoch. */
+  readonly lostSince?: number;
   /** When it was turned out or replaced, in milliseconds since the epoch. Whoever is known to have ended itself is not listed any more. */
   readonly endedAt?: number;
   /** Until when it can show its certificate, in milliseconds since the epoch; one that has ended is not listed after that. */

@@ -82,6 +82,7 @@ function everybody(store: EnrolmentStore): Enrolments {
       labels: one.labels,
       joinedAt: Date.parse(one.joinedAt),
       certificateEndsAt: Date.parse(one.certificateEndsAt),
+      ...(one.lostSince !== undefined && { lostSince: Date.parse(one.lostSince) }),
       ...(one.endedAt !== undefined && { endedAt: Date.parse(one.endedAt) }),
     };
   return {

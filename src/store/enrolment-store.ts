@@ -236,6 +236,19 @@ export class EnrolmentStore {
     this.unsavedSights.add(id);
   }
 
+  /** Writes since when sidecars are lost; undefined: one is not, or no longer. */
+  async saveLost(lost: ReadonlyMap<string, string | undefined>): Promise<void> {
+    await this.database.write(async (transaction) => {
+      for (const [id, since] of lost) await transaction.update(EnrolmentRow, { id }, { lostSince: since ?? null });
+    }, 'upkeep');
+    for (const [id, lostSince] of lost) {
+      const known = this.byId.get(id);
+      if (!known) continue;
+      const { lostSince: _, ...enrolment } = known;
+      this.keep({ ...enrolment, ...(lostSince !== undefined && { lostSince }) });
+    }
+  }
+
   /** Writes when sidecars were last heard of, all in one go, and forgets ended enrolments that nobody can claim any more. */
   async saveSights(): Promise<void> {
     const ids = [...this.unsavedSights];

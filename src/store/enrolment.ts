@@ -36,6 +36,8 @@ export interface Enrolment extends Claims {
   readonly registeredAt?: string;
   /** When it was last heard of, to within some minutes. */
   readonly seenAt: string;
+  /** Since when nothing was heard of it, if that was longer than its lease when it was last looked. */
+  readonly lostSince?: string;
   /** When the newest certificate that it has ends. */
   readonly certificateEndsAt: string;
   readonly endedAt?: string;
@@ -108,14 +110,16 @@ export const enrolmentOf = (row: EnrolmentRow): Enrolment => ({
   seenAt: row.seenAt,
   certificateEndsAt: row.certificateEndsAt,
   ...(row.registeredAt !== null && { registeredAt: row.registeredAt }),
+  ...(row.lostSince !== null && { lostSince: row.lostSince }),
   ...(row.endedAt !== null && { endedAt: row.endedAt }),
   ...(row.ended !== null && { ended: row.ended as Ending }),
 });
 
-export const rowOf = ({ labels, registeredAt, endedAt, ended, ...columns }: Enrolment): EnrolmentRow => ({
+export const rowOf = ({ labels, registeredAt, lostSince, endedAt, ended, ...columns }: Enrolment): EnrolmentRow => ({
   ...columns,
   labels: JSON.stringify(labels),
   registeredAt: registeredAt ?? null,
+  lostSince: lostSince ?? null,
   endedAt: endedAt ?? null,
   ended: ended ?? null,
 });

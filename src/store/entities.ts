@@ -75,6 +75,7 @@ export class EnrolmentRow {
   @Column('text', { name: 'certificate_ends_at' }) certificateEndsAt!: string;
   @Column('text', { name: 'ended_at', nullable: true }) endedAt!: string | null;
   @Column('text', { nullable: true }) ended!: string | null;
+  @Column('text', { name: 'lost_since', nullable: true }) lostSince!: string | null;
 }
 
 /** A single thing that is to be remembered. */
