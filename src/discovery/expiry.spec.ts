@@ -47,6 +47,19 @@ describe('silence', () => {
     expect(expired.length + spared.length).toBe(count);
   });
 
+  it('of one that was saying goodbye takes nothing from anybody, and it is not called', () => {
+    const gone = standing('a', 'lost', { health: 'Draining', reported: 'Draining' });
+    for (const others of [[], many(3, 'lost'), many(3, 'connected')]) {
+      const standings = [gone, ...others];
+      const first = expire(standings);
+      expect(first.spared).not.toContain('a');
+      expect(first.changes).toContainEqual({ id: 'a', health: 'Unhealthy' });
+      const second = expire(after(standings, first));
+      expect(second.changes.filter(({ id }) => id === 'a')).toEqual([]);
+      expect(second.spared).not.toContain('a');
+    }
+  });
+
   it.each([1, 2, 100])('of all %s costs nobody anything: it is the control plane that is deaf', (count) => {
     expect(expire(many(count, 'lost'))).toMatchObject({ changes: [], expired: [] });
     expect(expire(many(count, 'lost')).spared).toHaveLength(count);

@@ -67,8 +67,12 @@ export function expire(standings: readonly Standing[]): Expiry {
     const its = groupsOfOne(one);
     if (one.health === UNHEALTHY) {
       // It was the first of many: calls were taken from it before it turned out that nobody is heard of any more.
-      const wasHasty = one.expiredAt !== undefined && its.some(({ heard, away }) => heard + away === 0);
+      const wasCalled = one.expiredAt !== undefined && isCalled({ health: one.reported ?? 'Healthy' });
+      const wasHasty = wasCalled && its.some(({ heard, away }) => heard + away === 0);
       (wasHasty ? spared : expired).push(one);
+    } else if (!isCalled(one)) {
+      // It was saying goodbye: nobody calls it, so that nothing is taken from anybody.
+      expired.push(one);
     } else if (its.every(mayLoseOne)) {
       for (const group of its) group.recent += 1;
       expired.push(one);
@@ -96,7 +100,7 @@ function groupsOf(standings: readonly Standing[]): Map<string, Group> {
       const bound = name === MESH ? OF_THE_MESH : OF_A_SERVICE;
       const group = groups.get(name) ?? { bound, called: 0, recent: 0, heard: 0, away: 0 };
       groups.set(name, group);
-      if (isRecent || health !== UNHEALTHY) group.called += 1;
+      if (isRecent || isCalled({ health })) group.called += 1;
       if (isRecent) group.recent += 1;
       if (state === 'connected' && (health === 'Healthy' || name === MESH)) group.heard += 1;
       if (state === 'disconnected') group.away += 1;
@@ -106,5 +110,8 @@ function groupsOf(standings: readonly Standing[]): Map<string, Group> {
 }
 
 const UNHEALTHY: Health = 'Unhealthy';
+
+/** Draining takes no new calls. */
+const isCalled = ({ health }: Pick<Standing, 'health'>): boolean => health === 'Healthy';
 
 const idsOf = (standings: readonly Standing[]): string[] => standings.map(({ id }) => id);
