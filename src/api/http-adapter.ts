@@ -6,7 +6,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MeshError, type MeshErrorCode } from '../model/mesh-error.js';
 import { readJsonBodies } from './json-body.js';
-import { BODY_LIMIT, sendProblem } from './filters/problem.filter.js';
+import { BODY_LIMIT, CHANGE_SETS, CHANGE_SET_LIMIT, sendProblem } from './filters/problem.filter.js';
 import { PROBLEM_CONTENT_TYPE, problemOf } from './problem.js';
 import { noteRoutes } from './routes.js';
 
@@ -25,6 +25,10 @@ export function httpAdapter(options: object) {
   } as Options);
   const server: FastifyInstance = adapter.getInstance();
   noteRoutes(server);
+  server.addHook('onRoute', (route) => {
+    // A thousand documents are more than one.
+    if (route.url === CHANGE_SETS) route.bodyLimit = CHANGE_SET_LIMIT;
+  });
   readJsonBodies(server);
   server.addHook('onRequest', async ({ method, headers, raw, url }, reply) => {
     if (NEED_NO_BODY.has(method) && isEmpty(headers)) delete headers['content-type'];

@@ -35,19 +35,23 @@ export interface Waited {
   readonly failure?: Failure;
 }
 
-/** Waits for proxies to serve `revision`. That they do not in time, or never will, is a failure that is given, not thrown. */
+/**
+ * Waits for proxies to serve `revision`. That they do not in time, or never will, is a failure that is given, not thrown.
+ * @param ask how the receipt is asked for, if not by the revision
+ */
 export async function waitForProxies(
   rest: Pick<Rest, 'request'>,
   revision: number,
   { wait, timeout = DEFAULT_WAIT, lost }: WaitOptions & { readonly wait: string },
+  ask = async (): Promise<Receipt> => {
+    const path = `/v1/revisions/${segment(revision)}/receipt`;
+    const query = { wait, timeout, lost };
+    return (await rest.request('GET', path, { query, patienceMs: parseDuration(timeout) ?? 0 })).body as Receipt;
+  },
 ): Promise<Waited> {
   terminal.progress(`waiting up to ${timeout} for ${wait} of the proxies to serve revision ${revision} ...`);
   try {
-    const { body } = await rest.request('GET', `/v1/revisions/${segment(revision)}/receipt`, {
-      query: { wait, timeout, lost },
-      patienceMs: parseDuration(timeout) ?? 0,
-    });
-    return { receipt: body as Receipt };
+    return { receipt: await ask() };
   } catch (error) {
     const receipt = error instanceof Refusal ? error.problem.receipt : undefined;
     if (!receipt) throw error;
@@ -55,32 +59,19 @@ export async function waitForProxies(
   }
 }
 
-/** How many revisions are waited for at the same time: others wait as well, and a server takes only so many connections. */
-const AT_ONCE = 8;
-
-/**
- * Waits for `revisions` if `options` say so, and says what came of it. Each concerns proxies of its own, so each is waited
- * for, within the time for all; the receipt is that of the last, or of the first that proxies do not serve.
- */
+/** Waits for `revision` if `options` say so, and says what came of it. */
 export async function waitIfAsked(
   rest: Pick<Rest, 'request'>,
-  revisions: readonly number[],
-  { wait, timeout = DEFAULT_WAIT, lost }: WaitOptions,
+  revision: number,
+  { wait, ...options }: WaitOptions,
 ): Promise<Waited | undefined> {
   if (wait === undefined) return undefined;
-  const distinct = [...new Set(revisions)];
-  const end = performance.now() + (parseDuration(timeout) ?? 0);
-  const all: Waited[] = [];
-  for (let from = 0; from < distinct.length; from += AT_ONCE) {
-    const left = from === 0 ? timeout : `${Math.max(0, Math.ceil(end - performance.now()))}ms`;
-    const some = distinct.slice(from, from + AT_ONCE);
-    const options = { wait, timeout: left, ...(lost !== undefined && { lost }) };
-    all.push(...(await Promise.all(some.map((revision) => waitForProxies(rest, revision, options)))));
-  }
-  const failed = all.find(({ failure }) => failure);
-  if (!failed) for (const { receipt } of all) terminal.talk(printReceipt(receipt));
-  return failed ?? all.at(-1);
+  const waited = await waitForProxies(rest, revision, { wait, ...options });
+  if (!waited.failure) sayReceipt(waited.receipt);
+  return waited;
 }
+
+export const sayReceipt = (receipt: Receipt): void => terminal.talk(printReceipt(receipt));
 
 function notServed({ exit }: Refusal, receipt: Receipt, wanted: string): Failure {
   const { revision, why, laggards } = receipt;

@@ -21,7 +21,7 @@ export async function remove(rest: Rest, word: string, name: string, options: De
     query: { comment: options.comment, ...(options.force && { force: 'true' }) },
   });
   const { revision } = body as { readonly revision: number };
-  const waited = await waitIfAsked(rest, [revision], options);
+  const waited = await waitIfAsked(rest, revision, options);
   const result = { ...(body as object), ...(waited && { receipt: waited.receipt }) };
   const line = `${resource.kind} ${place.namespace}/${place.name} deleted (revision ${revision})\n`;
   await writeData(options.output, result, () => line);

@@ -141,13 +141,16 @@ The program calls others by name, as http://cart.shop/, through the proxy that H
 function addApply(program: Command, env: Environment): void {
   const command = program
     .command('apply')
-    .description('make the mesh hold the documents of files; all are read, and what each is, before the first is sent')
+    .description('make the mesh hold the documents of files, as one revision: all of them, or none')
     .requiredOption(
       '-f, --filename <path>',
       'YAML or JSON file, directory of such files, or - for stdin; may be repeated',
       collect,
     )
-    .option('--force', 'although workloads lose by it what policies protect; the revision says so')
+    .option('--dry-run', 'only say what it would come to, with a plan to hold it to')
+    .option('--plan <hash>', 'only if it still comes to what a dry run said')
+    .option('--owner <name>', 'whose documents these are: whatever else bears its label goes', readName)
+    .option('--force', 'although workloads lose by it what policies protect, or others name what goes')
     .addOption(namespaceOption('the namespace of documents that name none'));
   withChange(command);
   withClient(command, env, async (rest, _, options: ApplyOptions) => {

@@ -6,6 +6,7 @@ import type { Fault } from '../model/fault.js';
 import { CLIENT_VARIABLES, type ClientSettings } from './client-settings.js';
 import { EXIT, exitOfProblem } from './exit.js';
 import { Failure } from './failure.js';
+import type { Plan } from './plan.js';
 
 export interface Problem {
   readonly type: string;
@@ -16,6 +17,8 @@ export interface Problem {
   /** How many faults there are beside those. */
   readonly moreErrors?: number;
   readonly receipt?: Receipt;
+  /** What a plan comes to now that it was held to. */
+  readonly preview?: Plan;
 }
 
 export interface Receipt {

@@ -123,6 +123,24 @@ describe('a change set', () => {
 const GONE = { kind: 'Service', namespace: 'shop' };
 const TWICE = 'Service shop/three is named twice; a change set names an object once';
 
+it('may be a thousand documents, and has an end', async () => {
+  const annotations = { note: 'x'.repeat(4_000) };
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, at) => {
+      const { metadata, ...one } = service(`of-many-${at}`);
+      return { ...one, metadata: { ...metadata, annotations } };
+    });
+  const { status, body } = await send({ documents: many(1_000), owner: 'many' });
+  expect(status).toBe(200);
+  expect(body.changes).toHaveLength(1_000);
+  const documents = many(1).map((one) => ({ ...one, spec: { ports: [], more: 'x'.repeat(8 * 2 ** 20) } }));
+  expect(await send({ documents })).toMatchObject({
+    status: 413,
+    body: { detail: 'the body must have at most 8388608 bytes' },
+  });
+  expect((await send({ owner: 'many' })).body.changes).toHaveLength(1_000);
+});
+
 describe('a plan', () => {
   it('says what it comes to, and is carried out as it was agreed to', async () => {
     await send({ documents: [service('plan'), split('plan', 90)] });

@@ -37,38 +37,38 @@ spec:
 `;
 
 describe('apply', () => {
-  it('says of each document what became of it, and in which revision', async () => {
+  it('says of each document what became of it, all of them in one revision', async () => {
     const path = file('mesh.yaml', `# the shop\n${service('cart')}---\n${split('90', '10')}`);
     expect(await run('apply', '-f', path, '--comment', 'a canary')).toEqual({
       code: 0,
       signal: null,
-      stdout: 'Service shop/cart created (revision 2)\nTrafficSplit shop/cart created (revision 3)\n',
+      stdout: 'Service shop/cart created (revision 2)\nTrafficSplit shop/cart created (revision 2)\n',
       stderr: '',
     });
     file('mesh.yaml', `${service('cart')}---\n${split('50', '50')}`);
     expect((await run('apply', '-f', path)).stdout).toBe(
-      'Service shop/cart unchanged (revision 2)\nTrafficSplit shop/cart changed (revision 4)\n',
+      'Service shop/cart unchanged\nTrafficSplit shop/cart changed (revision 3)\n',
     );
-    expect((await run('get', 'revision', '3')).stdout).toMatch(/admin .* TrafficSplit shop\/cart created +a canary\n$/);
+    expect((await run('get', 'revision', '2')).stdout).toMatch(/admin .* Service shop\/cart created.* +a canary\n$/);
   });
 
-  it('gives pipelines what REST answered, the receipt among it, and what was done before something was refused', async () => {
+  it('gives pipelines what REST answered, the receipt among it, and nothing when anything was refused', async () => {
     const done = await sluice.cli(
       ['apply', '-f', '-', '-o', 'json', '--wait', '100%'],
       {},
       `${service('cart')}---\n${service('data')}`,
     );
-    const revision = JSON.parse(done.stdout).items[1].revision as number;
+    const revision = JSON.parse(done.stdout).revision as number;
     expect(JSON.parse(done.stdout)).toMatchObject({
-      items: [
-        { revision: 2, changed: false },
-        { revision, changed: true, document: { kind: 'Service', metadata: { name: 'data' } } },
-      ],
+      changed: true,
+      changes: [{ ref: { kind: 'Service', namespace: 'shop', name: 'data' }, action: 'create' }],
       receipt: { revision, affected: 0, serving: 0 },
     });
-    const half = await sluice.cli(['apply', '-f', '-', '-o', 'json'], {}, `${service('data')}---\n${split('-1', '1')}`);
-    expect(half.code).toBe(65);
-    expect(JSON.parse(half.stdout).items).toHaveLength(1);
+    const again = await sluice.cli(['apply', '-f', '-', '-o', 'json', '--wait', '100%'], {}, service('data'));
+    expect(JSON.parse(again.stdout)).toMatchObject({ revision, changed: false, changes: [], receipt: { revision } });
+    const half = await sluice.cli(['apply', '-f', '-', '-o', 'json'], {}, `${service('half')}---\n${split('-1', '1')}`);
+    expect(half).toMatchObject({ code: 65, stdout: '' });
+    expect((await run('get', 'service', 'shop/half')).code).toBe(1);
     const gone = await run('delete', 'service', 'shop/data', '-o', 'json');
     expect(JSON.parse(gone.stdout)).toEqual({ revision: revision + 1, changed: true });
   });
@@ -94,7 +94,7 @@ describe('apply', () => {
         const { stdout } = await run('get', ...args, '-o', format);
         const applied = await sluice.cli(['apply', '-f', '-'], {}, stdout);
         expect(applied).toMatchObject({ code: 0, stderr: '' });
-        expect(applied.stdout).toMatch(/^(.* unchanged \(revision \d+\)\n)+$/);
+        expect(applied.stdout).toMatch(/^(.* unchanged\n)+$/);
       }
     }
   });
@@ -118,16 +118,16 @@ describe('apply', () => {
     expect((await run('get', 'service', 'shop/good')).code).toBe(1);
   });
 
-  it('shows the faults that the server finds where they stand, and what became of the other documents', async () => {
+  it('shows the faults that the server finds where they stand, and changes nothing then', async () => {
     const path = file('refused.yaml', `${service('first')}---\n${split('-1', 'many')}---\n${service('last')}`);
     const { code, stdout, stderr } = await run('apply', '-f', path);
     expect(code).toBe(65);
-    expect(stdout).toMatch(/^Service shop\/first created/);
-    expect(stderr.replaceAll(path, 'FILE')).toBe(`sluice apply: TrafficSplit shop/cart is not valid:
+    expect(stdout).toBe('');
+    expect(stderr.replaceAll(path, 'FILE')).toBe(`sluice apply: this is not valid, so nothing was changed:
   FILE:12 (document 2) /spec/backends/0/weight: weight must be a whole number from 0 to 1000000
   FILE:13 (document 2) /spec/backends/1/weight: weight must be a whole number from 0 to 1000000
-What is listed as applied stays so (1 of 3). The one document after it was not sent.
 `);
+    expect((await run('get', 'service', 'shop/first')).code).toBe(1);
   });
 
   it('refuses to overwrite what was changed since it was read', async () => {
@@ -135,7 +135,46 @@ What is listed as applied stays so (1 of 3). The one document after it was not s
     await sluice.cli(['apply', '-f', '-'], {}, split('70', '30'));
     const late = await sluice.cli(['apply', '-f', '-'], {}, stdout);
     expect(late.code).toBe(1);
-    expect(late.stderr).toMatch(/TrafficSplit shop\/cart \(stdin:1\): .* was changed in revision \d+/);
+    expect(late.stderr).toMatch(
+      /stdin:1: TrafficSplit shop\/cart was changed in revision \d+.*\nNothing was changed\.\n$/,
+    );
+  });
+
+  it('says what it would come to, and is held to that', async () => {
+    await sluice.cli(['apply', '-f', '-'], {}, `${service('cart')}---\n${split('70', '30')}`);
+    const documents = `${split('60', '40')}---\n${service('cart-v1')}`;
+    const dry = await sluice.cli(['apply', '-f', '-', '--dry-run'], {}, documents);
+    expect(dry).toMatchObject({ code: 0, stderr: '' });
+    expect(dry.stdout.replace(/[0-9a-f]{64}/, 'HASH')).toBe(`TrafficSplit shop/cart changed (dry run)
+Service shop/cart-v1 created (dry run)
+~ TrafficSplit shop/cart
+    /spec/backends/0/weight: 70 -> 60
+    /spec/backends/1/weight: 30 -> 40
++ Service shop/cart-v1
+  TrafficSplit shop/cart, no longer: ResolvedRefs (BackendNotFound): there is no service "cart-v1"; its share is answered with 500
+it concerns no proxy
+to carry out just this: --plan HASH
+`);
+    const [plan = ''] = /[0-9a-f]{64}/.exec(dry.stdout) ?? [];
+    await sluice.cli(['apply', '-f', '-'], {}, split('50', '50'));
+    const moved = await sluice.cli(['apply', '-f', '-', '--plan', plan], {}, documents);
+    expect(moved).toMatchObject({ code: 1, stdout: '' });
+    expect(moved.stderr).toMatch(/something else than was planned.*\/spec\/backends\/0\/weight: 50 -> 60/s);
+    const [next = ''] = /[0-9a-f]{64}/.exec(moved.stderr) ?? [];
+    const done = await sluice.cli(['apply', '-f', '-', '--plan', next], {}, documents);
+    expect(done).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^TrafficSplit shop\/cart changed \(revision/),
+    });
+    await run('delete', 'service', 'shop/cart-v1', '--force');
+  });
+
+  it('takes away what an owner has no more', async () => {
+    const apply = (text: string) => sluice.cli(['apply', '-f', '-', '--owner', 'team'], {}, text);
+    await apply(`${service('one', 'owned')}---\n${service('two', 'owned')}`);
+    expect((await apply(service('two', 'owned'))).stdout).toMatch(
+      /^Service owned\/two unchanged\nService owned\/one removed \(revision \d+\)\n$/,
+    );
   });
 });
 
@@ -260,6 +299,13 @@ describe('exit codes', () => {
     ['two ways to choose', 64, ['get', 'services', 'a', '-l', 'b=c'], /chosen by their names, or with -A, -l and/],
     ['one of all namespaces', 64, ['get', 'services', '-A', '-n', 'shop'], /-A means all namespaces, and -n one/],
     ['labels of revisions', 64, ['get', 'revisions', '-l', 'a=b'], /revisions have no labels and fields/],
+    [
+      'a dry run that waits',
+      64,
+      ['apply', '-f', 'x', '--dry-run', '--wait', '1'],
+      /changes nothing that could be waited/,
+    ],
+    ['a plan of a plan', 64, ['apply', '-f', 'x', '--dry-run', '--plan', 'x'], /--dry-run makes a plan, and --plan/],
     ['an unknown kind', 64, ['get', 'pods'], /there is no kind "pods"; there are:\n {2}services/],
     ['a missing file', 65, ['apply', '-f', '/nowhere.yaml'], /\/nowhere\.yaml cannot be read: there is no such file/],
     [

@@ -107,7 +107,7 @@ describe('the OpenAPI document', () => {
       const whole = body ? { body: body.value } : {};
       const ofBodies: Refused[] = [
         [415, target, form],
-        [413, target, { body: 'x'.repeat(1_100_000) }],
+        [413, target, { body: 'x'.repeat(9_000_000) }],
       ];
       const refusals: Refused[] = [
         [401, target, { ...whole, token: '' }],

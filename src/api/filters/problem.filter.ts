@@ -38,7 +38,7 @@ function refusalOf(error: unknown, { method, url, server }: FastifyRequest): Mes
   if (thrown instanceof ServiceUnavailableException) return notReady(thrown);
   const { code = '', statusCode } = thrown as Partial<FastifyError>;
   const known = FASTIFY[code];
-  if (known) return known();
+  if (known) return known(url);
   const status = thrown instanceof HttpException ? thrown.getStatus() : statusCode;
   if (status === undefined || status < 400 || status >= 500) {
     return new MeshError('internal', 'the control plane failed; its log says why');
@@ -65,8 +65,8 @@ function notReady(error: ServiceUnavailableException): MeshError {
 const bodyFault = (detail: string): MeshError => MeshError.invalid([{ pointer: '', detail }]);
 
 /** Fastify's refusals, by its codes. */
-const FASTIFY: Readonly<Record<string, () => MeshError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: () => new MeshError('too-large', `the body must have at most ${BODY_LIMIT} bytes`),
+const FASTIFY: Readonly<Record<string, (url: string) => MeshError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: (url) => new MeshError('too-large', `the body must have at most ${limitOf(url)} bytes`),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () =>
     new MeshError('unsupported-media-type', 'send the body as JSON, with "Content-Type: application/json"'),
   FST_ERR_CTP_EMPTY_JSON_BODY: () => bodyFault('the body is empty; it must be a JSON object'),
@@ -77,3 +77,9 @@ const FASTIFY: Readonly<Record<string, () => MeshError>> = {
 
 /** The largest body that is read, in bytes. */
 export const BODY_LIMIT = 1024 * 1024;
+
+/** Where sets of documents are taken, and the largest of them, in bytes. */
+export const CHANGE_SETS = '/v1/change-sets';
+export const CHANGE_SET_LIMIT = 8 * BODY_LIMIT;
+
+const limitOf = (url: string): number => (url.split('?', 1)[0] === CHANGE_SETS ? CHANGE_SET_LIMIT : BODY_LIMIT);
