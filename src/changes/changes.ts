@@ -147,7 +147,8 @@ export class Changes {
         const changes = planChanges(mesh, wish, number, at);
         if (hash !== undefined && hash !== hashOf(changes)) throw notAsPlanned();
         if (changes.length === 0) {
-          const unchanged = { changed: false, revision: lastOf(mesh, wish), changes, mesh };
+          // A wish that names nothing is about all that there is.
+          const unchanged = { changed: false, revision: lastOf(mesh, wish) ?? number - 1, changes, mesh };
           return () => resolve(unchanged);
         }
         revisions.push({ number, author: by.author, comment: by.comment ?? '', at, changes });
@@ -168,9 +169,9 @@ const notAsPlanned = (): MeshError =>
     'the mesh was changed since this was planned, and it would come to something else now',
   );
 
-/** The newest revision among those that last changed what `wish` is about. */
-const lastOf = (mesh: Mesh, { put = [] }: Wish): number =>
-  Math.max(0, ...put.map((draft) => find(mesh, draft)?.metadata.revision ?? 0));
+/** The newest revision among those that last changed what `wish` is about; undefined: it is about nothing in particular. */
+const lastOf = (mesh: Mesh, { put = [] }: Wish): number | undefined =>
+  put.length > 0 ? Math.max(...put.map((draft) => find(mesh, draft)?.metadata.revision ?? 0)) : undefined;
 
 /** What somebody agreed to is what changes and into what, not when. */
 function hashOf(changes: readonly Change[]): string {

@@ -214,6 +214,8 @@ describe('the set of an owner', () => {
     expect(body.items).toMatchObject([{ metadata: { name: 'b' } }]);
     expect((await send({ owner: 'team' })).body).toMatchObject({ changed: true });
     expect(await statusOf('services/b')).toBe(404);
+    const nothing = await send({ owner: 'team' }, '?wait=100%25');
+    expect(nothing).toMatchObject({ status: 200, body: { changed: false, revision: await newest() } });
   });
 
   it('takes nothing from another owner, and what nobody has it may take', async () => {
