@@ -1,6 +1,7 @@
 /** Decides what a wished change comes to: which objects really change, and what they will be. Pure; `Changes` carries it out. */
 import { canonicalJson } from '../model/canonical-json.js';
 import { printRef, refOf, type Document, type Draft, type Origin, type Ref } from '../model/document.js';
+import { KINDS } from '../model/kinds.js';
 import { documentsOf, find, withChanges, type Mesh } from '../model/mesh.js';
 import { MeshError } from '../model/mesh-error.js';
 import { OWNER_LABEL } from '../model/names.js';
@@ -37,6 +38,7 @@ export function planChanges(mesh: Mesh, wish: Wish, revision: number, at: string
   refuseTwice([...remove, ...put]);
   if (owner !== undefined) refuseForeign(mesh, put, owner);
   const named = remove.map((ref): Change => {
+    refuseTheOnlyOne(ref);
     const before = find(mesh, ref);
     if (!before) throw MeshError.notFound(printRef(ref));
     if (ref.only) demand(before, ref.only);
@@ -84,8 +86,18 @@ function leftOver(mesh: Mesh, named: readonly Ref[], owner: string): Change[] {
   const names = new Set(named.map(printRef));
   return [...documentsOf(mesh)].flatMap((before): Change[] => {
     const ref = refOf(before);
-    return ownerOf(before) === owner && !names.has(printRef(ref)) ? [{ ref, before }] : [];
+    const isTheirs = ownerOf(before) === owner && KINDS[ref.kind].onlyName === undefined;
+    return isTheirs && !names.has(printRef(ref)) ? [{ ref, before }] : [];
   });
+}
+
+/** Without it, what the mesh began with would hold: that may be more open. */
+function refuseTheOnlyOne(ref: Ref): void {
+  if (KINDS[ref.kind].onlyName === undefined) return;
+  throw new MeshError(
+    'conflict',
+    `${printRef(ref)} is always there, and cannot be removed; put another one in its place`,
+  );
 }
 
 /** Two owners of one object would take it from each other for ever. */

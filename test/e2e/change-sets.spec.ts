@@ -218,6 +218,20 @@ describe('the set of an owner', () => {
     expect(nothing).toMatchObject({ status: 200, body: { changed: false, revision: await newest() } });
   });
 
+  it('never takes the settings of the mesh away: what it began with may be more open', async () => {
+    const { spec } = (await rest.call('GET', '/v1/mesh-settings')).body;
+    const settings = (defaultMode: string) => ({ kind: 'MeshSettings', spec: { ...spec, defaultMode } });
+    await send({ documents: [settings('deny')], owner: 'closers' });
+    await send({ owner: 'closers' });
+    expect((await rest.call('GET', '/v1/mesh-settings')).body.spec.defaultMode).toBe('deny');
+    const remove = [{ kind: 'MeshSettings', namespace: 'shop', name: 'mesh' }];
+    expect(await send({ remove })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringMatching(/always there/) },
+    });
+    await send({ documents: [settings(spec.defaultMode)] });
+  });
+
   it('takes nothing from another owner, and what nobody has it may take', async () => {
     await send({ documents: [service('theirs')], owner: 'them' });
     await send({ documents: [service('free')] });

@@ -66,13 +66,18 @@ def keep_rules_of_set(body):
         metadata = document["metadata"]
         if document["kind"] == "MeshSettings":
             metadata["name"] = "mesh"
+            metadata.pop("namespace", None)
         if metadata.get("namespace") == "sluice":
             metadata["namespace"] = "shop"
         metadata.pop("revision", None)
         keep_rules(document)
         kept.setdefault((document["kind"], metadata.get("namespace"), metadata["name"]), document)
     body["documents"] = list(kept.values())
-    body["remove"] = [ref for ref in body.get("remove") or [] if (ref["kind"], ref["namespace"], ref["name"]) not in kept]
+    body["remove"] = [
+        ref
+        for ref in body.get("remove") or []
+        if ref["kind"] != "MeshSettings" and (ref["kind"], ref["namespace"], ref["name"]) not in kept
+    ]
     body["remove"] = once(body["remove"], "kind", "namespace", "name")
     if not body["documents"] and not body["remove"]:
         body["owner"] = "somebody"
